@@ -1,0 +1,28 @@
+"""What every test may use."""
+
+import os
+from pathlib import Path
+
+# Before anything imports them: quiet, repeatable, and no window is ever opened.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import pytest
+
+SHARED_DATA = Path(os.environ.get("TFTS_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def pytest_collection_modifyitems(items):
+    if SHARED_DATA.is_dir():
+        return
+    skip = pytest.mark.skip(reason=f"needs the real data sets in {SHARED_DATA}")
+    for item in items:
+        if "shared_data" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real data sets; only for tests marked `shared_data`."""
+    return SHARED_DATA
