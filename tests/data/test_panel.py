@@ -1,0 +1,524 @@
+"""What Panel.from_frame makes of tables, and what it refuses."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tfts.data.panel import Panel
+
+DAYS = pd.date_range("2024-01-01", periods=7, freq="D")
+
+
+def wide(values=(3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0), index=DAYS, **columns):
+    return pd.DataFrame({"y": values, **columns}, index=index)
+
+
+def numbered(index):
+    return pd.DataFrame({"y": np.arange(len(index), dtype=float)}, index=index)
+
+
+def refused(message, frame, error=ValueError, **settings):
+    with pytest.raises(error, match=message):
+        Panel.from_frame(frame, **settings)
+
+
+# What comes in
+
+
+def test_wide_table_with_a_datetime_index():
+    panel = Panel.from_frame(wide(x=range(7)), targets="y")
+    assert panel.values.dtype == np.float32
+    np.testing.assert_array_equal(panel.values[:3], [[3, 0], [1, 1], [4, 2]])
+    assert (panel.columns, panel.targets, panel.known_future) == (("y", "x"), ("y",), ())
+    assert (panel.freq, panel.series, panel.series_name, panel.time_name) == ("D", ("",), None, "time")
+    assert panel.bounds.dtype == np.int64
+    assert panel.bounds.tolist() == [[0, 0, 7, 7]]
+    assert panel.filled.shape == (7, 2)
+    assert not panel.filled.any()
+
+
+def test_every_column_is_a_target_unless_named_otherwise():
+    assert Panel.from_frame(wide(x=range(7), z=range(7)), known_future="z").targets == ("y", "x")
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_time_column_of_stamps_or_of_text(text):
+    frame = wide().reset_index(names="when")
+    frame["when"] = frame["when"].astype(str) if text else frame["when"]
+    panel = Panel.from_frame(frame, time="when")
+    assert panel.columns == ("y",)
+    assert panel.time_name == "when"
+    assert list(panel.times) == list(DAYS)
+
+
+def test_periods_stand_for_their_start():
+    months = pd.period_range("2023-11", periods=5, freq="M")
+    assert Panel.from_frame(numbered(months)).times[1] == pd.Timestamp("2023-12-01")
+    frame = numbered(months).reset_index(names="month")
+    assert Panel.from_frame(frame, time="month").freq == "MS"
+
+
+def test_long_table_with_series_of_unequal_lengths():
+    frame = pd.DataFrame(
+        {
+            "store": ["b"] * 3 + ["a"] * 5,
+            "day": [*DAYS[2:5], *DAYS[:5]],
+            "sales": [20.0, 21.0, 22.0, 10.0, 11.0, 12.0, 13.0, 14.0],
+        }
+    )
+    panel = Panel.from_frame(frame, time="day", series="store")
+    assert panel.series == ("a", "b")
+    assert panel.series_name == "store"
+    assert panel.bounds.tolist() == [[0, 0, 5, 5], [5, 5, 8, 8]]
+    assert panel.values[:, 0].tolist() == [10, 11, 12, 13, 14, 20, 21, 22]
+    assert panel.times[5] == DAYS[2]
+    assert panel.series_of(np.array([0, 4, 5, 7])).tolist() == [0, 0, 1, 1]
+    assert repr(panel) == (
+        "Panel(2 series, 8 rows from 2024-01-01 00:00:00 to 2024-01-05 00:00:00, freq='D', targets=['sales'])"
+    )
+    back = panel.to_frame()
+    assert list(back.columns) == ["store", "day", "sales"]
+    assert back["store"].tolist() == ["a"] * 5 + ["b"] * 3
+
+
+@pytest.mark.parametrize(
+    "names",
+    [[11, 3], ["11", "3"], pd.Categorical(["p", "o"]), pd.array(["q", "p"], dtype="string"), [True, False]],
+)
+def test_series_of_any_kind_of_name(names):
+    frame = pd.DataFrame({"s": np.repeat(names, 3), "t": [*DAYS[:3]] * 2, "y": [1.0, 2, 3, 4, 5, 6]})
+    if isinstance(names, pd.Categorical):
+        frame["s"] = frame["s"].astype("category")
+    panel = Panel.from_frame(frame, time="t", series="s")
+    assert panel.series == tuple(sorted(names))
+    assert not any(isinstance(name, np.generic) for name in panel.series)
+
+
+def test_index_and_series_column_together():
+    frame = pd.DataFrame({"s": ["a", "a", "b", "b"], "y": [1, 2, 4, 3]}, index=DAYS[[0, 1, 0, 1]])
+    assert Panel.from_frame(frame, series="s").to_frame().columns.tolist() == ["s", "time", "y"]
+
+
+def test_rows_in_any_order():
+    frame = wide()
+    shuffled = frame.iloc[[4, 0, 6, 2, 5, 1, 3]]
+    panel = Panel.from_frame(shuffled)
+    np.testing.assert_array_equal(panel.values[:, 0], frame["y"])
+    assert list(panel.times) == list(DAYS)
+
+
+def test_input_is_left_as_it_was():
+    frame = wide((3.0, np.nan, 4.0, 1.0, 5.0, 9.0, 2.0)).iloc[::-1]
+    before = frame.copy(deep=True)
+    panel = Panel.from_frame(frame, missing="interpolate")
+    panel.values[:] = -1
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_column_names_that_are_no_strings():
+    frame = pd.DataFrame([[1.0, 2.0], [3.0, 5.0]], columns=[0, ("a", 1)], index=DAYS[:2])
+    panel = Panel.from_frame(frame, targets=[0])
+    assert panel.columns == ("0", "('a', 1)")
+    assert panel.targets == ("0",)
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ([1, 2, 3], [1, 2, 3]),
+        ([True, False, True], [1, 0, 1]),
+        (pd.array([1, None, 3], dtype="Int64"), [1, np.nan, 3]),
+        (pd.array([True, None, False], dtype="boolean"), [1, np.nan, 0]),
+        (pd.array([0.5, None, 2], dtype="Float32"), [0.5, np.nan, 2]),
+        (np.array([1.5, None, 2], dtype=object), [1.5, np.nan, 2]),
+        (["1.5", None, "-2e3"], [1.5, np.nan, -2000]),
+        (pd.array(["7", pd.NA, "8"], dtype="string"), [7, np.nan, 8]),
+        (np.array([1, 2, 3], dtype=np.uint8), [1, 2, 3]),
+    ],
+)
+def test_column_types(column, expected):
+    panel = Panel.from_frame(pd.DataFrame({"y": column}, index=DAYS[:3]), missing="drop")
+    np.testing.assert_array_equal(panel.values[:, 0], np.float32(expected))
+    np.testing.assert_array_equal(panel.filled[:, 0], np.isnan(expected))
+
+
+def test_arrow_columns():
+    pytest.importorskip("pyarrow")
+    column = pd.array([1, 2, None], dtype="int64[pyarrow]")
+    panel = Panel.from_frame(pd.DataFrame({"y": column}, index=DAYS[:3]), missing="drop")
+    np.testing.assert_array_equal(panel.values[:, 0], [1, 2, np.nan])
+
+
+# Frequencies
+
+
+@pytest.mark.parametrize(
+    ("freq", "found"),
+    [
+        ("h", "h"),
+        ("15min", "15min"),
+        ("500ms", "500ms"),
+        ("D", "D"),
+        ("B", "B"),
+        ("W", "7D"),
+        ("7D", "7D"),
+        ("MS", "MS"),
+        ("ME", "ME"),
+        ("BMS", "BMS"),
+        ("BME", "BME"),
+        ("QS", "QS-JAN"),
+        ("QE", "QE-DEC"),
+        ("QS-FEB", "QS-FEB"),
+        ("QE-NOV", "QE-NOV"),
+        ("YS", "YS-JAN"),
+        ("YE", "YE-DEC"),
+        ("YS-APR", "YS-APR"),
+    ],
+)
+def test_frequency_is_found_with_and_without_gaps_and_taken(freq, found):
+    index = pd.date_range("2021-02-03", periods=13, freq=freq)
+    panel = Panel.from_frame(numbered(index))
+    assert panel.freq == found
+    assert list(panel.times) == list(index)
+    assert list(panel.future_times(12, 2)) == list(pd.date_range(index[-1], periods=3, freq=freq)[1:])
+
+    gappy = Panel.from_frame(numbered(index).drop(index[[3, 4, 8]]), missing="drop")
+    assert gappy.freq == found
+    assert list(gappy.times) == list(index)
+    assert np.flatnonzero(gappy.filled[:, 0]).tolist() == [3, 4, 8]
+
+    taken = Panel.from_frame(numbered(index), freq=freq)
+    assert taken.freq == pd.tseries.frequencies.to_offset(freq).freqstr
+    assert list(taken.times) == list(index)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "freq"),
+    [
+        (["2021-01-01", "2022-01-01", "2023-01-01"], "YS-JAN"),  # 365 days twice, but 2024 is longer
+        (["2023-07-01", "2023-08-01", "2023-09-01"], "MS"),  # 31 days twice
+        (["2024-01-01", "2024-02-01"], "MS"),
+        (["2024-01-01", "2024-01-03"], "2D"),
+    ],
+)
+def test_few_stamps_are_read_as_the_calendar_reads_them(stamps, freq):
+    assert Panel.from_frame(numbered(pd.DatetimeIndex(stamps))).freq == freq
+
+
+def test_time_of_day_is_kept():
+    closes = pd.date_range("2024-01-01 16:00", periods=11, freq="B")
+    for panel in (Panel.from_frame(numbered(closes)), Panel.from_frame(numbered(closes), freq="B")):
+        assert panel.freq == "B"
+        assert list(panel.times) == list(closes)
+
+
+@pytest.mark.parametrize("freq", [None, "h", "D"])
+@pytest.mark.parametrize("month", [3, 10])
+def test_clock_changes_of_a_time_zone(freq, month):
+    # Berlin changes its clock on 31 March and on 27 October 2024.
+    days = pd.date_range(f"2024-{month}-25", periods=11, freq="D", tz="Europe/Berlin")
+    index = pd.date_range(days[0], days[-1], freq="h") if freq == "h" else days
+    panel = Panel.from_frame(numbered(index), freq=freq)
+    assert panel.freq == (freq or "D")
+    assert list(panel.times) == list(index)
+    assert not panel.filled.any()
+    ahead = panel.future_times(len(index) - 1, 1)[0]
+    assert ahead - index[-1] == pd.Timedelta(hours=1 if freq == "h" else 24)
+
+
+def test_hours_of_a_time_zone_are_not_days():
+    index = pd.date_range("2024-03-29", periods=7, freq="24h", tz="Europe/Berlin")
+    panel = Panel.from_frame(numbered(index))
+    assert panel.freq == "24h"
+    assert list(panel.times) == list(index)
+
+
+def test_periods_of_an_hour_at_a_clock_change():
+    # 02:00 to 03:00 happens twice on this day, so it has 25 hours.
+    index = pd.date_range("2024-10-27", "2024-10-27 23:40", freq="20min", tz="Europe/Berlin")
+    panel = Panel.from_frame(numbered(index), freq="h", duplicates="mean")
+    assert len(panel.times) == 25
+    np.testing.assert_array_equal(panel.values[:, 0], 3.0 * np.arange(25) + 1)
+
+
+def test_days_where_the_clock_skips_midnight():
+    # In Sao Paulo 4 November 2018 began at 01:00.
+    index = pd.date_range("2018-11-02", "2018-11-06", freq="h", tz="America/Sao_Paulo")
+    panel = Panel.from_frame(numbered(index), freq="D", duplicates="first")
+    assert [t.hour for t in panel.times] == [0, 0, 1, 0, 0]
+    assert not panel.filled.any()
+    assert panel.future_times(0, 3)[1].hour == 1
+
+
+@pytest.mark.parametrize(
+    ("freq", "stamps", "named"),
+    [
+        ("h", ["2024-01-01 00:10", "2024-01-01 01:59"], ["2024-01-01 00:00", "2024-01-01 01:00"]),
+        ("2D", ["2024-01-01 10:00", "2024-01-04 09:00"], ["2024-01-01", "2024-01-03"]),
+        ("MS", ["2024-01-15", "2024-02-29"], ["2024-01-01", "2024-02-01"]),
+        ("ME", ["2024-01-30", "2024-02-28"], ["2024-01-31", "2024-02-29"]),
+        ("W-SUN", ["2024-01-01", "2024-01-14"], ["2024-01-07", "2024-01-14"]),
+        ("B", ["2024-01-05 09:30", "2024-01-08 16:00"], ["2024-01-05", "2024-01-08"]),
+    ],
+)
+def test_a_given_frequency_names_the_period_of_every_row(freq, stamps, named):
+    panel = Panel.from_frame(numbered(pd.DatetimeIndex(stamps)), freq=freq)
+    assert list(panel.times) == list(pd.DatetimeIndex(named))
+
+
+def test_irregular_rows_become_regular_with_missing_values_between():
+    index = pd.DatetimeIndex(["2024-01-01 00:03", "2024-01-01 01:10", "2024-01-01 03:00", "2024-01-01 03:59"])
+    panel = Panel.from_frame(wide((1.0, 2.0, 5.0, 7.0), index), freq="h", missing="drop", duplicates="mean")
+    np.testing.assert_array_equal(panel.values[:, 0], [1, 2, np.nan, 6])
+    assert panel.filled[:, 0].tolist() == [False, False, True, False]
+    assert list(panel.times) == list(pd.date_range("2024-01-01", periods=4, freq="h"))
+
+
+def test_frequency_finer_than_the_unit_of_the_stamps():
+    index = pd.date_range("2024-01-01", periods=3, freq="s").as_unit("s")
+    panel = Panel.from_frame(numbered(index), freq="500ms", missing="interpolate")
+    assert panel.values[:, 0].tolist() == [0, 0.5, 1, 1.5, 2]
+    assert panel.times.is_unique
+
+
+# Missing values, repeats, the known future
+
+
+def test_missing_values_are_an_error_by_default():
+    frame = wide((3.0, np.nan, 4.0, np.nan, 5.0, 9.0, 2.0)).drop(DAYS[5])
+    refused(
+        re.escape("Column 'y' has 3 missing values at freq='D' (first: 2024-01-02 00:00:00)")
+        + ".*missing='interpolate'.*missing='drop'",
+        frame,
+    )
+
+
+def test_interpolation_is_linear_in_time_and_stops_at_the_limit():
+    values = [0.0, np.nan, np.nan, 6.0, np.nan, np.nan, np.nan, 14.0, np.nan]
+    index = pd.date_range("2024-01-01", periods=9, freq="D")
+    panel = Panel.from_frame(wide(values, index), missing="interpolate", limit=2)
+    np.testing.assert_array_equal(panel.values[:, 0], [0, 2, 4, 6, np.nan, np.nan, np.nan, 14, np.nan])
+    np.testing.assert_array_equal(panel.filled[:, 0], np.isnan(values))
+    free = Panel.from_frame(wide(values, index), missing="interpolate", limit=None)
+    np.testing.assert_array_equal(free.values[:, 0], [0, 2, 4, 6, 8, 10, 12, 14, np.nan])
+
+
+def test_interpolation_does_not_reach_over_from_one_series_to_the_next():
+    frame = pd.DataFrame(
+        {
+            "s": ["a"] * 3 + ["b"] * 4,
+            "t": [*DAYS[:3], *DAYS[:4]],
+            "y": [1.0, 2.0, np.nan, np.nan, 11.0, np.nan, 17.0],
+        }
+    )
+    panel = Panel.from_frame(frame, time="t", series="s", missing="interpolate")
+    np.testing.assert_array_equal(panel.values[:, 0], [1, 2, np.nan, np.nan, 11, 14, 17])
+
+
+def test_drop_keeps_the_gaps():
+    panel = Panel.from_frame(wide((3.0, np.nan, 4.0, 1.0, 5.0, 9.0, 2.0)), missing="drop")
+    np.testing.assert_array_equal(panel.values[:, 0], [3, np.nan, 4, 1, 5, 9, 2])
+
+
+@pytest.mark.parametrize(
+    ("duplicates", "expected"),
+    [("first", [1, np.nan, np.nan, 9]), ("last", [3, 7, np.nan, 9]), ("mean", [2, 7, np.nan, 9])],
+)
+def test_repeated_times(duplicates, expected):
+    # First and last go by the order of the user's rows; the mean is of what is there.
+    frame = wide((1, 2, 3, np.nan, 7, np.nan, np.nan, 9), DAYS[[0, 0, 0, 1, 1, 2, 2, 3]])
+    frame = frame.iloc[[7, 3, 4, 0, 1, 2, 5, 6]]
+    panel = Panel.from_frame(frame, duplicates=duplicates, missing="drop")
+    np.testing.assert_array_equal(panel.values[:, 0], np.float32(expected))
+
+
+def test_repeated_times_are_an_error_by_default():
+    message = (
+        re.escape("2 rows repeat the time of the row before (first: 2024-01-02 00:00:00)")
+        + ".*`series`.*'mean'"
+    )
+    refused(message, wide((1, 2, 3, 4, 5), DAYS[[0, 1, 1, 1, 2]]))
+    frame = pd.DataFrame({"s": ["a", "b", "b"], "t": DAYS[[0, 0, 0]], "y": [1, 2, 3]})
+    refused(r"first: series 'b', 2024-01-01", frame, time="t", series="s", freq="D")
+
+
+def test_rows_with_nothing_but_known_values_are_the_future():
+    frame = wide((3.0, 1.0, 4.0, 1.0, 5.0, np.nan, np.nan), promo=range(7), x=[1.0] * 5 + [np.nan] * 2)
+    panel = Panel.from_frame(frame, targets="y", known_future=["promo"])
+    assert panel.bounds.tolist() == [[0, 0, 5, 7]]
+    assert repr(panel).endswith("targets=['y'], known_future=['promo'])")
+    np.testing.assert_array_equal(panel.to_frame()["promo"], range(7))
+
+
+def test_known_future_of_each_series_ends_by_itself():
+    frame = pd.DataFrame(
+        {
+            "s": ["a"] * 3 + ["b"] * 5,
+            "t": [*DAYS[:3], *DAYS[:5]],
+            "y": [1.0, 2.0, np.nan, 3.0, 4.0, np.nan, np.nan, np.nan],
+            "promo": range(8),
+        }
+    )
+    panel = Panel.from_frame(frame, time="t", series="s", known_future="promo")
+    assert panel.bounds.tolist() == [[0, 0, 2, 3], [3, 3, 5, 8]]
+
+
+def test_known_future_must_be_known_in_the_future():
+    frame = wide((3.0, 1.0, 4.0, 1.0, 5.0, np.nan, np.nan), promo=[0, 0, 0, 0, 0, 1, np.nan])
+    frame.loc[DAYS[6] + pd.Timedelta(days=1)] = [np.nan, 1.0]
+    refused(
+        re.escape(
+            "Column 'promo' has 1 missing values in the forecast rows (first: 2024-01-07 00:00:00), but it is"
+        ),
+        frame,
+        known_future="promo",
+        missing="interpolate",
+    )
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("message", "changes"),
+    [
+        (r"Unknown missing 'interpolat'.*Did you mean 'interpolate'\?", {"missing": "interpolat"}),
+        (r"Unknown duplicates 'max'\. Expected one of: first, last, mean, raise", {"duplicates": "max"}),
+        (r"`limit` must be an int >= 1 \(rows\) or None\. Received: limit=0", {"limit": 0}),
+        (r"`limit` must be .* limit=2\.5", {"limit": 2.5}),
+        (r"`freq` must be a pandas offset alias .* Received: freq='hourly'", {"freq": "hourly"}),
+        (r"`freq` must .* lead forward in time\. Received: freq='-1h'", {"freq": "-1h"}),
+        (r"`freq` must .* Received: freq=5\.", {"freq": 5}),
+        (r"`targets` names a column twice. Received: \['y', 'y'\]", {"targets": ["y", "y"]}),
+        (
+            r"no target column\. .* columns=\['y', 'x'\], known_future=\['y', 'x'\]",
+            {"known_future": ["y", "x"]},
+        ),
+        (r"Column 'y' is a target and known_future", {"targets": ["y"], "known_future": ["y"]}),
+    ],
+)
+def test_settings_that_can_not_be(message, changes):
+    refused(message, wide(x=range(7)), **changes)
+
+
+@pytest.mark.parametrize(
+    ("message", "changes"),
+    [
+        (r"Unknown time column 'tim'\. Expected one of: t, y\.", {"time": "tim"}),
+        (r"Unknown series column 'store'\. Expected one of: t, y", {"time": "t", "series": "store"}),
+        (r"Unknown column in targets: 'z'\. Expected one of: y", {"time": "t", "targets": "z"}),
+        (r"Unknown column in known_future: 'z'", {"time": "t", "known_future": "z"}),
+    ],
+)
+def test_names_that_are_not_there(message, changes):
+    refused(message, wide().reset_index(names="t"), KeyError, **changes)
+
+
+def test_what_is_no_table_of_times():
+    refused("Expected a pandas DataFrame. Received: ndarray", np.zeros((2, 3)))
+    refused(r"The table is empty \(0 rows, 1 columns\)", wide().iloc[:0])
+    refused(r"The table is empty \(7 rows, 0 columns\)", pd.DataFrame(index=DAYS))
+    refused(
+        r"DatetimeIndex, or the name of its time column .* RangeIndex, columns=\['y'\]",
+        pd.DataFrame({"y": [1]}),
+    )
+    frame = wide().reset_index(names="t")
+    refused(r"Time column 'y' holds numbers \(first: 3\.0\)\. .*pandas.to_datetime", frame, time="y")
+    refused(
+        r"The time is missing in 2 rows \(first: row 3\)", wide(index=[*DAYS[:3], pd.NaT, pd.NaT, *DAYS[:2]])
+    )
+    two = pd.DataFrame([[1, 2]], columns=["a", "a"], index=DAYS[:1])
+    refused(r"Column 'a' stands twice in the table", two)
+    refused(r"Column '1' stands twice in the table", two.set_axis([1, "1"], axis=1))
+
+
+@pytest.mark.parametrize(
+    "stamps",
+    [
+        ["soon", "later"],
+        ["1st Jan 2024", "2nd Jan 2024"],
+        ["2024-03-30 00:00+01:00", "2024-03-31 05:00+02:00"],
+    ],
+)
+def test_times_that_can_not_be_read(stamps):
+    frame = pd.DataFrame({"t": stamps, "y": [1.0, 2.0]})
+    refused(r"Time column 't' can't be read as dates of one form \(pandas says: .*format=", frame, time="t")
+
+
+def test_series_without_a_name():
+    frame = pd.DataFrame({"s": ["a", None, "b"], "t": DAYS[:3], "y": [1, 2, 3]})
+    refused(r"Series column 's' is missing in 1 rows \(first: row 1\)", frame, time="t", series="s")
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (["1.5", "n/a", "3"], r"holds 1 values of type \w+ that are no numbers \(first: 'n/a' at 2024-01-02"),
+        ([1, 2, "x"], r"holds 1 values .* \(first: 'x' at 2024-01-03 00:00:00\)\. Leave the column out"),
+        (pd.Categorical(list("aba")), r"holds 3 values of type category .*\(first: 'a' at"),
+        (pd.Categorical([None] * 3), r"holds 0 values of type category that are no numbers\. Leave"),
+        ([1j, 2, 3], "holds 3 values of type complex128"),
+        (DAYS[:3], "holds 3 values of type datetime64"),
+        (DAYS[:3] - DAYS[0], "holds 3 values of type timedelta64"),
+    ],
+)
+def test_text_and_other_things_in_a_number_column(column, message):
+    refused(f"Column 'y' {message}", pd.DataFrame({"y": column}, index=DAYS[:3]))
+
+
+@pytest.mark.parametrize(("value", "first"), [(np.inf, "inf"), (-np.inf, "-inf"), (1e39, r"1e\+39")])
+def test_infinities_and_values_beyond_float32(value, first):
+    frame = pd.DataFrame({"s": ["a", "b", "b"], "t": DAYS[[0, 0, 1]], "y": [1.0, 2.0, value]})
+    message = rf"Column 'y' has 1 infinite values or values beyond float32 \(first: {first} at series 'b', 2024-01-02"
+    refused(message, frame, time="t", series="s")
+
+
+def test_constant_target():
+    frame = wide([4.0] * 7, x=range(7))
+    refused(r"Target 'y' is constant: 4 in all 7 rows from 2024-01-01 00:00:00 on.*allow_constant", frame)
+    assert Panel.from_frame(frame, allow_constant=True).values[6].tolist() == [4, 6]
+    assert Panel.from_frame(frame, targets="x").targets == ("x",)
+    frame = pd.DataFrame({"s": [1, 1, 2, 2], "t": DAYS[[0, 1, 0, 1]], "y": [1, 2, 3, 3]})
+    refused(r"Target 'y' of series 2 is constant: 3 in all 2 rows", frame, time="t", series="s")
+    frame["y"] = [1, 2, np.nan, np.nan]
+    refused(r"Target 'y' of series 2 has no value in any row", frame, time="t", series="s", missing="drop")
+
+
+def test_frequency_that_can_not_be_found():
+    refused(
+        r"can't be found, because no series has two rows with different times\. Give `freq`",
+        wide([1.0], DAYS[:1]),
+    )
+    assert Panel.from_frame(wide([1.0], DAYS[:1]), freq="D").freq == "D"
+    stamps = pd.DatetimeIndex(["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-03 12:00"])
+    frame = numbered(stamps).assign(s="a").reset_index(names="t")
+    refused(
+        r"The time steps of series 'a' are irregular: most are 1 days 00:00:00, but 2024-01-03 12:00:00 comes "
+        r"0 days 12:00:00 after 2024-01-03 00:00:00\. Give `freq`",
+        frame,
+        time="t",
+        series="s",
+    )
+
+
+def test_columns_that_a_panel_lacks():
+    with pytest.raises(KeyError, match=r"Unknown column 'z'\. Expected one of: y"):
+        Panel.from_frame(wide()).indices(["z"])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_any_table_with_holes_in_any_order_comes_back_regular(data):
+    freq = data.draw(st.sampled_from(["h", "D", "B", "MS", "W-TUE"]))
+    index = pd.date_range("2024-02-01", periods=17, freq=freq)
+    kept = data.draw(st.lists(st.sampled_from(range(17)), min_size=2, unique=True))
+    frame = numbered(index).iloc[kept]
+    panel = Panel.from_frame(frame, freq=freq, missing="drop")
+    first, last = min(kept), max(kept)
+    assert list(panel.times) == list(index[first : last + 1])
+    expected = np.where(np.isin(np.arange(17), kept), np.arange(17.0), np.nan)[first : last + 1]
+    np.testing.assert_array_equal(panel.values[:, 0], expected)

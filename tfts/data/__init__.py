@@ -1,0 +1,1 @@
+"""A table becomes batches: read it, check it, split it, scale it, cut windows."""

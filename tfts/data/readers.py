@@ -1,0 +1,223 @@
+"""CSV and Parquet files into a table."""
+
+import difflib
+import gzip
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pandas.tseries.api import guess_datetime_format
+
+from tfts._messages import unknown
+
+ENDINGS = (".csv", ".csv.gz", ".parquet", ".parquet.gz")
+
+
+def read_table(path, *, columns=None, time=None, time_format=None, encoding=None, na_values=None):
+    """Reads a CSV or Parquet file, gzipped or not, into a DataFrame.
+
+    Empty fields and the usual marks (`NA`, `nan`, `None`, `null`, ...) of a CSV file
+    become missing values.
+
+    All stamps of the time column must be in one format. Days and months are told apart
+    by the whole column: `1/1/2011 ... 13/1/2011` is day first. Stamps with an offset from
+    UTC (`+01:00`) come out in UTC, because the offset changes with daylight saving.
+
+    Args:
+        path: File ending in `.csv`, `.csv.gz`, `.parquet` or `.parquet.gz`. A
+            `DatetimeIndex` in a Parquet file becomes a column, named "time" if it has no
+            name.
+        columns: Names of the columns to keep, in the wanted order. `None` keeps all.
+            The time column is always kept, and comes first if it is not named here.
+        time: Name of the time column, which becomes datetimes. A pair of names joins a
+            date column and a column with the hour of the day (0 to 24) or the time of day
+            (`13:45`) into a first column named "time"; the pair is dropped unless
+            `columns` names it. `None` leaves every column as it stands in the file.
+        time_format: How the stamps (for a date and an hour, the dates) are written, as in
+            `datetime.strptime`, e.g. `"%d/%m/%Y"`. `None` finds it.
+        encoding: How the text of a CSV file is encoded. `None` is UTF-8.
+        na_values: Further values that mean "missing", such as `-9999`: one, a list, or a
+            dict of column name to list.
+
+    Returns:
+        `pandas.DataFrame` with one row for each row of the file, in the file's order.
+
+    Raises:
+        FileNotFoundError: If there is no such file; the message names the nearest one.
+        KeyError: If the file has no such column.
+        ValueError: If the ending is unknown, the file is empty or damaged, the text
+            can't be decoded, or a time can't be read; the message names the row.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "rentals.csv")
+    ...     _ = path.write_text("day,hr,count\\n12/31/2011,23,16\\n1/1/2012,0,40\\n")
+    ...     frame = read_table(path, time=["day", "hr"])
+    >>> print(frame.to_string(index=False))
+                   time  count
+    2011-12-31 23:00:00     16
+    2012-01-01 00:00:00     40
+    """
+    path = Path(path)
+    if not path.name.lower().endswith(ENDINGS):
+        raise ValueError(f"The ending of {path.name!r} is unknown. Expected one of: {', '.join(ENDINGS)}.")
+    if not path.is_file():
+        raise FileNotFoundError(_not_found(path))
+    times = [] if time is None else [time] if isinstance(time, str) else list(time)
+    if len(times) > 2:
+        raise ValueError(
+            "`time` must be the name of the time column, or a pair: the date column and the column with the "
+            f"hour or time of day. Received: time={time!r}."
+        )
+    if time_format is not None and not times:
+        raise ValueError(
+            f"time_format={time_format!r} was given, but no `time` column that it could apply to."
+        )
+    if na_values is not None and not isinstance(na_values, dict):
+        na_values = [na_values] if np.isscalar(na_values) else list(na_values)
+    read = _read_csv if path.name.lower().removesuffix(".gz").endswith(".csv") else _read_parquet
+    frame = read(path, times, encoding, na_values)
+    if frame.empty:
+        raise ValueError(f"{path} is empty: it holds no rows. Expected a heading and at least one row.")
+
+    columns = [columns] if isinstance(columns, str) else columns
+    for name in [*times, *(columns or [])]:
+        if name not in frame.columns:
+            raise KeyError(unknown(f"column in {path.name}:", name, frame.columns))
+    if len(times) == 1:
+        frame[times[0]] = _parse(frame[times[0]], time_format)
+    if len(times) == 2:
+        if "time" in frame.columns and "time" not in times:
+            raise ValueError(
+                f"{path.name} already has a column 'time', so {times[0]!r} and {times[1]!r} can't be joined "
+                "under that name. Give time='time', or rename the column."
+            )
+        joined = _join(frame[times[0]], frame[times[1]], time_format)
+        frame = frame.drop(columns=[name for name in times if name not in (columns or []) or name == "time"])
+        frame.insert(0, "time", joined)
+        times = ["time"]
+    if columns is not None:
+        frame = frame[list(dict.fromkeys([name for name in times if name not in columns] + list(columns)))]
+    return frame
+
+
+def _not_found(path):
+    if not path.parent.is_dir():
+        return f"{path} does not exist: there is no folder {path.parent}."
+    if path.exists():
+        return f"{path} is not a file. Expected a file ending in one of: {', '.join(ENDINGS)}."
+    nearest = difflib.get_close_matches(path.name, [other.name for other in path.parent.iterdir()], n=1)
+    return f"{path} does not exist." + (f" Did you mean {nearest[0]!r}?" if nearest else "")
+
+
+def _read_csv(path, times, encoding, na_values):
+    # As text, so that years and 20110101 are read as dates and not as numbers.
+    text = dict.fromkeys(times[:1], str)
+    options = {"dtype": text, "encoding": encoding, "na_values": na_values, "low_memory": False}
+    try:
+        with warnings.catch_warnings():
+            # Else the last fields of rows that are longer than the heading would be lost.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(path, index_col=False, **options)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not encoded as {encoding or 'utf-8'} (byte {error.object[error.start]:#x}). Give its "
+            "`encoding`, for a file from western Europe or the Americas most likely encoding='latin-1'."
+        ) from error
+    except pd.errors.EmptyDataError as error:
+        raise ValueError(f"{path} is empty. Expected a heading and at least one row.") from error
+    except (pd.errors.ParserError, pd.errors.ParserWarning, EOFError) as error:
+        raise ValueError(f"{path} can't be read as comma-separated values: {error}") from error
+    return frame
+
+
+def _read_parquet(path, times, encoding, na_values):
+    if encoding is not None:
+        raise ValueError(
+            f"`encoding` is for CSV files; {path.name} is Parquet. Received: encoding={encoding!r}."
+        )
+    content = path.read_bytes() if path.suffix.lower() != ".gz" else gzip.decompress(path.read_bytes())
+    if not content:
+        raise ValueError(f"{path} is empty. Expected a Parquet file.")
+    frame = pd.read_parquet(io.BytesIO(content))
+    if isinstance(frame.index, pd.DatetimeIndex):
+        frame = frame.reset_index(names=frame.index.name or "time")
+    elif not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.reset_index()
+    return frame if na_values is None else frame.mask(frame.isin(na_values))
+
+
+def _parse(column, time_format):
+    """The times of a column of text, years, dates or datetimes."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        _check_stamps(column, column, "a time")
+        return column
+    text = column.astype("string").str.strip()
+    _check_stamps(text, text, "a time")
+    formats = [time_format] if time_format is not None else _formats(text.iloc[0])
+    # Stamps with an offset from UTC end in it, or in Z, after a time of day.
+    offset = text.str.contains(r":.*(?:[+-]\d\d:?\d\d|Z)$", regex=True)
+    alike = text.where(offset == offset.iloc[0])
+    _check_stamps(alike, text, f"a time {'with' if offset.iloc[0] else 'without'} an offset from UTC")
+    utc = bool(offset.iloc[0])
+    readings = {f: pd.to_datetime(text, format=f, utc=utc, errors="coerce") for f in formats}
+    whole = [f for f in formats if readings[f].notna().all()]
+    if not whole:
+        best = max(formats, key=lambda f: readings[f].notna().sum())
+        _check_stamps(
+            readings[best], text, "a time" if best == "ISO8601" else f"a time in the format {best!r}"
+        )
+    if len(whole) == 2 and not readings[whole[0]].equals(readings[whole[1]]):
+        raise ValueError(
+            f"Time column {column.name!r} is ambiguous: every stamp can be read as {whole[0]!r} and as "
+            f"{whole[1]!r} (first row: {text.iloc[0]!r}). Say which by time_format={whole[0]!r} or "
+            f"time_format={whole[1]!r}."
+        )
+    return readings[whole[0]]
+
+
+def _formats(stamp):
+    """The formats in which a column that starts with this text may be written."""
+    if stamp[:4].isdigit():
+        # The year comes first, and then nobody writes the day before the month.
+        return ["ISO8601"]
+    # Two digits of the year, and hours that end in AM or PM, are not guessed: time_format.
+    with warnings.catch_warnings():
+        # pandas warns where the text leaves no choice between day and month, which is the good case.
+        warnings.simplefilter("ignore", UserWarning)
+        guesses = [guess_datetime_format(stamp, dayfirst=first) for first in (False, True)]
+    return list(dict.fromkeys(f for f in guesses if f)) or ["ISO8601"]
+
+
+def _check_stamps(times, texts, expected):
+    """An error that names the first row which has no time."""
+    bad = np.flatnonzero(times.isna())
+    if len(bad):
+        text = texts.iloc[bad[0]]
+        came = "nothing" if pd.isna(text) else repr(text)
+        raise ValueError(
+            f"Time column {texts.name!r} holds {came} in row {bad[0] + 1} (the first below the heading is "
+            f"1). Expected {expected} in every row, all written alike, e.g. 2011-01-31 13:00. For "
+            "another format, give `time_format`."
+        )
+
+
+def _join(dates, hours, time_format):
+    """The times of a date column and a column with the hour, or time, of the day."""
+    text = hours.astype("string").str.strip()
+    _check_stamps(text, text, "an hour")
+    if ":" in text.iloc[0]:
+        days = dates.dt.strftime("%Y-%m-%d") if pd.api.types.is_datetime64_any_dtype(dates) else dates
+        return _parse((days.astype("string") + " " + text).rename(dates.name), time_format)
+    hour = pd.to_numeric(text, errors="coerce")
+    bad = np.flatnonzero(~hour.between(0, 24).fillna(False))
+    if len(bad):
+        raise ValueError(
+            f"Hour column {hours.name!r} holds {text.iloc[bad[0]]!r} in row {bad[0] + 1} (the first "
+            "below the heading is 1). Expected hours from 0 to 24, or times of day such as 13:45."
+        )
+    return _parse(dates, time_format) + pd.to_timedelta(hour.astype("float64"), unit="h")

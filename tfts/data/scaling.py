@@ -1,0 +1,187 @@
+"""Affine scalers: fitted on training rows, invertible, small enough for any export."""
+
+import dataclasses
+
+import numpy as np
+import sklearn
+from sklearn import preprocessing
+
+from tfts._messages import unknown
+from tfts.data.panel import aligned_empty
+
+
+def _standard(table):
+    fitted = preprocessing.StandardScaler().fit(table)
+    return fitted.mean_, fitted.scale_
+
+
+def _minmax(table):
+    fitted = preprocessing.MinMaxScaler().fit(table)
+    return fitted.data_min_, 1 / fitted.scale_
+
+
+def _robust(table):
+    fitted = preprocessing.RobustScaler().fit(table)
+    return fitted.center_, fitted.scale_
+
+
+def _none(table):
+    return np.zeros(table.shape[1]), np.ones(table.shape[1])
+
+
+# Name -> function of a float64 table (rows, columns), NaN where a value is missing, that
+# gives (offset, scale), each (columns,), so that scaled = (value - offset) / scale.
+SCALERS = {"minmax": _minmax, "none": _none, "robust": _robust, "standard": _standard}
+
+
+class Scaler:
+    """Scales each column of a panel: `scaled = (value - offset) / scale`.
+
+    Fitted by scikit-learn on the rows of one part alone. Missing values are left out,
+    interpolated ones too: an interpolated value at the end of the training rows was made
+    from a validation row. A column without spread gets the scale 1.
+
+    Args:
+        kind: A name of `SCALERS`: `"standard"` (mean 0, deviation 1), `"minmax"` (0 to
+            1), `"robust"` (median 0, interquartile range 1) or `"none"`.
+        per_series: Whether each series has its own offset and scale. A series that was
+            not seen in `fit` takes those of all training rows together.
+
+    Attributes:
+        columns: Names of the columns, tuple.
+        offset: Float64 `(columns,)`, original units.
+        scale: Float64 `(columns,)`, original units, none zero.
+        series_offset: Dict from series name to `(columns,)`, with `per_series`.
+        series_scale: The same for the scale.
+
+    Raises:
+        ValueError: If `kind` is unknown.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from tfts.data.panel import Panel
+    >>> frame = pd.DataFrame({"y": [0.0, 2.0, 4.0]},
+    ...                      index=pd.date_range("2024-01-01", periods=3, freq="D"))
+    >>> panel = Panel.from_frame(frame)
+    >>> scaler = Scaler("minmax").fit(panel)
+    >>> scaler.transform(panel).values.ravel().tolist()
+    [0.0, 0.5, 1.0]
+    """
+
+    def __init__(self, kind="standard", per_series=False):
+        if kind not in SCALERS:
+            raise ValueError(unknown("scaler", kind, SCALERS))
+        self.kind = kind
+        self.per_series = per_series
+
+    def fit(self, panel):
+        """Learns offset and scale from the panel's own rows (context rows excluded).
+
+        Returns:
+            The scaler.
+        """
+        self.columns = panel.columns
+        parts = [slice(begin, end) for _, begin, end, _ in panel.bounds]
+        # One column at a time, so that a float64 copy of the table is never held.
+        learnt = [self._learn(panel, parts, slice(i, i + 1)) for i in range(len(self.columns))]
+        self.offset, self.scale = (np.concatenate(pair) for pair in zip(*learnt, strict=True))
+        self.series_offset, self.series_scale = {}, {}
+        if self.per_series:
+            # Thousands of short series: checking the scaler's own arguments would take most of the time.
+            with sklearn.config_context(skip_parameter_validation=True, assume_finite=True):
+                for name, part in zip(panel.series, parts, strict=True):
+                    self.series_offset[name], self.series_scale[name] = self._learn(
+                        panel, [part], slice(None)
+                    )
+        return self
+
+    def _learn(self, panel, parts, columns):
+        table = np.concatenate([panel.values[part, columns] for part in parts]).astype(np.float64)
+        table[np.concatenate([panel.filled[part, columns] for part in parts])] = np.nan
+        offset, scale = np.zeros(table.shape[1]), np.ones(table.shape[1])
+        known = ~np.isnan(table).all(axis=0)
+        if known.any():
+            offset[known], scale[known] = SCALERS[self.kind](table[:, known])
+        return offset, scale
+
+    def transform(self, panel):
+        """A panel of the same rows with scaled values, float32."""
+        values = aligned_empty(panel.values.shape)
+        values[:] = np.nan
+        for name, (start, _, _, end) in zip(panel.series, panel.bounds, strict=True):
+            offset, scale = self.affine(name, panel.columns)
+            # In pieces, because a float64 copy of a long series is twice the size of the table.
+            for begin in range(start, end, 100_000):
+                piece = slice(begin, min(begin + 100_000, end))
+                values[piece] = (panel.values[piece] - offset) / scale
+        return dataclasses.replace(panel, values=values)
+
+    def affine(self, series, columns):
+        """Offset and scale of the named columns for one series.
+
+        Args:
+            series: Name of the series. Only matters with `per_series`.
+            columns: Names of columns seen in `fit`.
+
+        Returns:
+            Tuple `(offset, scale)`, each float64 `(len(columns),)`, original units.
+
+        Raises:
+            KeyError: If a column was not seen in `fit`.
+            ValueError: If the scaler is not fitted.
+        """
+        if not hasattr(self, "columns"):
+            raise ValueError(
+                "The scaler has not learnt anything yet. Call `fit` with the training rows first."
+            )
+        for column in columns:
+            if column not in self.columns:
+                raise KeyError(unknown("column", column, self.columns))
+        at = [self.columns.index(c) for c in columns]
+        offset = self.series_offset.get(series, self.offset)
+        scale = self.series_scale.get(series, self.scale)
+        return offset[at], scale[at]
+
+    def inverse(self, values, panel, rows, targets):
+        """Brings scaled forecasts back to original units.
+
+        Args:
+            values: Array `(windows, horizon, targets)`, scaled.
+            panel: The panel that the windows come from.
+            rows: Int `(windows,)`: a row of each window, which tells its series.
+            targets: Names of the target columns.
+
+        Returns:
+            Float64 array like `values`, original units.
+        """
+        of = panel.series_of(rows)
+        pairs = [self.affine(name, targets) for name in panel.series]
+        offset = np.stack([pair[0] for pair in pairs])[of]
+        scale = np.stack([pair[1] for pair in pairs])[of]
+        return values.astype(np.float64) * scale[:, None, :] + offset[:, None, :]
+
+    def get_state(self):
+        """Everything learnt, as plain data for a JSON file."""
+        return {
+            "kind": self.kind,
+            "per_series": self.per_series,
+            "columns": list(self.columns),
+            "offset": self.offset.tolist(),
+            "scale": self.scale.tolist(),
+            "series": [
+                [name, self.series_offset[name].tolist(), self.series_scale[name].tolist()]
+                for name in self.series_offset
+            ],
+        }
+
+    @classmethod
+    def from_state(cls, state):
+        """The scaler that `get_state` described."""
+        scaler = cls(state["kind"], state["per_series"])
+        scaler.columns = tuple(state["columns"])
+        scaler.offset = np.array(state["offset"])
+        scaler.scale = np.array(state["scale"])
+        scaler.series_offset = {name: np.array(offset) for name, offset, _ in state["series"]}
+        scaler.series_scale = {name: np.array(scale) for name, _, scale in state["series"]}
+        return scaler

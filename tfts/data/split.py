@@ -1,0 +1,123 @@
+"""The chronological split of a panel into training, validation and test rows."""
+
+import dataclasses
+import datetime
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from tfts._messages import unknown
+from tfts.data.panel import Panel
+
+
+class Split(NamedTuple):
+    """The three parts of a panel, in the order of time; `None` where a part is empty."""
+
+    train: Panel
+    validation: Panel | None
+    test: Panel | None
+
+
+def chronological_split(panel, validation=0.15, test=0.15, gap=0, context="carry"):
+    """Cuts each series into training, validation and test rows, in the order of time.
+
+    The rows that one part may forecast never appear as targets of another part. The
+    parts share the panel's table: nothing is copied.
+
+    Args:
+        panel: A `Panel`.
+        validation: Share of each series' rows, in [0, 1), or the time of the first
+            validation row (str, date or `Timestamp`).
+        test: The same for the test rows, which are the last.
+        gap: Rows left out between two parts: targets of neither.
+        context: `"carry"`: windows of a part may see the rows before it as context, so
+            that its first row can be forecast. `"own"`: windows lie wholly inside it.
+
+    Returns:
+        `Split(train, validation, test)`, each a `Panel`, or `None` for a share of 0.
+
+    Raises:
+        ValueError: If a part would have no row.
+
+    Example:
+
+    >>> import numpy as np, pandas as pd
+    >>> frame = pd.DataFrame({"y": np.arange(20.0)},
+    ...                      index=pd.date_range("2024-01-01", periods=20, freq="D"))
+    >>> train, validation, test = chronological_split(Panel.from_frame(frame), 0.2, 0.2)
+    >>> test.bounds.tolist()  # rows 0 to 15 are context only
+    [[0, 16, 20, 20]]
+    """
+    if context not in ("carry", "own"):
+        raise ValueError(unknown("context", context, ("carry", "own")))
+    if isinstance(gap, bool) or not isinstance(gap, int | np.integer) or gap < 0:
+        raise ValueError(f"`gap` must be an int >= 0 (rows). Received: gap={gap!r}.")
+    edges = np.array([_edges(panel, bounds, validation, test) for bounds in panel.bounds], dtype=np.int64)
+    first, last = edges[:, 0], edges[:, 1]
+    start, target_start, observed_end, end = panel.bounds.T
+    has_validation, has_test = bool(validation), bool(test)
+    parts = [
+        ("training", target_start, first, first, True),
+        ("validation", first + gap, last, last, has_validation),
+        # The known future past the end of the table belongs to the last rows.
+        ("test", last + gap, observed_end, end, has_test),
+    ]
+    if not has_test:
+        parts[1] = ("validation", first + gap, observed_end, end, has_validation)
+        if not has_validation:
+            parts[0] = ("training", target_start, observed_end, end, True)
+    made = []
+    for name, begin, stop, known_stop, wanted in parts:
+        if not wanted:
+            made.append(None)
+            continue
+        empty = np.flatnonzero(begin >= stop)
+        if len(empty):
+            i = empty[0]
+            of = f"Series {panel.series[i]!r}" if panel.series_name is not None else "The table"
+            raise ValueError(
+                f"{of} has no {name} row: of its {observed_end[i] - target_start[i]} rows, validation starts at "
+                f"row {first[i] - start[i]} and test at row {last[i] - start[i]}, with gap={gap}. Expected at "
+                f"least one row in each part. Received: validation={validation!r}, test={test!r}."
+            )
+        seen_from = start if context == "carry" or name == "training" else begin
+        bounds = np.stack([seen_from, begin, stop, known_stop], axis=1)
+        made.append(dataclasses.replace(panel, bounds=bounds))
+    return Split(*made)
+
+
+def _edges(panel, bounds, validation, test):
+    """First validation row and first test row of one series."""
+    _, target_start, observed_end, _ = bounds
+    rows = observed_end - target_start
+    times = panel.times[target_start:observed_end]
+
+    def edge(name, value, stop):
+        if isinstance(value, str | datetime.date | np.datetime64):
+            return target_start + times.searchsorted(_stamp(name, value, times.tz))
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < 1:
+            raise ValueError(
+                f"`{name}` must be a share in [0, 1) or the time of its first row. Received: {name}={value!r}."
+            )
+        return stop - round(float(value) * rows)
+
+    last = edge("test", test, observed_end) if test else observed_end
+    first = edge("validation", validation, last) if validation else last
+    return first, last
+
+
+def _stamp(name, value, tz):
+    try:
+        stamp = pd.Timestamp(value)
+    except ValueError as error:
+        raise ValueError(
+            f"`{name}` must be a share in [0, 1) or the time of its first row, such as '2024-01-31'. Received: "
+            f"{name}={value!r}."
+        ) from error
+    if stamp.tz is not None and tz is None:
+        raise ValueError(
+            f"`{name}` has the time zone {stamp.tz}, but the times of the table have none. Expected a time "
+            f"without a zone. Received: {name}={value!r}."
+        )
+    return stamp.tz_localize(tz) if stamp.tz is None and tz is not None else stamp

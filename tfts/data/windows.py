@@ -1,0 +1,400 @@
+"""Windows of a panel, addressed by their origin and gathered batch by batch."""
+
+import dataclasses
+import os
+
+import numpy as np
+import pandas as pd
+
+from tfts.data.panel import aligned_empty
+
+# Windows whose order is shuffled whole at the start of an epoch; above, place by place.
+_SORTED = 4_000_000
+# Bytes from which a table is worth sharing with TensorFlow instead of copying.
+_SHARED = 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowSpec:
+    """What one training example is: rows seen, rows forecast, and their columns.
+
+    A window has an origin, the last row seen. Its context is the `context_length` rows
+    up to and including the origin; its future is the `horizon` rows after it. A window
+    never crosses from one series into another, never touches a missing value, and never
+    ends on an interpolated row. Windows are not stored: every batch is gathered from the
+    panel's one table.
+
+    Args:
+        context_length: Rows seen, int >= 1.
+        horizon: Rows forecast, int >= 1.
+        targets: Columns to forecast. `None` takes the panel's.
+        known_future: Columns known ahead, which enter for context and horizon. `None`
+            takes the panel's. The columns that are not named here are part of `past`.
+        stride: Rows from one origin to the next, int >= 1.
+
+    Raises:
+        ValueError: If a length is not an int >= 1.
+
+    Example:
+
+    >>> import numpy as np, pandas as pd
+    >>> from tfts.data.panel import Panel
+    >>> frame = pd.DataFrame({"y": np.arange(6.0)},
+    ...                      index=pd.date_range("2024-01-01", periods=6, freq="D"))
+    >>> past, future = WindowSpec(context_length=3, horizon=2).arrays(Panel.from_frame(frame))
+    >>> past[..., 0].tolist(), future[..., 0].tolist()
+    ([[0.0, 1.0, 2.0], [1.0, 2.0, 3.0]], [[3.0, 4.0], [4.0, 5.0]])
+    """
+
+    context_length: int
+    horizon: int
+    targets: tuple | None = None
+    known_future: tuple | None = None
+    stride: int = 1
+
+    def __post_init__(self):
+        for name in ("context_length", "horizon", "stride"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise ValueError(f"`{name}` must be an int >= 1 (rows). Received: {name}={value!r}.")
+        for name in ("targets", "known_future"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
+
+    def target_columns(self, panel):
+        """Names of the columns that are forecast, a tuple."""
+        return panel.targets if self.targets is None else self.targets
+
+    def known_columns(self, panel):
+        """Names of the columns of `known_future`, a tuple.
+
+        Raises:
+            ValueError: If a target is among them.
+        """
+        known = panel.known_future if self.known_future is None else self.known_future
+        both = [c for c in self.target_columns(panel) if c in known]
+        if both:
+            raise ValueError(
+                f"Column {both[0]!r} is a target and known_future, so the model would be given the answer. "
+                f"Expected one of them. Received: targets={list(self.target_columns(panel))}, "
+                f"known_future={list(known)}."
+            )
+        return known
+
+    def features(self, panel):
+        """Names of the columns of `past`, a tuple: the targets first, then the others."""
+        targets, known = self.target_columns(panel), self.known_columns(panel)
+        return targets + tuple(c for c in panel.columns if c not in targets and c not in known)
+
+    def origins(self, panel):
+        """Rows of all origins whose future the panel holds, in the order of `dataset`.
+
+        Returns:
+            Int64 `(windows,)`: row numbers in `panel.values`.
+
+        Raises:
+            ValueError: If there is no window; the message says what stands in the way.
+        """
+        rows = self._find(panel, self.horizon)
+        if not len(rows):
+            raise ValueError(self._why_none(panel, self.horizon))
+        return rows
+
+    def forecast_origins(self, panel):
+        """Rows of all origins to forecast from, also those whose future is still unknown.
+
+        Like `origins`, but the future need not be there; `known_future` columns must
+        hold a value in every row of it. With a stride, rows are counted back from the
+        last one, which is always forecast from.
+        """
+        rows = self._find(panel, 0)
+        if not len(rows):
+            raise ValueError(self._why_none(panel, 0))
+        return rows
+
+    def index(self, panel):
+        """Series and origin time of every window, in the order of the unshuffled dataset.
+
+        Returns:
+            DataFrame with the columns `series` and `origin`.
+        """
+        rows = self.origins(panel)
+        series = np.asarray(panel.series, dtype=object)[panel.series_of(rows)]
+        return pd.DataFrame({"series": series, "origin": panel.times[rows]})
+
+    def dataset(self, panel, batch_size=64, shuffle=False, seed=None, teacher_forcing=False):
+        """All windows as batches for `model.fit`.
+
+        Args:
+            panel: A `Panel`.
+            batch_size: Windows in a batch. The last batch may be smaller.
+            shuffle: Whether the order is random, a new one in each epoch.
+            seed: Int that makes the random orders repeatable.
+            teacher_forcing: Whether the inputs also hold the future targets, as
+                `"teacher"`, for models built with `teacher_forcing`.
+
+        Returns:
+            `tf.data.Dataset` of `(inputs, future)`. `inputs` is `past`, float32 `(batch,
+            context_length, features)`, or with known columns or a teacher a dict of
+            `past`, `known_future` `(batch, context_length + horizon, known)` and
+            `teacher`. `future` is float32 `(batch, horizon, targets)`.
+
+        Raises:
+            ValueError: If there is no window.
+        """
+        import tensorflow as tf
+
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
+            raise ValueError(
+                f"`batch_size` must be an int >= 1 (windows). Received: batch_size={batch_size!r}."
+            )
+        rows = self.origins(panel)
+        inputs, future = self._gatherers(panel)
+
+        def batch(at):
+            made, after = inputs(at), future(at)
+            if teacher_forcing:
+                made = {**(made if isinstance(made, dict) else {"past": made}), "teacher": after}
+            return made, after
+
+        count = len(rows)
+        small = aligned_empty(count, np.int32 if len(panel.values) < 2**31 else np.int64)
+        small[:] = rows
+        origins = _on_host(small)
+        if not shuffle:
+            return _plain(_batches(lambda at: batch(tf.gather(origins, at)), count, batch_size))
+
+        def epoch(draw):
+            seed = tf.stack([draw, draw + 1])
+            if count <= _SORTED:
+                order = tf.random.experimental.stateless_shuffle(origins, seed)
+                return _batches(lambda at: batch(tf.gather(order, at)), count, batch_size)
+
+            def far(at):
+                # Place by place, because sorting so many origins would take seconds and memory.
+                place = tf.random.experimental.index_shuffle(at, tf.cast(seed, tf.int32), count - 1)
+                return batch(tf.gather(origins, place))
+
+            return _batches(far, count, batch_size)
+
+        draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).take(1)
+        dataset = draws.flat_map(epoch)
+        return _plain(dataset.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size))))
+
+    def arrays(self, panel, rows=None):
+        """The windows as NumPy arrays, for scikit-learn and the other Keras backends.
+
+        They are views of the panel's table where one series without gaps allows it, and
+        copies elsewhere.
+
+        Args:
+            panel: A `Panel`.
+            rows: Int `(windows,)`: the origins wanted. `None` takes all of `origins`.
+
+        Returns:
+            `(past, future)`, or `({"past", "known_future"}, future)` with known columns,
+            with the shapes of `dataset`.
+        """
+        rows = self.origins(panel) if rows is None else rows
+        return self.inputs(panel, rows), _windows(panel, self.target_columns(panel), rows + 1, self.horizon)
+
+    def inputs(self, panel, rows):
+        """What `model.predict` takes for the given origins, whose future need not be there.
+
+        Args:
+            panel: A `Panel`.
+            rows: Int `(windows,)`: origins, as from `forecast_origins`.
+
+        Returns:
+            `past`, or with known columns the dict of `past` and `known_future`, as NumPy
+            arrays like those of `arrays`.
+        """
+        past = self.past(panel, rows)
+        known = self.known_columns(panel)
+        return {"past": past, "known_future": self.known(panel, rows)} if known else past
+
+    def past(self, panel, rows):
+        """`past` of the given origins, float32 `(windows, context_length, features)`."""
+        return _windows(panel, self.features(panel), rows - self.context_length + 1, self.context_length)
+
+    def known(self, panel, rows):
+        """`known_future` of the given origins, `(windows, context_length + horizon, known)`."""
+        length = self.context_length + self.horizon
+        return _windows(panel, self.known_columns(panel), rows - self.context_length + 1, length)
+
+    def _room(self, panel, observed_future):
+        """Origins with enough rows around them, `observed_future` of them after, gaps or not."""
+        known = self.known_columns(panel)
+        parts = []
+        for start, target_start, observed_end, end in panel.bounds:
+            first = max(start + self.context_length, target_start) - 1
+            last = observed_end - 1 - observed_future
+            if known:
+                last = min(last, end - 1 - self.horizon)
+            if not observed_future:
+                # The newest row must be among the origins.
+                first = last - (last - first) // self.stride * self.stride
+            parts.append(np.arange(first, last + 1, self.stride, dtype=np.int64))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _find(self, panel, observed_future):
+        """Origins with `observed_future` rows of targets after them, free of gaps."""
+        rows = self._room(panel, observed_future)
+        if not len(rows) or not panel.filled.any():
+            return rows
+        known = self.known_columns(panel)
+        past = panel.indices(self.features(panel))
+        ahead = panel.indices(known)
+        context, future = (rows - self.context_length + 1, rows + 1), (rows + 1, rows + self.horizon + 1)
+        good = _free(_absent(panel, past), *context)
+        good &= ~panel.filled[np.ix_(rows, past)].any(axis=1)
+        if known:
+            good &= _free(_absent(panel, ahead), context[0], future[1])
+        if observed_future:
+            targets = panel.indices(self.target_columns(panel))
+            good &= _free(_absent(panel, targets), *future)
+            good &= _free(_borrowed(panel, np.concatenate([targets, ahead])), *future)
+        return rows[good]
+
+    def _why_none(self, panel, observed_future):
+        need = self.context_length + observed_future
+        lengths = panel.bounds[:, 2] - panel.bounds[:, 0]
+        longest = int(np.argmax(lengths))
+        of = (
+            f"Series {panel.series[longest]!r}, the longest,"
+            if panel.series_name is not None
+            else "The table"
+        )
+        text = (
+            f"{of} has {lengths[longest]} rows from {panel.times[panel.bounds[longest, 0]]} on, of which "
+            f"{panel.bounds[longest, 2] - panel.bounds[longest, 1]} may be forecast; a window takes {need} "
+            f"(context_length={self.context_length}, horizon={self.horizon})"
+        )
+        if len(self._room(panel, observed_future)):
+            return (
+                f"Every window touches a missing value or ends on an interpolated one. {text}. Fill the gaps, give "
+                "missing='interpolate' with a larger limit, or use shorter windows."
+            )
+        if lengths[longest] >= need and not observed_future:
+            return (
+                f"No origin can be forecast from. {text}, and the known_future columns "
+                f"{list(self.known_columns(panel))} must hold values {self.horizon} rows past it: append rows "
+                "with these columns, the others left empty."
+            )
+        return f"There are too few rows for one window. {text}. Use more rows or shorter windows."
+
+    def _gatherers(self, panel):
+        """Two functions from origins to tensors: inputs, and future targets."""
+        import tensorflow as tf
+
+        def table(columns):
+            if columns == panel.columns:
+                return _on_host(panel.values)
+            return _on_host(np.ascontiguousarray(panel.values[:, panel.indices(columns)]))
+
+        known = self.known_columns(panel)
+        features, targets = self.features(panel), self.target_columns(panel)
+        past_table = table(features)
+        target_table = past_table if features == targets else table(targets)
+        known_table = table(known) if known else None
+        context, horizon = self.context_length, self.horizon
+
+        def rows(origins, first, last):
+            return origins[:, None] + tf.range(first, last, dtype=origins.dtype)
+
+        def inputs(origins):
+            past = tf.gather(past_table, rows(origins, 1 - context, 1))
+            if not known:
+                return past
+            return {
+                "past": past,
+                "known_future": tf.gather(known_table, rows(origins, 1 - context, horizon + 1)),
+            }
+
+        def future(origins):
+            return tf.gather(target_table, rows(origins, 1, horizon + 1))
+
+        return inputs, future
+
+
+def _on_host(array):
+    """A tensor that batches are gathered from: it need not fit on an accelerator."""
+    import tensorflow as tf
+
+    with tf.device("CPU:0"):
+        aligned = array.ctypes.data % 64 == 0 and array.flags.c_contiguous and array.flags.writeable
+        if aligned and array.nbytes >= _SHARED:
+            # The same memory. TensorFlow ends the process on an address it can't use.
+            return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+        return tf.convert_to_tensor(array)
+
+
+def _batches(make, count, batch_size):
+    """Dataset of `make(places of one batch)`, which takes no Python per window."""
+    import tensorflow as tf
+
+    def places(step):
+        first = step * batch_size
+        return tf.cast(tf.range(first, tf.minimum(first + batch_size, count)), tf.int32)
+
+    steps = tf.data.Dataset.range(-(-count // batch_size))
+    # A few threads and batches ahead keep training busy; more would fill the memory, and
+    # tuning their number costs small batches more than it brings.
+    threads = min(4, os.cpu_count() or 1)
+    return steps.map(
+        lambda step: make(places(step)), num_parallel_calls=threads, deterministic=True
+    ).prefetch(8)
+
+
+def _plain(dataset):
+    """Runs the dataset as it is: rewriting it finds nothing, but copies the table to look."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
+    return dataset.with_options(options)
+
+
+def _windows(panel, columns, first, length):
+    """Rows `first .. first + length - 1` of the named columns, `(windows, length, columns)`."""
+    if len(first) and not 0 <= first.min() <= first.max() <= len(panel.values) - length:
+        raise ValueError(
+            f"Expected windows inside the {len(panel.values)} rows of the table. Received: windows of {length} rows "
+            f"that start at rows {first.min()} to {first.max()}."
+        )
+    at = panel.indices(columns)
+    # A slice of neighbouring columns is a view; a list of columns would be a copy.
+    in_order = (np.diff(at) == 1).all()
+    table = panel.values[:, at[0] : at[-1] + 1] if in_order else panel.values[:, at]
+    views = np.lib.stride_tricks.sliding_window_view(table, length, axis=0).transpose(0, 2, 1)
+    stride = first[1] - first[0] if len(first) > 1 else 1
+    if len(first) and stride > 0 and (np.diff(first) == stride).all():
+        return views[first[0] : first[-1] + 1 : stride]
+    return views[first]
+
+
+def _absent(panel, at):
+    """Rows with a missing value in one of the columns at the positions `at`."""
+    absent = np.zeros(len(panel.values), dtype=bool)
+    for i in at:
+        absent |= np.isnan(panel.values[:, i])
+    return absent
+
+
+def _borrowed(panel, at):
+    """Rows in a gap open at the end of a part: filled from the first row of the next part."""
+    borrowed = np.zeros(len(panel.values), dtype=bool)
+    for i in at:
+        for start, _, observed_end, _ in panel.bounds:
+            if observed_end > start and panel.filled[observed_end - 1, i]:
+                seen = np.flatnonzero(~panel.filled[start:observed_end, i])
+                borrowed[start + (seen[-1] + 1 if len(seen) else 0) : observed_end] = True
+    return borrowed
+
+
+def _free(marked, first, stop):
+    """Whether none of the rows `first .. stop - 1` is marked, for each window."""
+    before = np.concatenate([[0], np.cumsum(marked)])
+    return before[stop] == before[first]
