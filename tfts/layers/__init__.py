@@ -1,0 +1,19 @@
+"""Keras layers for time series. They use `keras.ops` only, so they run on every Keras backend."""
+
+from tfts.layers.attention_decoder import AttentionDecoder
+from tfts.layers.lstm_decoder import LSTMDecoder
+from tfts.layers.multi_head_attention import MultiHeadAttention
+from tfts.layers.position_embedding import PositionEmbedding
+from tfts.layers.reversible_instance_norm import ReversibleInstanceNorm
+from tfts.layers.scaled_dot_product_attention import ScaledDotProductAttention
+from tfts.layers.self_attention import SelfAttention
+
+__all__ = [
+    "AttentionDecoder",
+    "LSTMDecoder",
+    "MultiHeadAttention",
+    "PositionEmbedding",
+    "ReversibleInstanceNorm",
+    "ScaledDotProductAttention",
+    "SelfAttention",
+]
