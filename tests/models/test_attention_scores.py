@@ -1,0 +1,42 @@
+import keras
+import numpy as np
+import pytest
+
+from tfts.layers import MultiHeadAttention
+from tfts.models import attention_scores, attention_seq2seq, linear, lstm_attention
+
+PAST = np.random.default_rng(0).normal(size=(11, 7, 5)).astype("float32")
+
+
+def test_every_step_of_the_horizon_looks_over_the_context():
+    model = attention_seq2seq(7, 5, horizon=3, units=26, num_heads=2)
+    scores = attention_scores(model, PAST)
+    assert scores.shape == (11, 2, 3, 7)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores.sum(-1), np.ones((11, 2, 3)), rtol=1e-5)
+
+
+def test_a_single_head_has_its_axis_too():
+    scores = attention_scores(lstm_attention(7, 5, horizon=3, units=13), PAST)
+    assert scores.shape == (11, 1, 7, 7)
+    np.testing.assert_allclose(scores.sum(-1), np.ones((11, 1, 7)), rtol=1e-5)
+
+
+def test_a_loaded_model_gives_the_same_scores(tmp_path):
+    model = lstm_attention(7, 5, horizon=3, num_known_future=2, units=13)
+    inputs = {"past": PAST, "known_future": np.ones((11, 10, 2))}
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(attention_scores(loaded, inputs), attention_scores(model, inputs))
+
+
+def test_a_model_without_attention_says_so():
+    with pytest.raises(ValueError, match=r"Model 'linear' has no attention, so it has no attention scores"):
+        attention_scores(linear(7, 5), PAST)
+
+
+def test_a_layer_that_keeps_its_scores_to_itself_is_named():
+    past = keras.Input((7, 5))
+    model = keras.Model(past, MultiHeadAttention(2, 3, name="mixer")(past, past), name="mine")
+    with pytest.raises(ValueError, match=r"of model 'mine' do not return their scores: mixer. Call one with"):
+        attention_scores(model, PAST)

@@ -1,0 +1,259 @@
+"""What every model of tfts must do, whatever it computes."""
+
+import inspect
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import keras
+import numpy as np
+import pytest
+
+from tfts.models import MODELS, attention_scores, build_model
+
+# A distinct prime for each axis.
+BATCH, CONTEXT, FEATURES, HORIZON, TARGETS, KNOWN = 11, 7, 5, 3, 2, 13
+BACKENDS = ("tensorflow", "jax", "torch")
+WITH_ATTENTION = {"attention_seq2seq", "lstm_attention"}
+SMALL = {"attention_seq2seq": {"units": 6, "num_heads": 2, "feedforward_units": 11}}
+
+# Another valid value for every option; a builder's test fails when one is missing here.
+OTHER = {
+    "units": 12,
+    "attention_units": 17,
+    "num_heads": 3,
+    "num_layers": 2,
+    "feedforward_units": 19,
+    "dropout": 0.5,
+    "teacher_forcing": 1.0,
+    "target_names": ("load", "price"),
+    "position": "sinusoidal",
+    "shared": False,
+    "window_norm": "instance",
+    "linear_skip": "own",
+    "name": "another",
+}
+
+every_model = pytest.mark.parametrize("name", MODELS)
+with_and_without_known = pytest.mark.parametrize("known", [0, KNOWN])
+
+
+def _build(model, known=0, horizon=HORIZON, **options):
+    small = SMALL.get(model, {"units": 5} if "units" in inspect.signature(MODELS[model]).parameters else {})
+    return build_model(model, CONTEXT, FEATURES, horizon, TARGETS, known, **{**small, **options})
+
+
+def _inputs(known=0, horizon=HORIZON, batch=BATCH, seed=0):
+    rng = np.random.default_rng(seed)
+    past = rng.normal(size=(batch, CONTEXT, FEATURES)).astype("float32")
+    if not known:
+        return past
+    return {
+        "past": past,
+        "known_future": rng.normal(size=(batch, CONTEXT + horizon, known)).astype("float32"),
+    }
+
+
+def _shake(model, seed=0):
+    """Gives every weight, the zero ones included, a random value."""
+    rng = np.random.default_rng(seed)
+    model.set_weights([rng.normal(scale=0.3, size=w.shape) for w in model.get_weights()])
+    return model
+
+
+def _forecast(model, inputs, **options):
+    return keras.ops.convert_to_numpy(model(inputs, **options))
+
+
+def _map(function, inputs):
+    return {k: function(v) for k, v in inputs.items()} if isinstance(inputs, dict) else function(inputs)
+
+
+@every_model
+@with_and_without_known
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_names_and_shapes(name, known, horizon):
+    model = _build(name, known, horizon)
+    assert model.name == name
+    assert model.output_names == ["forecast"]
+    assert keras.backend.standardize_dtype(model.output.dtype) == "float32"
+    if known:
+        assert set(model.input) == {"past", "known_future"}
+    else:
+        assert model.input.name == "past"
+    assert _forecast(model, _inputs(known, horizon)).shape == (BATCH, horizon, TARGETS)
+
+
+@every_model
+@with_and_without_known
+def test_a_window_is_forecast_alike_wherever_it_stands_in_the_batch(name, known):
+    model, inputs = _shake(_build(name, known)), _inputs(known)
+    order = np.random.default_rng(1).permutation(BATCH)
+    forecast = _forecast(model, inputs)
+    np.testing.assert_allclose(_forecast(model, _map(lambda x: x[order], inputs)), forecast[order], atol=1e-5)
+    np.testing.assert_allclose(_forecast(model, _map(lambda x: x[4:5], inputs)), forecast[4:5], atol=1e-5)
+    assert np.abs(np.diff(forecast, axis=0)).min() > 0
+
+
+@every_model
+def test_every_input_matters(name):
+    model, inputs = _shake(_build(name, KNOWN)), _inputs(KNOWN)
+    forecast = _forecast(model, inputs)
+    for key, rows in (("past", slice(None)), ("known_future", slice(CONTEXT, None))):
+        changed = {k: v.copy() for k, v in inputs.items()}
+        changed[key][:, rows] += np.random.default_rng(1).normal(size=changed[key][:, rows].shape)
+        assert np.abs(_forecast(model, changed) - forecast).max() > 1e-3, key
+
+
+@every_model
+@with_and_without_known
+def test_rows_after_the_origin_change_nothing(name, known):
+    table = np.random.default_rng(0).normal(size=(29, FEATURES)).astype("float32")
+    later = table.copy()
+    later[17:] += 100.0
+    model = _shake(_build(name, known))
+    inputs = _inputs(known, batch=1)
+    forecasts = []
+    for rows in (table, later):
+        past = rows[17 - CONTEXT : 17][None]
+        forecasts.append(_forecast(model, {**inputs, "past": past} if known else past))
+    np.testing.assert_array_equal(*forecasts)
+
+
+@every_model
+def test_a_shift_of_the_level_shifts_the_forecast(name):
+    model, past = _shake(_build(name, window_norm="last")), _inputs()
+    np.testing.assert_allclose(_forecast(model, past + 64.0), _forecast(model, past) + 64.0, atol=1e-3)
+
+
+@every_model
+@with_and_without_known
+def test_the_loss_falls_on_a_series_that_can_be_learnt(name, known):
+    keras.utils.set_random_seed(0)
+    time = np.arange(200)
+    table = np.stack([np.sin(2 * np.pi * (time + lag) / 7) for lag in range(FEATURES)], axis=1)
+    starts = np.arange(64)
+    past = np.stack([table[s : s + CONTEXT] for s in starts]).astype("float32")
+    future = np.stack([table[s + CONTEXT : s + CONTEXT + HORIZON, :TARGETS] for s in starts])
+    inputs = {"past": past, "known_future": _inputs(known, batch=64)["known_future"]} if known else past
+    model = _build(name, known)
+    # One of the two with XLA, which must compile it; the other without a graph, which starts at once.
+    model.compile(keras.optimizers.Adam(0.02), "mse", jit_compile=bool(known), run_eagerly=not known)
+    losses = [model.train_on_batch(inputs, future) for _ in range(25)]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+@every_model
+def test_every_option_changes_the_model(name):
+    options = [
+        p.name for p in inspect.signature(MODELS[name]).parameters.values() if p.kind is p.KEYWORD_ONLY
+    ]
+    plain = _traits(_build(name, dropout=0.2) if "dropout" in options else _build(name))
+    assert options
+    for option in options:
+        base = {"dropout": 0.2} if "dropout" in options else {}
+        assert _traits(_build(name, **{**base, option: OTHER[option]})) != plain, option
+
+
+def _traits(model):
+    """What a model computes in training, and what its layers and inputs are called."""
+    keras.utils.set_random_seed(0)
+    _shake(model)
+    inputs = {"past": _inputs(), "teacher": np.ones((BATCH, HORIZON, TARGETS), "float32")}
+    forecast = model(
+        {key: inputs[key] for key in model.input} if isinstance(model.input, dict) else inputs["past"]
+    )
+    heads = sorted(layer.name for layer in model.layers if layer.name.startswith("head_"))
+    names = sorted(model.input) if isinstance(model.input, dict) else model.input.name
+    keras.utils.set_random_seed(0)
+    in_training = model(
+        {key: inputs[key] for key in model.input} if isinstance(model.input, dict) else inputs["past"],
+        training=True,
+    )
+    numbers = [keras.ops.convert_to_numpy(x).round(5).tolist() for x in (forecast, in_training)]
+    return model.name, heads, names, numbers
+
+
+@every_model
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_the_forecast_is_float32_under_mixed_precision(name, policy):
+    exact = _shake(_build(name, KNOWN))
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = _build(name, KNOWN)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.set_weights(exact.get_weights())
+    output = model(_inputs(KNOWN))
+    assert keras.backend.standardize_dtype(output.dtype) == "float32"
+    np.testing.assert_allclose(output, _forecast(exact, _inputs(KNOWN)), atol=0.3)
+
+
+LOAD = """
+import sys
+from pathlib import Path
+import numpy as np
+import tfts.models
+import keras
+
+# Op by op is quickest for a single batch, but JAX compiles every op by itself.
+jax = keras.backend.backend() == "jax"
+run = keras.Model.predict if jax else keras.Model.__call__
+folder = Path(sys.argv[1])
+results = {}
+for path in sorted(folder.glob(sys.argv[3])):
+    model = keras.saving.load_model(path)
+    inputs = dict(np.load(path.with_suffix(".npz")))
+    inputs = inputs if isinstance(model.input, dict) else inputs["past"]
+    results[path.stem] = keras.ops.convert_to_numpy(run(model, inputs))
+    if path.stem.split("-")[0] in sys.argv[4:]:
+        results[path.stem + "-scores"] = tfts.models.attention_scores(model, inputs)
+np.savez(sys.argv[2], **results)
+"""
+
+
+@pytest.fixture(scope="module")
+def loading(tmp_path_factory):
+    """The numbers of every saved model, and a process for each backend that loads them."""
+    folder = tmp_path_factory.mktemp("models")
+    expected = {}
+    for name in MODELS:
+        for known in (0, KNOWN):
+            model, inputs = _shake(_build(name, known)), _inputs(known)
+            stem = f"{name}-{known}"
+            model.save(folder / f"{stem}.keras")
+            np.savez(folder / f"{stem}.npz", **(inputs if known else {"past": inputs}))
+            expected[stem] = _forecast(model, inputs)
+            if name in WITH_ATTENTION:
+                expected[f"{stem}-scores"] = attention_scores(model, inputs)
+    processes = {}
+    for backend in BACKENDS:
+        if find_spec(backend) is not None:
+            # The models with known columns hold every part of those without.
+            pattern = "*.keras" if backend == "tensorflow" else f"*-{KNOWN}.keras"
+            processes[backend] = subprocess.Popen(
+                [sys.executable, "-c", LOAD, folder, folder / backend, pattern, *WITH_ATTENTION],
+                env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+    yield folder, expected, processes
+    for process in processes.values():
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_fresh_process_and_every_backend_give_the_same_numbers(backend, loading):
+    folder, expected, processes = loading
+    if backend not in processes:
+        pytest.skip(f"{backend} is not installed")
+    _, errors = processes[backend].communicate(timeout=300)
+    assert processes[backend].returncode == 0, errors
+    numbers = np.load(folder / f"{backend}.npz")
+    wanted = {key for key in expected if backend == "tensorflow" or f"-{KNOWN}" in key}
+    assert set(numbers) == wanted
+    for key in wanted:
+        np.testing.assert_allclose(numbers[key], expected[key], rtol=1e-4, atol=1e-5, err_msg=key)

@@ -1,0 +1,52 @@
+"""Forecasting networks: plain functions that build functional Keras models."""
+
+import inspect
+
+from tfts._messages import unknown
+from tfts.models.attention_scores import attention_scores, has_attention
+from tfts.models.attention_seq2seq import attention_seq2seq
+from tfts.models.linear import linear
+from tfts.models.lstm_attention import lstm_attention
+from tfts.models.lstm_regressor import lstm_regressor
+from tfts.models.lstm_seq2seq import lstm_seq2seq
+
+MODELS = {
+    "attention_seq2seq": attention_seq2seq,
+    "linear": linear,
+    "lstm_attention": lstm_attention,
+    "lstm_regressor": lstm_regressor,
+    "lstm_seq2seq": lstm_seq2seq,
+}
+
+__all__ = ["MODELS", "attention_scores", "build_model", "has_attention", *MODELS]
+
+
+def build_model(model, /, *sizes, **options):
+    """Builds a model by its name in `MODELS`.
+
+    Args:
+        model: Str, a key of `MODELS`.
+        *sizes: `context_length`, `num_features`, `horizon`, `num_targets` and
+            `num_known_future`, as the builder takes them.
+        **options: What the builder takes.
+
+    Returns:
+        Uncompiled `keras.Model`.
+
+    Raises:
+        ValueError: If the name or an option is unknown; the message lists the
+            valid ones and the nearest.
+
+    Example:
+
+    >>> build_model("linear", 7, 3, horizon=5, shared=False).output_shape
+    (None, 5, 1)
+    """
+    if model not in MODELS:
+        raise ValueError(unknown("model", model, MODELS))
+    builder = MODELS[model]
+    choices = inspect.signature(builder).parameters
+    for option in options:
+        if option not in choices:
+            raise ValueError(unknown(f"option of model {model!r}:", option, choices))
+    return builder(*sizes, **options)

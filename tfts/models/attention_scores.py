@@ -1,0 +1,77 @@
+"""Reads what a model's attention looked at."""
+
+import keras
+
+from tfts.layers import AttentionDecoder, MultiHeadAttention, SelfAttention
+
+
+def attention_scores(model, inputs):
+    """Returns the attention scores of a model for the given windows.
+
+    A model with several attention layers is read at the last one: for an
+    encoder-decoder that is the decoder.
+
+    Args:
+        model: Functional `keras.Model`, fresh or loaded, with an attention
+            layer of `tfts.layers` that was called with `return_attention_scores=True`.
+        inputs: What `model.predict` takes.
+
+    Returns:
+        Float32 array `(batch, heads, query, context)`. For an encoder-decoder
+        the queries are the steps of the horizon. Every row sums to 1.
+
+    Raises:
+        ValueError: If the model has no attention, or does not give its scores.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfts.models import attention_seq2seq
+    >>> model = attention_seq2seq(context_length=7, num_features=3, horizon=5, num_heads=2)
+    >>> attention_scores(model, np.ones((11, 7, 3))).shape
+    (11, 2, 5, 7)
+    """
+    layers = _attention_layers(model)
+    if not layers:
+        raise ValueError(
+            f"Model {model.name!r} has no attention, so it has no attention scores. "
+            "Use a model with attention, such as lstm_attention or attention_seq2seq."
+        )
+    with_scores = _with_scores(layers)
+    if not with_scores:
+        raise ValueError(
+            f"The attention layers of model {model.name!r} do not return their scores: "
+            f"{', '.join(layer.name for layer in layers)}. Call one with return_attention_scores=True."
+        )
+    scores = with_scores[-1].output[1]
+    if len(scores.shape) == 3:
+        scores = keras.ops.expand_dims(scores, 1)
+    scores = keras.ops.cast(scores, "float32")
+    return keras.Model(model.input, scores).predict(inputs, verbose=0)
+
+
+def has_attention(model):
+    """Whether `attention_scores` can read a model.
+
+    Args:
+        model: Functional `keras.Model`.
+
+    Returns:
+        Bool.
+
+    Example:
+
+    >>> from tfts.models import linear
+    >>> has_attention(linear(context_length=7, num_features=3))
+    False
+    """
+    return bool(_with_scores(_attention_layers(model)))
+
+
+def _attention_layers(model):
+    kinds = AttentionDecoder | MultiHeadAttention | SelfAttention
+    return [layer for layer in model.layers if isinstance(layer, kinds)]
+
+
+def _with_scores(layers):
+    return [layer for layer in layers if isinstance(layer.output, tuple | list)]
