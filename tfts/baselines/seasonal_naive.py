@@ -1,0 +1,117 @@
+"""The value one season ago."""
+
+import numpy as np
+import pandas as pd
+
+from tfts.baselines.baseline import Baseline
+
+_MINUTE = 60_000_000_000
+# Steps in a year, for the calendar frequencies by the start of their alias.
+_PER_YEAR = {"W": 52, "SM": 24, "BM": 12, "CBM": 12, "M": 12, "BQ": 4, "Q": 4}
+
+
+class SeasonalNaive(Baseline):
+    """Forecasts each row by the value at the same place of the latest season seen.
+
+    It may look further back than the context: at any earlier row of the same series. A
+    value that is missing is taken from the season before it, and so on; where the series
+    does not reach back a season, the value at the origin is repeated.
+
+    Args:
+        season_length: Rows in a season, int >= 1. `None` finds it from the panel's
+            frequency by `season_length_of`.
+
+    Attributes:
+        season_length_: Rows in a season, as used.
+
+    Raises:
+        ValueError: If `season_length` is not an int >= 1.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from tfts.data.panel import Panel
+    >>> from tfts.data.windows import WindowSpec
+    >>> frame = pd.DataFrame({"y": [1.0, 2.0, 3.0, 4.0, 5.0]},
+    ...                      index=pd.date_range("2024-01-01", periods=5, freq="D"))
+    >>> panel, spec = Panel.from_frame(frame), WindowSpec(context_length=1, horizon=4)
+    >>> naive = SeasonalNaive(season_length=3).fit(panel, spec)
+    >>> naive.predict(panel, spec, [4])[0, :, 0].tolist()
+    [3.0, 4.0, 5.0, 3.0]
+    """
+
+    def __init__(self, season_length=None):
+        check_season_length(season_length)
+        self.season_length = season_length
+
+    def _learn(self, panel, spec):
+        self.season_length_ = int(self.season_length or season_length_of(panel.freq))
+
+    def _forecast(self, panel, spec, rows):
+        season = self.season_length_
+        starts = panel.bounds[panel.series_of(rows), 0]
+        ahead = np.arange(spec.horizon)
+        wanted = rows[:, None] + 1 + ahead % season - season
+        forecast = np.empty((len(rows), spec.horizon, len(self.targets_)))
+        for i, column in enumerate(panel.indices(self.targets_)):
+            values = panel.values[:, column]
+            source = wanted.copy()
+            # Only the few that meet a missing value go round again.
+            again = np.ones(source.shape, dtype=bool)
+            while again.any():
+                again &= source >= starts[:, None]
+                again[again] = np.isnan(values[source[again]])
+                source[again] -= season
+            source = np.where(source < starts[:, None], rows[:, None], source)
+            forecast[..., i] = values[source]
+        return forecast
+
+
+def check_season_length(season_length):
+    """Raises a ValueError unless it is None or an int >= 1."""
+    whole = isinstance(season_length, int | np.integer) and not isinstance(season_length, bool)
+    if season_length is not None and (not whole or season_length < 1):
+        raise ValueError(
+            "`season_length` must be an int >= 1 (rows) or None, which finds it from the frequency. "
+            f"Received: season_length={season_length!r}."
+        )
+
+
+def season_length_of(freq):
+    """Rows in the usual season of a frequency.
+
+    Steps of whole days have a week, business days a week of 5; weeks, months and
+    quarters have a year (52, 12, 4 rows); shorter steps down to a minute have a day; and
+    those below a minute have an hour. Where the season is not a whole number of steps, or
+    there is none (years), the answer is 1.
+
+    Args:
+        freq: pandas offset alias.
+
+    Returns:
+        Int >= 1.
+
+    Example:
+
+    >>> [season_length_of(freq) for freq in ("15min", "h", "D", "B", "W-SUN", "MS", "QE", "YE")]
+    [96, 24, 7, 5, 52, 12, 4, 1]
+    """
+    offset = pd.tseries.frequencies.to_offset(freq)
+    if isinstance(offset, pd.tseries.offsets.Day):
+        return _whole(364 if offset.n % 7 == 0 else 7, offset.n)
+    if isinstance(offset, pd.tseries.offsets.Tick):
+        day = 24 * 60 * _MINUTE
+        if offset.nanos % day == 0:
+            return season_length_of(f"{offset.nanos // day}D")
+        return _whole(day if offset.nanos >= _MINUTE else 60 * _MINUTE, offset.nanos)
+    name = offset.rule_code.split("-")[0]
+    if name in ("B", "C"):
+        return _whole(5, offset.n)
+    for start, count in _PER_YEAR.items():
+        if name.startswith(start):
+            return _whole(count, offset.n)
+    return 1
+
+
+def _whole(season, step):
+    return season // step if season % step == 0 else 1
