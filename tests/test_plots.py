@@ -1,0 +1,541 @@
+from itertools import pairwise
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import dates, figure, pyplot
+
+from tfts import plots
+
+
+@pytest.fixture(autouse=True)
+def _closed_figures():
+    yield
+    pyplot.close("all")
+
+
+def series(num_rows, start="2024-03-01", freq="h", name="load", tz=None):
+    times = pd.date_range(start, periods=num_rows, freq=freq, tz=tz)
+    return pd.Series(np.arange(num_rows, dtype=float), index=times, name=name)
+
+
+def labels(ax):
+    return [line.get_label() for line in ax.lines if not line.get_label().startswith("_")]
+
+
+def legend(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def tick_labels(ax):
+    """The labels inside the axis, as they are drawn."""
+    ax.figure.canvas.draw()
+    low, high = sorted(ax.get_xlim())
+    ticks = zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)
+    return [text.get_text() for place, text in ticks if low <= place <= high]
+
+
+# plot_forecast
+
+
+def test_forecast_draws_history_actual_and_each_model_in_its_units():
+    whole = series(8)
+    ax = plots.plot_forecast(
+        whole[:5], {"drift": whole[5:] + 1, "linear": whole[5:] - 1}, actual=whole[5:], units="MW"
+    )
+    assert labels(ax) == legend(ax) == ["history", "actual", "drift", "linear"]
+    values = [line.get_ydata().tolist() for line in ax.lines[:4]]
+    assert values == [[0, 1, 2, 3, 4], [5, 6, 7], [6, 7, 8], [4, 5, 6]]
+    for line, rows in zip(ax.lines[:4], (whole[:5], whole[5:], whole[5:], whole[5:]), strict=True):
+        np.testing.assert_array_equal(line.get_xdata(), rows.index)
+    assert ax.get_ylabel() == "load (MW)"
+    assert ax.get_xlabel() == "time"
+
+
+def test_forecast_marks_the_last_row_seen():
+    whole = series(8)
+    ax = plots.plot_forecast(whole[:5], {"drift": whole[5:]})
+    assert labels(ax) == ["history", "drift"]
+    origin = ax.lines[-1].get_xdata()
+    assert dates.num2date(dates.date2num(origin[0])).hour == 4
+    assert ax.get_title(loc="left") == "Forecast of load from 2024-03-01 04:00"
+
+
+def test_forecast_title_has_no_hour_when_the_origin_is_a_date():
+    whole = series(8, freq="MS", name=None)
+    ax = plots.plot_forecast(whole[:5], {"ets": whole[5:]})
+    assert ax.get_title(loc="left") == "Forecast of value from 2024-07-01"
+    assert ax.get_ylabel() == "value"
+
+
+def test_forecast_takes_a_table_with_one_column_for_each_model():
+    whole = series(8)
+    ax = plots.plot_forecast(whole[:5], pd.DataFrame({"a": whole[5:], "b": whole[5:] * 2}))
+    assert labels(ax) == ["history", "a", "b"]
+    assert ax.lines[2].get_ydata().tolist() == [10, 12, 14]
+
+
+def test_forecast_names_the_time_zone_and_shows_its_hours():
+    whole = series(25, "2024-03-01 00:00", tz="Asia/Tokyo")
+    ax = plots.plot_forecast(whole[:23], {"drift": whole[23:]})
+    assert ax.get_xlabel() == "time (Asia/Tokyo)"
+    # In UTC midnight in Tokyo would be 15:00 of the day before.
+    assert tick_labels(ax)[0] in ("00:00", "Mar-01", "03:00")
+
+
+def test_forecast_of_numbered_rows_has_whole_steps():
+    rows = pd.Series([1.0, 2.0, 3.0])
+    ax = plots.plot_forecast(rows[:2], {"drift": rows[2:]})
+    assert ax.get_xlabel() == "time step"
+    assert tick_labels(ax) == ["0", "1", "2"]
+    assert ax.get_title(loc="left") == "Forecast of value from 1"
+
+
+@pytest.mark.parametrize(
+    ("freq", "num_rows"), [("15min", 120), ("h", 70), ("D", 5), ("D", 800), ("MS", 132), ("YS", 40)]
+)
+def test_stamps_never_run_into_each_other(freq, num_rows):
+    whole = series(num_rows, "2001-03-01 07:30", freq=freq)
+    ax = plots.plot_forecast(whole[:-2], {"a_model_with_quite_a_long_name_and_seed_3": whole[-2:]})
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.get_xticklabels() if text.get_text()]
+    assert len(boxes) >= 3
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_a_forecast_of_one_row_can_be_seen():
+    whole = series(200)
+    ax = plots.plot_forecast(whole[:-1], {"drift": whole[-1:]})
+    assert [line.get_marker() for line in ax.lines[:2]] == ["None", "o"]
+    ax = plots.plot_forecast(whole[:100], {"drift": whole[100:]})
+    assert ax.lines[1].get_marker() == "None"
+
+
+def test_each_of_many_models_has_a_line_of_its_own_look():
+    whole = series(10)
+    ax = plots.plot_forecast(whole[:7], {f"model {i}": whole[7:] for i in range(24)})
+    looks = {(line.get_color(), line.get_linestyle()) for line in ax.lines[1:25]}
+    assert len(looks) == 24
+    assert not looks & {(ax.lines[0].get_color(), "-")}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"history": series(0)},
+            "`history` must be a pandas Series with at least one row.*: an empty Series.",
+        ),
+        ({"history": [1.0]}, "`history` must be a pandas Series.* Received: list"),
+        ({"actual": 3.0}, "`actual` must be a pandas Series.* Received: float"),
+        (
+            {"forecasts": {"drift": np.ones(3)}},
+            "Forecast 'drift' must be a pandas Series.* Received: ndarray",
+        ),
+        ({"forecasts": {"history": [1]}}, "Forecast 'history' must be a pandas Series"),
+        ({"forecasts": series(3)}, "`forecasts` must be a dict from model name.* Received: Series"),
+        ({"forecasts": [series(3)]}, "`forecasts` must be a dict from model name.* Received: list"),
+    ],
+)
+def test_forecast_refuses_what_it_cannot_draw(change, message):
+    with pytest.raises(ValueError, match=message):
+        plots.plot_forecast(**{"history": series(5), "forecasts": {"drift": series(3)}, **change})
+    assert pyplot.get_fignums() == []
+
+
+# plot_attention
+
+
+def scores(num_heads=3, num_queries=5, context_length=7):
+    values = np.arange(1.0, 1 + num_heads * num_queries * context_length)
+    values = values.reshape(num_heads, num_queries, context_length)
+    return values / values.sum(axis=-1, keepdims=True)
+
+
+def drawn(ax):
+    return np.asarray(ax.images[0].get_array())
+
+
+def test_attention_draws_the_mean_over_the_heads():
+    ax = plots.plot_attention(scores())
+    np.testing.assert_allclose(drawn(ax), scores().mean(axis=0))
+    assert ax.get_title(loc="left") == "Attention, mean of 3 heads"
+    assert ax.get_xlabel() == "lag before the forecast origin (steps)"
+    assert ax.get_ylabel() == "horizon step"
+    assert ax.figure.axes[1].get_ylabel() == "attention weight"
+
+
+def test_attention_draws_one_head():
+    ax = plots.plot_attention(scores(), head=2)
+    np.testing.assert_array_equal(drawn(ax), scores()[2])
+    assert ax.get_title(loc="left") == "Attention of head 2"
+
+
+@pytest.mark.parametrize("given", [scores(num_heads=1), scores()[0]], ids=["one head", "no axis of heads"])
+def test_attention_of_one_head_needs_no_mean(given):
+    assert plots.plot_attention(given).get_title(loc="left") == "Attention"
+
+
+def test_attention_starts_its_colours_at_zero():
+    image = plots.plot_attention(scores()).images[0]
+    assert image.get_clim() == (0, scores().mean(axis=0).max())
+
+
+def test_the_newest_row_and_the_first_step_are_right_and_top():
+    ax = plots.plot_attention(scores(), freq="h")
+    # Cells are centred on lags 6 to 0 and on the steps 1 to 5.
+    assert ax.images[0].get_extent() == [6.5, -0.5, 5.5, 0.5]
+    assert ax.get_xlim() == (6.5, -0.5)
+    assert ax.get_ylim() == (5.5, 0.5)
+
+
+def test_self_attention_has_lags_on_both_axes():
+    ax = plots.plot_attention(scores(num_queries=7), query="context", freq="D")
+    assert ax.images[0].get_extent() == [6.5, -0.5, -0.5, 6.5]
+    assert ax.get_ylabel() == "lag of the row that looks (days)"
+    # imshow puts row 0, the oldest, at the top of the extent.
+    assert ax.images[0].origin == "upper"
+
+
+@pytest.mark.parametrize(
+    ("freq", "unit", "oldest"),
+    [
+        (None, "steps", 6),
+        ("h", "hours", 6),
+        ("2h", "hours", 12),
+        ("15min", "minutes", 90),
+        # More than six hours are not counted in minutes.
+        ("90min", "hours", 9),
+        ("D", "days", 6),
+        ("B", "business days", 6),
+        ("W-SUN", "weeks", 6),
+        ("MS", "months", 6),
+        ("QS-JAN", "quarters", 6),
+        ("YE-DEC", "years", 6),
+        ("bh", "steps of bh", 6),
+    ],
+)
+def test_lags_are_in_units_of_time(freq, unit, oldest):
+    ax = plots.plot_attention(scores(), freq=freq)
+    assert ax.get_xlabel() == f"lag before the forecast origin ({unit})"
+    step = oldest / 6
+    assert ax.get_xlim() == (oldest + step / 2, -step / 2)
+
+
+@pytest.mark.parametrize(
+    ("freq", "context_length", "expected"),
+    [
+        ("h", 60, ["0", "12", "24", "36", "48"]),
+        ("h", 168, ["0", "24", "48", "72", "96", "120", "144"]),
+        ("15min", 96, ["0", "3", "6", "9", "12", "15", "18", "21"]),
+        ("15min", 8, ["0", "15", "30", "45", "60", "75", "90", "105"]),
+        ("D", 5, ["0", "1", "2", "3", "4"]),
+    ],
+)
+def test_lags_are_counted_as_people_count(freq, context_length, expected):
+    ax = plots.plot_attention(scores(context_length=context_length), freq=freq)
+    assert tick_labels(ax) == expected
+
+
+def test_a_single_step_has_no_fractions_beside_it():
+    ax = plots.plot_attention(scores(num_queries=1))
+    assert [place for place in ax.get_yticks() if 0.5 <= place <= 1.5] == [1]
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "message"),
+    [
+        (
+            np.ones((2, 3, 5, 7)),
+            {},
+            r"`scores` must be \(num_heads, query, context_length\): pick one window",
+        ),
+        (np.ones(7), {}, r"Received: shape \(7,\)"),
+        (np.ones((0, 5, 7)), {}, r"Received: shape \(0, 5, 7\)"),
+        (scores(), {"head": 3}, r"`head` must be one of 0 to 2.* Received: 3"),
+        (scores(), {"head": -1}, r"`head` must be one of 0 to 2.* Received: -1"),
+        (scores()[0], {"head": 0}, r"`head` needs scores with an axis of heads.*\(5, 7\), head=0"),
+        (scores(), {"query": "key"}, r"`query` must be 'horizon' .* or 'context' .* Received: query='key'"),
+    ],
+)
+def test_attention_refuses_what_it_cannot_draw(given, options, message):
+    with pytest.raises(ValueError, match=message):
+        plots.plot_attention(given, **options)
+    assert pyplot.get_fignums() == []
+
+
+# plot_attention_heads
+
+
+def test_heads_share_one_colour_scale():
+    made = plots.plot_attention_heads(scores(), freq="h")
+    *cells, bar = made.axes
+    assert [ax.get_title(loc="left") for ax in cells] == ["head 0", "head 1", "head 2"]
+    for head, ax in enumerate(cells):
+        np.testing.assert_array_equal(drawn(ax), scores()[head])
+        assert ax.images[0].get_clim() == (0, scores().max())
+    assert bar.get_ylabel() == "attention weight"
+    assert made.get_supxlabel() == "lag before the forecast origin (hours)"
+    assert made.get_supylabel() == "horizon step"
+
+
+@pytest.mark.parametrize(
+    ("num_heads", "rows", "columns"),
+    [(1, 1, 1), (3, 1, 3), (4, 2, 2), (5, 2, 3), (7, 2, 4), (8, 2, 4), (9, 3, 3)],
+)
+def test_heads_stand_in_even_rows_and_each_column_has_its_lags(num_heads, rows, columns):
+    cells = plots.plot_attention_heads(scores(num_heads)).axes[:-1]
+    assert len(cells) == num_heads
+    assert cells[0].get_subplotspec().get_gridspec().get_geometry() == (rows, columns)
+    labelled = [ax.xaxis.get_tick_params()["labelbottom"] for ax in cells]
+    assert labelled == [head + columns >= num_heads for head in range(num_heads)]
+
+
+def test_heads_refuse_scores_without_an_axis_of_heads():
+    with pytest.raises(ValueError, match=r"`scores` must be .*Received: shape \(5, 7\)"):
+        plots.plot_attention_heads(scores()[0])
+    with pytest.raises(ValueError, match="`query` must be 'horizon'"):
+        plots.plot_attention_heads(scores(), query="lag")
+
+
+# plot_metrics
+
+MODELS = ["persistence", "seasonal_naive", "linear_regression", "arima", "lstm", "seq2seq", "attention"]
+
+
+def metrics(column, values):
+    return pd.DataFrame({"model": MODELS[: len(values)], column: values})
+
+
+def bars(ax):
+    """`(model, length, written value)` from the top down."""
+    names = [text.get_text() for text in ax.get_yticklabels()]
+    lengths = [bar.get_width() for bar in ax.patches]
+    written = [text.get_text() for text in ax.texts]
+    low, high = ax.get_ylim()
+    assert low > high, "the first bar must be on top"
+    return list(zip(names, lengths, written, strict=True))
+
+
+def test_metrics_are_sorted_with_the_best_on_top_and_in_colour():
+    ax = plots.plot_metrics(metrics("rmse", [1.92304, 0.5, 0.25]), units="MW")
+    assert bars(ax) == [
+        ("linear_regression", 0.25, "0.25"),
+        ("seasonal_naive", 0.5, "0.5"),
+        ("persistence", 1.92304, "1.923"),
+    ]
+    colours = [bar.get_facecolor() for bar in ax.patches]
+    assert colours[0] != colours[1] == colours[2]
+    assert ax.get_xlabel() == "RMSE (MW)"
+    assert ax.get_title(loc="left") == "Models by RMSE, lower is better"
+
+
+def test_r2_is_best_high_and_bias_near_zero():
+    ax = plots.plot_metrics(metrics("r2", [-0.5, 0.75, 0.25]), "r2")
+    assert [name for name, *_ in bars(ax)] == ["seasonal_naive", "linear_regression", "persistence"]
+    assert ax.get_title(loc="left") == "Models by R², higher is better"
+    ax = plots.plot_metrics(metrics("bias", [0.5, -0.25, 2.0, -1.0]), "bias", units="MW")
+    assert [length for _, length, _ in bars(ax)] == [-0.25, 0.5, -1.0, 2.0]
+    assert ax.get_xlabel() == "Bias, forecast less actual (MW)"
+    assert ax.get_title(loc="left") == "Models by Bias, nearer 0 is better"
+
+
+def test_a_zero_line_is_drawn_only_where_bars_go_both_ways():
+    assert len(plots.plot_metrics(metrics("bias", [0.5, -0.25]), "bias").lines) == 1
+    assert len(plots.plot_metrics(metrics("bias", [0.5, 0.25]), "bias").lines) == 0
+
+
+def test_a_model_without_a_score_comes_last_and_says_so():
+    assert bars(plots.plot_metrics(metrics("mape", [np.nan, 12.5, 10.5]), "mape")) == [
+        ("linear_regression", 10.5, "10.5"),
+        ("seasonal_naive", 12.5, "12.5"),
+        ("persistence", 0, "no score"),
+    ]
+
+
+def test_a_share_has_no_units_and_an_own_metric_its_own_name():
+    assert plots.plot_metrics(metrics("mape", [3.0]), "mape", units="MW").get_xlabel() == "MAPE (%)"
+    ax = plots.plot_metrics(metrics("skill", [3.0]), "skill")
+    assert (ax.get_xlabel(), ax.get_title(loc="left")) == ("skill", "Models by skill, lower is better")
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            pd.DataFrame({"rmse": [1.0]}),
+            "`table` needs a column 'model' with the models' names. Its columns: rmse",
+        ),
+        (metrics("mae", [1.0]), "`table` needs a column 'rmse' to draw. Its columns: model, mae"),
+        (metrics("rmse", []), "`table` has no rows"),
+        (
+            pd.DataFrame({"model": ["a", "a"], "rmse": [1.0, 2.0]}),
+            "Model 'a' has several rows.* pick the rows",
+        ),
+    ],
+)
+def test_metrics_refuse_a_table_that_is_not_one_row_a_model(table, message):
+    with pytest.raises(ValueError, match=message):
+        plots.plot_metrics(table)
+    assert pyplot.get_fignums() == []
+
+
+# plot_horizon_errors
+
+
+def steps(num_models=2, num_steps=3, column="rmse"):
+    return pd.DataFrame(
+        [
+            {"model": name, "step": step, column: float(10 * number + step)}
+            for number, name in enumerate(MODELS[:num_models])
+            for step in range(1, num_steps + 1)
+        ]
+    )
+
+
+def test_horizon_errors_are_one_line_a_model_in_the_order_of_the_steps():
+    ax = plots.plot_horizon_errors(steps().iloc[::-1], units="MW")
+    assert labels(ax) == legend(ax) == ["seasonal_naive", "persistence"]
+    for line, first in zip(ax.lines, (10, 0), strict=True):
+        assert line.get_xdata().tolist() == [1, 2, 3]
+        assert line.get_ydata().tolist() == [first + 1, first + 2, first + 3]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("horizon step", "RMSE (MW)")
+    assert ax.get_title(loc="left") == "RMSE by horizon step"
+    assert ax.get_ylim()[0] == 0
+
+
+def test_bias_and_r2_are_not_cut_off_at_zero():
+    table = steps(column="bias")
+    table["bias"] -= 7
+    ax = plots.plot_horizon_errors(table, "bias")
+    assert ax.get_ylim()[0] < -6
+    assert ax.lines[-1].get_ydata() == [0, 0]
+    assert ax.get_title(loc="left") == "Bias by horizon step"
+    table = steps(column="r2")
+    table["r2"] -= 7
+    ax = plots.plot_horizon_errors(table, "r2")
+    assert ax.get_ylim()[0] < -6
+    assert labels(ax) == ["persistence", "seasonal_naive"]
+
+
+def test_seven_models_and_one_step_can_be_told_apart():
+    ax = plots.plot_horizon_errors(steps(7, 1))
+    assert len({(line.get_color(), line.get_linestyle()) for line in ax.lines}) == 7
+    assert {line.get_marker() for line in ax.lines} == {"o"}
+    assert tick_labels(ax) == ["1"]
+
+
+def test_a_long_horizon_has_no_dots():
+    ax = plots.plot_horizon_errors(steps(1, 100))
+    assert ax.lines[0].get_marker() == "None"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            steps().drop(columns="model"),
+            "needs a column 'model' with the models' names. Its columns: step, rmse",
+        ),
+        (
+            steps().drop(columns="step"),
+            "needs a column 'step' with the horizon steps. Its columns: model, rmse",
+        ),
+        (steps(column="mae"), "needs a column 'rmse' to draw. Its columns: model, step, mae"),
+        (steps().iloc[:0], "`table` has no rows"),
+        (pd.concat([steps(), steps()[4:5]]), "Model 'seasonal_naive' has several rows for step 2"),
+    ],
+)
+def test_horizon_errors_refuse_a_table_that_is_not_one_row_a_step(table, message):
+    with pytest.raises(ValueError, match=message):
+        plots.plot_horizon_errors(table)
+    assert pyplot.get_fignums() == []
+
+
+# plot_history
+
+
+def test_history_draws_both_losses_and_the_best_epoch():
+    losses = {"loss": [3.0, 2.0, 1.0, 0.5, 0.25], "val_loss": [3.0, 2.5, 1.5, 2.0, 2.25]}
+    ax = plots.plot_history(losses)
+    assert labels(ax) == legend(ax) == ["training", "validation", "best: 1.5 at epoch 3"]
+    training, validation, best = ax.lines
+    assert training.get_xdata().tolist() == [1, 2, 3, 4, 5]
+    assert training.get_ydata().tolist() == losses["loss"]
+    assert validation.get_ydata().tolist() == losses["val_loss"]
+    assert (list(best.get_xdata()), list(best.get_ydata())) == ([3], [1.5])
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title(loc="left")) == ("epoch", "loss", "Loss by epoch")
+
+
+def test_history_takes_what_fit_returns_and_a_table():
+    losses = {"loss": [2.0, 1.0], "mae": [7.0, 7.0]}
+    for given in (SimpleNamespace(history=losses), pd.DataFrame(losses)):
+        ax = plots.plot_history(given)
+        assert labels(ax) == ["training"]
+        assert ax.lines[0].get_ydata().tolist() == [2, 1]
+
+
+def test_history_passes_over_epochs_without_a_finite_loss():
+    ax = plots.plot_history({"loss": [3.0, 2.0, 1.0], "val_loss": [np.nan, 2.0, 3.0]})
+    assert labels(ax)[-1] == "best: 2 at epoch 2"
+    ax = plots.plot_history({"loss": [3.0, 2.0], "val_loss": [np.nan, np.nan]})
+    assert labels(ax) == ["training", "validation"]
+
+
+def test_one_epoch_can_be_seen():
+    ax = plots.plot_history({"loss": [0.5]})
+    assert ax.lines[0].get_marker() == "o"
+    assert tick_labels(ax) == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("losses", "received"),
+    [({"val_loss": [1.0]}, "val_loss"), ({}, "nothing"), ({"loss": [], "val_loss": []}, "loss, val_loss")],
+)
+def test_history_refuses_to_draw_no_loss(losses, received):
+    with pytest.raises(
+        ValueError, match=f"must hold the `loss` of at least one epoch.* Received: {received}."
+    ):
+        plots.plot_history(losses)
+
+
+# All of them
+
+
+DRAWN_ON_AXES = {
+    "plot_forecast": (series(3), {"drift": series(2)}),
+    "plot_attention": (scores(),),
+    "plot_metrics": (metrics("rmse", [1.0]),),
+    "plot_horizon_errors": (steps(),),
+    "plot_history": ({"loss": [1.0]},),
+}
+
+
+def test_every_function_is_tried_here():
+    public = {name for name in vars(plots) if name.startswith("plot_")}
+    assert public == {*DRAWN_ON_AXES, "plot_attention_heads"}
+
+
+@pytest.mark.parametrize("name", DRAWN_ON_AXES)
+def test_given_axes_are_drawn_on_and_returned_without_pyplot(name):
+    given = figure.Figure().subplots()
+    assert getattr(plots, name)(*DRAWN_ON_AXES[name], ax=given) is given
+    assert given.has_data()
+    assert pyplot.get_fignums() == []
+
+
+@pytest.mark.parametrize("name", DRAWN_ON_AXES)
+def test_new_axes_belong_to_pyplot_and_settings_stay(name):
+    before = dict(pyplot.rcParams)
+    ax = getattr(plots, name)(*DRAWN_ON_AXES[name])
+    assert pyplot.get_fignums() == [ax.figure.number]
+    assert dict(pyplot.rcParams) == before
+
+
+@pytest.mark.parametrize("name", ["plot_attention", "plot_metrics", "plot_horizon_errors"])
+def test_tables_and_scores_are_left_as_they_were(name):
+    (given,) = DRAWN_ON_AXES[name]
+    before = given.copy()
+    getattr(plots, name)(given)
+    np.testing.assert_array_equal(given, before)

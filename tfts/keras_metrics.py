@@ -1,0 +1,175 @@
+"""The metrics of `tfts.metrics` as Keras metrics; `tfts.metrics.keras_metric` makes them.
+
+They are apart because this module needs Keras. Import it before you load a model that
+was saved compiled with one of them.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from tfts._messages import unknown
+
+_EPSILON = float(np.finfo(np.float32).eps)
+
+
+def _percentage(error, actual, forecast, zero):
+    size = ops.abs(actual)
+    has_ratio = size > zero
+    ratio = 100 * ops.abs(error) / ops.where(has_ratio, size, 1)
+    return ops.where(has_ratio, ratio, 0), ops.cast(has_ratio, error.dtype)
+
+
+def _symmetric(error, actual, forecast, zero):
+    both = ops.abs(actual) + ops.abs(forecast)
+    return 200 * ops.abs(error) / ops.where(both > 0, both, 1), ops.ones_like(error)
+
+
+# Each gives a numerator and a denominator for every point, in original units.
+ERRORS = {
+    "rmse": lambda error, *_: (error**2, ops.ones_like(error)),
+    "mae": lambda error, *_: (ops.abs(error), ops.ones_like(error)),
+    "mse": lambda error, *_: (error**2, ops.ones_like(error)),
+    "mape": _percentage,
+    "smape": _symmetric,
+    "wape": lambda error, actual, *_: (100 * ops.abs(error), ops.abs(actual)),
+    "bias": lambda error, *_: (error, ops.ones_like(error)),
+}
+
+
+def _observed(y_true, y_pred, sample_weight, dtype):
+    """Actuals without NaN, forecasts, and the weight of every point: 0 where unobserved."""
+    actual, forecast = ops.cast(y_true, dtype), ops.cast(y_pred, dtype)
+    observed = ops.logical_not(ops.isnan(actual))
+    weight = ops.cast(observed, dtype)
+    if sample_weight is not None:
+        sample_weight = ops.cast(sample_weight, dtype)
+        missing_axes = len(actual.shape) - len(sample_weight.shape)
+        weight = weight * ops.reshape(sample_weight, ops.shape(sample_weight) + (1,) * missing_axes)
+    return ops.where(observed, actual, 0), ops.where(observed, forecast, 0), weight
+
+
+@keras.saving.register_keras_serializable(package="tfts")
+class MeanError(keras.metrics.Metric):
+    """A mean of errors in original units, over all points, from scaled tensors.
+
+    A NaN in `y_true` is not scored; a NaN in `y_pred` beside an observed value makes the
+    metric NaN. Meanings and units are those of `tfts.metrics`.
+
+    Args:
+        error: One of rmse, mae, mse, mape, smape, wape, bias.
+        offset: Float or one for each target. original = scaled * scale + offset.
+        scale: Float > 0 or one for each target.
+        name: Str. By default `error`.
+        dtype: Dtype of the sums. By default float32.
+
+    Raises:
+        ValueError: If `error` is unknown, or a scale is not above 0.
+
+    Example:
+
+    >>> metric = MeanError("mae", offset=100.0, scale=20.0)
+    >>> metric.update_state([[[0.5]]], [[[0.75]]])
+    >>> float(metric.result())
+    5.0
+    """
+
+    def __init__(self, error, offset=0.0, scale=1.0, name=None, dtype=None):
+        super().__init__(name=name or error, dtype=dtype)
+        if error not in ERRORS:
+            raise ValueError(unknown("error", error, ERRORS))
+        if not (np.asarray(scale) > 0).all():
+            raise ValueError(f"`scale` must be > 0, or nothing can be scaled back. Received: scale={scale}.")
+        self.error = error
+        self.offset = np.asarray(offset, dtype=np.float64).tolist()
+        self.scale = np.asarray(scale, dtype=np.float64).tolist()
+        self.numerator = self.add_weight(name="numerator", initializer="zeros")
+        self.denominator = self.add_weight(name="denominator", initializer="zeros")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        actual, forecast, weight = _observed(y_true, y_pred, sample_weight, self.dtype)
+        scale = ops.convert_to_tensor(self.scale, dtype=self.dtype)
+        offset = ops.convert_to_tensor(self.offset, dtype=self.dtype)
+        # The difference first: beside a large offset it would lose digits.
+        error = (forecast - actual) * scale
+        # A 0 comes back from its scaled value with the rounding of the offset.
+        zero = _EPSILON * ops.maximum(1, 2 * ops.abs(offset))
+        actual, forecast = actual * scale + offset, forecast * scale + offset
+        numerator, denominator = ERRORS[self.error](error, actual, forecast, zero)
+        self.numerator.assign_add(ops.sum(ops.where(weight > 0, numerator * weight, 0)))
+        self.denominator.assign_add(ops.sum(denominator * weight))
+
+    def result(self):
+        denominator = ops.convert_to_tensor(self.denominator)
+        some = denominator > 0
+        mean = ops.where(some, self.numerator / ops.where(some, denominator, 1), float("nan"))
+        return ops.sqrt(mean) if self.error == "rmse" else mean
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "error": self.error,
+            "offset": self.offset,
+            "scale": self.scale,
+        }
+
+
+@keras.saving.register_keras_serializable(package="tfts")
+class R2(keras.metrics.Metric):
+    """Mean over the targets (the last axis) of the variance explained.
+
+    An affine scaler does not change it, so it needs no offset or scale. A NaN in
+    `y_true` is not scored. A single point counts as a constant target: 1 or 0.
+
+    Args:
+        name: Str.
+        dtype: Dtype of the sums. By default float32.
+
+    Example:
+
+    >>> metric = R2()
+    >>> metric.update_state([[[1.0], [2.0], [3.0]]], [[[1.0], [2.0], [4.0]]])
+    >>> float(metric.result())
+    0.5
+    """
+
+    def __init__(self, name="r2", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+        self._built = False
+
+    def _build(self, num_targets):
+        shape = (num_targets,)
+        self.squared = self.add_weight(name="squared", shape=shape, initializer="zeros")
+        self.count = self.add_weight(name="count", shape=shape, initializer="zeros")
+        self.mean = self.add_weight(name="mean", shape=shape, initializer="zeros")
+        self.spread = self.add_weight(name="spread", shape=shape, initializer="zeros")
+        self._built = True
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        actual, forecast, weight = _observed(y_true, y_pred, sample_weight, self.dtype)
+        num_targets = actual.shape[-1]
+        if not self._built:
+            self._build(num_targets)
+        weight = ops.reshape(ops.broadcast_to(weight, ops.shape(actual)), (-1, num_targets))
+        actual, forecast = ops.reshape(actual, (-1, num_targets)), ops.reshape(forecast, (-1, num_targets))
+
+        # Chan's merge of the mean and the squared distances to it.
+        count = ops.sum(weight, axis=0)
+        mean = ops.sum(weight * actual, axis=0) / ops.where(count > 0, count, 1)
+        spread = ops.sum(weight * (actual - mean) ** 2, axis=0)
+        total = self.count + count
+        step = (mean - self.mean) * count / ops.where(total > 0, total, 1)
+        self.spread.assign_add(spread + self.count * (mean - self.mean) * step)
+        self.mean.assign_add(step)
+        self.count.assign(total)
+        self.squared.assign_add(ops.sum(weight * (forecast - actual) ** 2, axis=0))
+
+    def result(self):
+        if not self._built:
+            raise ValueError("`update_state` must see the targets before r2 has a result.")
+        squared, count, spread = map(ops.convert_to_tensor, (self.squared, self.count, self.spread))
+        # Not count >= 2: with sample weights it is a sum of weights, which may be small.
+        varies, scored = spread > 0, count > 0
+        constant = ops.where(squared == 0, 1.0, 0.0)
+        each = ops.where(varies, 1 - squared / ops.where(varies, spread, 1), constant)
+        return ops.sum(ops.where(scored, each, 0)) / ops.sum(ops.cast(scored, self.dtype))
