@@ -1,0 +1,80 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfts import Forecaster, backtest
+
+
+def frame(rows=47):
+    return pd.DataFrame(
+        {"y": np.arange(float(rows)) ** 1.5}, index=pd.date_range("2024-01-01", periods=rows, freq="D")
+    )
+
+
+def naive(**options):
+    return Forecaster("persistence", context_length=5, horizon=3, **options)
+
+
+def test_the_last_origins_have_their_whole_horizon():
+    table = backtest(naive(), frame(), origins=2)
+    # 47 rows: the last origin with 3 rows after it is row 43, the one before is row 40.
+    assert table["origin"].unique().tolist() == [pd.Timestamp("2024-02-10"), pd.Timestamp("2024-02-13")]
+    assert table["step"].tolist() == [1, 2, 3, 1, 2, 3]
+    np.testing.assert_allclose(table["actual"][3:], np.arange(44.0, 47) ** 1.5, rtol=1e-6)
+    np.testing.assert_allclose(table["forecast"][3:], 43**1.5, rtol=1e-6)
+
+
+def test_stride_and_times_choose_origins():
+    by_stride = backtest(naive(), frame(), origins=3, stride=1)
+    by_time = backtest(naive(), frame(), origins=["2024-02-11", "2024-02-12", "2024-02-13"])
+    pd.testing.assert_frame_equal(by_stride, by_time)
+
+
+def test_rows_after_an_origin_change_nothing_in_its_forecast():
+    changed = frame()
+    changed.iloc[41:] = 1e4
+    options = {"origins": ["2024-02-10"], "refit": True}
+    linear = Forecaster("linear_regression", context_length=5, horizon=3)
+    before, after = backtest(linear, frame(), **options), backtest(linear, changed, **options)
+    np.testing.assert_array_equal(before["forecast"], after["forecast"])
+    assert (after["actual"] == 1e4).all()
+
+
+def test_refit_learns_from_the_rows_up_to_each_origin():
+    linear = Forecaster("linear_regression", context_length=5, horizon=3)
+    once, every = (backtest(linear, frame(), origins=3, refit=refit) for refit in (False, True))
+    second = backtest(linear, frame(), origins=3, refit=2)
+    first, middle, last = slice(0, 3), slice(3, 6), slice(6, 9)
+    np.testing.assert_array_equal(once["forecast"][first], every["forecast"][first])
+    assert (once["forecast"][middle] != every["forecast"][middle]).any()
+    np.testing.assert_array_equal(second["forecast"][middle], once["forecast"][middle])
+    np.testing.assert_array_equal(second["forecast"][last], every["forecast"][last])
+
+
+def test_several_series_and_targets_are_tidy():
+    wide = frame().assign(z=lambda f: -f["y"])
+    long = (
+        pd.concat([wide.assign(shop="a"), wide.iloc[10:].assign(shop="b")]).rename_axis("day").reset_index()
+    )
+    table = backtest(naive(time="day", series="shop"), long, origins=2)
+    assert len(table) == 2 * 2 * 2 * 3
+    assert set(table["target"]) == {"y", "z"}
+    assert set(table["series"]) == {"a", "b"}
+    one = table[(table["series"] == "b") & (table["target"] == "z") & (table["step"] == 2)]
+    np.testing.assert_allclose(one["actual"], [-(42**1.5), -(45**1.5)], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"origins": 0}, "`origins` and `stride` must be >= 1. Received: origins=0, stride=3"),
+        ({"origins": 30}, "room for 14 origins, 3 rows apart. Received: origins=30"),
+        ({"origins": ["2030-01-01"]}, "2030-01-01 00:00:00 is no time of the table"),
+        ({"origins": ["2024-01-30"], "stride": 2}, "`stride` goes with a number of origins"),
+        ({"refit": "yes"}, "`refit` must be False, True or an int >= 1"),
+        ({"origins": ["2024-01-03"]}, "The table has no validation row: of its 3 rows"),
+    ],
+)
+def test_errors(options, message):
+    with pytest.raises(ValueError, match=message):
+        backtest(naive(), frame(), **options)

@@ -1,0 +1,346 @@
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfts.baselines import BASELINES
+from tfts.data.split import chronological_split
+from tfts.forecaster import Forecaster
+from tfts.models import MODELS, linear
+
+CONTEXT, HORIZON = 11, 3
+QUICK = {"epochs": 2, "batch_size": 32, "verbose": 0}
+TINY = {
+    "attention_seq2seq": {"units": 4, "num_heads": 2, "feedforward_units": 4},
+    "lstm_attention": {"units": 4},
+    "lstm_regressor": {"units": 4},
+    "lstm_seq2seq": {"units": 4},
+}
+
+
+def table(rows=211, columns=("load", "price"), start="2024-01-01"):
+    noise = np.random.default_rng(7).normal(0, 0.1, (rows, len(columns)))
+    wave = np.sin(np.arange(rows) * 2 * np.pi / 24)[:, None]
+    values = 100 + 20 * wave * np.arange(1, len(columns) + 1) + noise
+    return pd.DataFrame(values, columns=list(columns), index=pd.date_range(start, periods=rows, freq="h"))
+
+
+def forecaster(model, **options):
+    settings = {"context_length": CONTEXT, "horizon": HORIZON, "targets": ["load"]}
+    return Forecaster(model, **{**settings, "model_options": TINY.get(model), **options})
+
+
+def training(model):
+    return {} if model in BASELINES else QUICK
+
+
+@pytest.mark.parametrize("model", [*BASELINES, *MODELS])
+def test_saved_and_loaded_forecasts_are_identical(model, tmp_path):
+    frame = table()
+    fitted = forecaster(model).fit(frame, **training(model))
+    fitted.save(tmp_path / "model")
+    loaded = Forecaster.load(tmp_path / "model")
+    pd.testing.assert_frame_equal(loaded.predict(frame), fitted.predict(frame), check_exact=True)
+    pd.testing.assert_frame_equal(loaded.evaluate(frame), fitted.evaluate(frame), check_exact=True)
+    assert loaded.num_parameters == fitted.num_parameters
+    assert not list(tmp_path.glob("*.partial"))
+    assert not list(tmp_path.glob("*.old"))
+
+
+def test_forecasts_past_the_end_are_in_original_units_and_labelled_by_time():
+    frame = table()
+    forecasts = forecaster("linear").fit(frame, epochs=30, learning_rate=0.01, verbose=0).predict(frame)
+    assert forecasts.columns.tolist() == ["series", "origin", "time", "load"]
+    assert forecasts["time"].tolist() == pd.date_range(frame.index[-1], periods=4, freq="h")[1:].tolist()
+    truth = 100 + 20 * np.sin(np.arange(211, 214) * 2 * np.pi / 24)
+    np.testing.assert_allclose(forecasts["load"], truth, atol=2)
+
+
+def test_a_series_column_gives_one_forecast_for_each_series():
+    parts = [table(rows).assign(shop=name) for name, rows in (("b", 113), ("a", 101))]
+    frame = pd.concat(parts).rename_axis("when").reset_index()
+    fitted = forecaster("seasonal_naive", time="when", series="shop", per_series=True).fit(frame)
+    forecasts = fitted.predict(frame)
+    assert forecasts.groupby("series")["origin"].first().tolist() == [
+        pd.Timestamp("2024-01-05 04:00"),
+        pd.Timestamp("2024-01-05 16:00"),
+    ]
+    seen = frame[frame["shop"] == "a"]["load"].to_numpy()
+    np.testing.assert_allclose(forecasts.loc[forecasts["series"] == "a", "load"], seen[-24:-21], rtol=1e-5)
+
+
+def test_all_origins_run_to_the_end_of_the_table():
+    frame = table(53)
+    forecasts = forecaster("persistence").fit(frame).predict(frame, origins="all")
+    assert len(forecasts) == (53 - CONTEXT + 1) * HORIZON
+    last = forecasts.groupby("origin")["load"].first()
+    np.testing.assert_allclose(last, frame["load"].iloc[CONTEXT - 1 :], rtol=1e-6)
+
+
+def test_evaluate_scores_in_original_units():
+    frame = table(53)
+    fitted = forecaster("persistence").fit(frame)
+    scores = fitted.evaluate(frame)
+    values = frame["load"].to_numpy()
+    errors = [values[i] - values[i + h] for i in range(10, 50) for h in (1, 2, 3)]
+    assert scores["count"].tolist() == [120]
+    np.testing.assert_allclose(scores["rmse"], np.sqrt(np.mean(np.square(errors))), rtol=1e-5)
+    assert scores["model"].tolist() == ["persistence"]
+    assert np.isfinite(scores["mase"]).all()
+    by_step = fitted.evaluate(frame, ["mae"], by="step")
+    assert by_step["step"].tolist() == [1, 2, 3]
+    np.testing.assert_allclose(by_step["mae"][1], np.abs(errors[1::3]).mean(), rtol=1e-5)
+
+
+def test_rows_that_were_filled_are_not_scored():
+    frame = table(53)
+    frame.iloc[30, 0] = np.nan
+    fitted = forecaster("persistence", missing="interpolate").fit(frame)
+    # One origin is the filled row itself; the three windows before it hold it as a target.
+    assert fitted.evaluate(frame)["count"].tolist() == [39 * 3 - 3]
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    frame = table()
+    options = {**QUICK, "jit_compile": True}
+    runs = [forecaster("lstm_attention").fit(frame, seed=5, **options).predict(frame) for _ in range(2)]
+    pd.testing.assert_frame_equal(*runs, check_exact=True)
+    other = forecaster("lstm_attention").fit(frame, seed=6, **options).predict(frame)
+    assert (other["load"] != runs[0]["load"]).all()
+
+
+def test_the_users_random_numbers_are_left_alone():
+    np.random.seed(3)  # noqa: NPY002
+    expected = np.random.rand()  # noqa: NPY002
+    np.random.seed(3)  # noqa: NPY002
+    forecaster("linear").fit(table(), **QUICK)
+    assert np.random.rand() == expected  # noqa: NPY002
+
+
+class Stop(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+
+def test_a_stopped_fit_goes_on_with_the_next_epoch(tmp_path):
+    frame, folder = table(), tmp_path / "state"
+    options = {**QUICK, "epochs": 5, "folder": folder}
+    with pytest.raises(KeyboardInterrupt):
+        forecaster("linear").fit(frame, callbacks=[Stop()], **options)
+    assert (folder / "training.npz").is_file()
+    seen = []
+    count = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
+    fitted = forecaster("linear").fit(frame, callbacks=[count], **options)
+    assert seen == [3, 4]
+    assert len(fitted.history_["val_loss"]) == 5
+    assert not folder.exists()
+
+
+def test_an_average_of_the_weights_survives_a_stop(tmp_path):
+    frame, folder = table(), tmp_path / "state"
+    options = {**QUICK, "epochs": 5, "folder": folder, "ema_momentum": 0.9, "learning_rate": 0.05}
+    with pytest.raises(KeyboardInterrupt):
+        forecaster("linear").fit(frame, callbacks=[Stop()], **options)
+    resumed = forecaster("linear").fit(frame, **options)
+    straight = forecaster("linear").fit(frame, **options)
+    # The order of the windows differs after the stop, the course of the training does not.
+    np.testing.assert_array_equal(resumed.history_["val_loss"][:3], straight.history_["val_loss"][:3])
+    np.testing.assert_allclose(resumed.history_["val_loss"], straight.history_["val_loss"], rtol=0.15)
+
+
+def test_a_state_of_other_settings_is_refused(tmp_path):
+    options = {**QUICK, "epochs": 5, "folder": tmp_path / "state"}
+    with pytest.raises(KeyboardInterrupt):
+        forecaster("linear").fit(table(), callbacks=[Stop()], **options)
+    with pytest.raises(ValueError, match=r"other settings \(changed: learning_rate\)"):
+        forecaster("linear").fit(table(), learning_rate=0.02, **options)
+
+
+def test_the_best_validation_weights_are_kept():
+    frame = table()
+    fitted = forecaster("linear").fit(frame, epochs=12, learning_rate=3.0, schedule="constant", verbose=0)
+    losses = fitted.history_["val_loss"]
+    assert min(losses) < losses[-1]
+    panel = fitted.panel(frame)
+    scaled = fitted.scaler_.transform(chronological_split(panel, 0.15, 0).validation)
+    fitted.model.compile(loss="mse")
+    again = fitted.model.evaluate(fitted.spec.dataset(scaled), verbose=0)
+    assert again == pytest.approx(min(losses), rel=1e-3)
+
+
+def test_patience_stops_training():
+    fitted = forecaster("linear").fit(
+        table(), epochs=50, learning_rate=3.0, schedule="constant", patience=2, verbose=0
+    )
+    losses = fitted.history_["val_loss"]
+    assert len(losses) == int(np.argmin(losses)) + 1 + 2
+
+
+def test_training_that_diverges_is_an_error():
+    with pytest.raises(ValueError, match="Training diverged: the loss is not finite from epoch 1 on"):
+        forecaster("linear").fit(
+            table(), epochs=3, learning_rate=1e30, clipnorm=None, schedule="constant", verbose=0
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("optimizer", "adam"),
+        ("learning_rate", 0.1),
+        ("schedule", "constant"),
+        ("weight_decay", 0.5),
+        ("clipnorm", 0.01),
+        ("ema_momentum", 0.9),
+        ("loss", "mae"),
+        ("loss", {"class_name": "Huber", "config": {"delta": 0.1}}),
+        ("batch_size", 16),
+        ("epochs", 3),
+        ("seed", 9),
+        ("validation", 0.4),
+    ],
+)
+def test_every_training_option_acts(name, value):
+    frame, options = table(), {**QUICK, "learning_rate": 0.05}
+    usual = forecaster("linear").fit(frame, **options).predict(frame)["load"]
+    changed = forecaster("linear").fit(frame, **{**options, name: value}).predict(frame)["load"]
+    assert np.abs(usual - changed).max() > 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("calendar", ["24h"]),
+        ("known_future", ["price"]),
+        ("scaler", "minmax"),
+        ("stride", 2),
+        ("model_options", {"window_norm": "none"}),
+    ],
+)
+def test_every_data_option_acts(name, value):
+    frame = table()
+    ahead = pd.DataFrame({"price": 100.0}, index=pd.date_range(frame.index[-1], periods=4, freq="h")[1:])
+    longer = pd.concat([frame, ahead]) if name == "known_future" else frame
+    usual = forecaster("linear").fit(frame, **QUICK).predict(frame)["load"]
+    changed = forecaster("linear", **{name: value}).fit(frame, **QUICK).predict(longer)["load"]
+    assert np.abs(usual - changed).max() > 1e-5
+
+
+def test_known_columns_must_reach_past_the_origin():
+    fitted = forecaster("linear", known_future=["price"]).fit(table(), **QUICK)
+    with pytest.raises(
+        ValueError, match=r"0 rows after its last observed one .* append rows with these columns"
+    ):
+        fitted.predict(table())
+
+
+def test_a_compiled_keras_model_is_trained_as_it_is():
+    model = linear(CONTEXT, 2, HORIZON)
+    model.compile(keras.optimizers.Adam(0.05), "mae")
+    before = [weight.copy() for weight in model.get_weights()]
+    fitted = forecaster(model).fit(table(), **QUICK)
+    assert fitted.model is model
+    assert any((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
+    with pytest.raises(ValueError, match="A compiled Keras model does not use `learning_rate`"):
+        forecaster(model).fit(table(), learning_rate=0.1, **QUICK)
+
+
+def test_a_model_of_the_users_survives_saving(tmp_path):
+    def two_means(context_length, num_features, horizon, num_targets, num_known_future):
+        past = keras.Input((context_length, num_features), name="past")
+        pooled = keras.layers.GlobalAveragePooling1D()(past)
+        steps = keras.layers.Dense(horizon * num_targets)(pooled)
+        return keras.Model(past, keras.layers.Reshape((horizon, num_targets))(steps), name="two_means")
+
+    frame = table()
+    fitted = forecaster(two_means).fit(frame, **QUICK)
+    fitted.save(tmp_path / "own")
+    loaded = Forecaster.load(tmp_path / "own")
+    assert loaded.name == "two_means"
+    pd.testing.assert_frame_equal(loaded.predict(frame), fitted.predict(frame), check_exact=True)
+
+
+def test_attention_of_given_origins():
+    frame = table()
+    fitted = forecaster("attention_seq2seq").fit(frame, **QUICK)
+    panel = fitted.panel(frame)
+    scores = fitted.attention(panel, fitted.spec.origins(panel)[:5])
+    assert scores.shape == (5, 2, HORIZON, CONTEXT)
+    np.testing.assert_allclose(scores.sum(-1), 1, rtol=1e-5)
+    assert fitted.has_attention
+    naive = forecaster("persistence").fit(frame)
+    assert not naive.has_attention
+    with pytest.raises(ValueError, match="The baseline 'persistence' has no attention"):
+        naive.attention(panel, [20])
+
+
+def test_a_saved_folder_is_replaced_whole(tmp_path):
+    frame = table()
+    forecaster("linear").fit(frame, **QUICK).save(tmp_path / "model")
+    forecaster("drift").fit(frame).save(tmp_path / "model")
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["baseline.npz", "forecaster.json"]
+    assert json.loads((tmp_path / "model" / "forecaster.json").read_text())["name"] == "drift"
+
+
+@pytest.mark.parametrize(
+    ("act", "error", "message"),
+    [
+        (
+            lambda f: forecaster("lstm_atention"),
+            ValueError,
+            r"Unknown model 'lstm_atention'.*'lstm_attention'\?",
+        ),
+        (lambda f: forecaster(3), ValueError, "`model` must be a name of MODELS or BASELINES"),
+        (lambda f: forecaster("linear", scaler="standart"), ValueError, r"Unknown scaler.*'standard'\?"),
+        (
+            lambda f: forecaster("linear").predict(f),
+            ValueError,
+            "has not learnt anything yet. Call fit first",
+        ),
+        (lambda f: forecaster("drift").fit(f, epochs=3), ValueError, "'drift' does not use `epochs`"),
+        (
+            lambda f: forecaster("linear", model_options={"unit": 3}).fit(f, **QUICK),
+            ValueError,
+            "Unknown option of model 'linear'",
+        ),
+        (lambda f: forecaster("linear").fit(f, schedule="step"), ValueError, "Unknown schedule 'step'"),
+        (lambda f: forecaster("linear").fit(f, optimizer="sgd"), ValueError, "Unknown optimizer 'sgd'"),
+        (
+            lambda f: forecaster("linear").fit(f, optimizer="adam", weight_decay=0.1),
+            ValueError,
+            "`weight_decay` belongs to optimizer='adamw'",
+        ),
+        (lambda f: forecaster(linear(CONTEXT, 2, HORIZON)).fit(f), ValueError, "'linear' is not compiled"),
+        (lambda f: forecaster("drift").fit(f).predict(f[["load"]]), KeyError, "was fitted with 'price'"),
+        (lambda f: forecaster("drift").fit(f).predict(f.iloc[:5]), ValueError, "5 rows"),
+        (
+            lambda f: forecaster("drift").fit(f).predict(f, origins="first"),
+            ValueError,
+            "Unknown origins 'first'",
+        ),
+        (
+            lambda f: forecaster("drift").fit(f).predict(f.resample("2h").mean()),
+            ValueError,
+            "fitted at freq='h'|missing values at freq='h'",
+        ),
+        (lambda f: Forecaster.load("nowhere"), FileNotFoundError, "nowhere holds no forecaster"),
+    ],
+)
+def test_errors_say_what_to_do(act, error, message):
+    with pytest.raises(error, match=message):
+        act(table())
+
+
+def test_a_model_with_a_teacher_is_trained_with_it_and_predicts_without():
+    frame = table()
+    plain, taught = (
+        forecaster("lstm_seq2seq", model_options={"units": 4, "teacher_forcing": share}).fit(frame, **QUICK)
+        for share in (0.0, 1.0)
+    )
+    assert "teacher" in [tensor.name for tensor in taught.model.inputs]
+    forecasts = [fitted.predict(frame)["load"] for fitted in (plain, taught)]
+    assert np.abs(forecasts[0] - forecasts[1]).max() > 1e-5
+    assert np.isfinite(taught.evaluate(frame)["rmse"]).all()

@@ -1,0 +1,115 @@
+"""Forecasts from many origins, each made only from what was known there."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+
+def backtest(forecaster, frame, *, origins=10, stride=None, refit=False, **fit_options):
+    """Fits on the rows up to an origin, forecasts, moves on, and sets it beside the truth.
+
+    Args:
+        forecaster: A `Forecaster`. It gives the settings and is not changed.
+        frame: DataFrame in original units.
+        origins: How many origins, the last of which still has its whole horizon inside
+            the table; or the times of the origins (the last rows seen).
+        stride: Rows from one origin to the next; `None` is the horizon, so that the
+            forecasts do not overlap. Only with a number of origins.
+        refit: `False` fits once, on the rows up to the first origin; `True` at every
+            origin anew, from new weights; an int at every so many origins.
+        **fit_options: Options of `Forecaster.fit`.
+
+    Returns:
+        Tidy DataFrame with the columns `series`, `origin`, `time`, `step` (1 is the first
+        row after the origin), `target`, `actual` (NaN where not observed) and `forecast`,
+        in original units.
+
+    Raises:
+        ValueError: If an origin is not in the table, or too few rows stand before it.
+
+    Example:
+
+    >>> import numpy as np, pandas as pd
+    >>> from tfts import Forecaster
+    >>> days = pd.date_range("2024-01-01", periods=60, freq="D")
+    >>> frame = pd.DataFrame({"sales": np.arange(60.0) % 7}, index=days)
+    >>> naive = Forecaster("seasonal_naive", context_length=7, horizon=2)
+    >>> table = backtest(naive, frame, origins=2)
+    >>> table[["origin", "step", "actual", "forecast"]].round({"forecast": 3})
+          origin  step  actual  forecast
+    0 2024-02-25     1     0.0       0.0
+    1 2024-02-25     2     1.0       1.0
+    2 2024-02-27     1     2.0       2.0
+    3 2024-02-27     2     3.0       3.0
+    """
+    if not isinstance(refit, int | np.integer) or refit < 0:
+        raise ValueError(f"`refit` must be False, True or an int >= 1 (origins). Received: refit={refit!r}.")
+    panel = forecaster.panel(frame)
+    times = _origin_times(panel, forecaster.spec, origins, stride)
+    fitted, tables = None, []
+    for number, time in enumerate(times):
+        if fitted is None or (refit and number % int(refit) == 0):
+            fitted = forecaster.clone().fit(_up_to(panel, time), **fit_options)
+        rows = fitted.spec.forecast_origins(panel)
+        rows = rows[panel.times[rows] == time]
+        if not len(rows):
+            raise ValueError(
+                f"No series can be forecast from {time}: expected {fitted.spec.context_length} rows before it, "
+                "without a gap."
+            )
+        tables.append(_table(fitted, panel, rows))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _origin_times(panel, spec, origins, stride):
+    if isinstance(origins, int | np.integer):
+        stride = spec.horizon if stride is None else stride
+        if origins < 1 or stride < 1:
+            raise ValueError(
+                f"`origins` and `stride` must be >= 1. Received: origins={origins}, stride={stride}."
+            )
+        candidates = panel.times[spec.origins(panel)].unique().sort_values()
+        wanted = candidates[::-1][::stride][:origins][::-1]
+        if len(wanted) < origins:
+            raise ValueError(
+                f"The table has room for {len(wanted)} origins, {stride} rows apart. Received: origins={origins}."
+            )
+        return wanted
+    if stride is not None:
+        raise ValueError("`stride` goes with a number of origins. Received: both times and a stride.")
+    wanted = pd.DatetimeIndex(origins)
+    if panel.times.tz is not None and wanted.tz is None:
+        wanted = wanted.tz_localize(panel.times.tz)
+    absent = wanted[~wanted.isin(panel.times)]
+    if len(absent):
+        raise ValueError(
+            f"The origin {absent[0]} is no time of the table, which goes from {panel.times.min()} to "
+            f"{panel.times.max()} at freq={panel.freq!r}."
+        )
+    return wanted.sort_values()
+
+
+def _up_to(panel, time):
+    """The rows up to and including `time`, of the series that have such rows."""
+    before = np.array([panel.times[b[0] : b[2]].searchsorted(time, side="right") for b in panel.bounds])
+    kept = np.flatnonzero(before > 0)
+    bounds = panel.bounds.copy()
+    bounds[:, 2] = bounds[:, 3] = bounds[:, 0] + before
+    series = tuple(panel.series[i] for i in kept)
+    return dataclasses.replace(panel, bounds=bounds[kept], series=series)
+
+
+def _table(fitted, panel, rows):
+    forecast, actual = fitted.forecast_windows(panel, rows), fitted.actual(panel, rows)
+    wide = fitted.table(panel, rows, forecast)
+    targets = panel.targets
+    tables = []
+    for i, target in enumerate(targets):
+        table = wide[["series", "origin", "time"]].copy()
+        table["step"] = np.tile(np.arange(1, fitted.spec.horizon + 1), len(rows))
+        table["target"] = target
+        table["actual"] = actual[:, :, i].ravel()
+        table["forecast"] = forecast[:, :, i].ravel()
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)

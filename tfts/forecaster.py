@@ -1,0 +1,763 @@
+"""One model from a table to forecasts in original units, and to a folder and back."""
+
+import dataclasses
+import functools
+import inspect
+import json
+import os
+import random
+import shutil
+import time as clock
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tfts import __version__
+from tfts._messages import unknown
+from tfts.baselines import BASELINES, build_baseline
+from tfts.baselines.seasonal_naive import season_length_of
+from tfts.data.calendar import add_calendar
+from tfts.data.panel import Panel
+from tfts.data.scaling import Scaler
+from tfts.data.split import chronological_split
+from tfts.data.windows import WindowSpec
+from tfts.metrics import ErrorSums, mase_scale
+
+# Windows forecast at once, so that predictions of a long table do not fill the memory.
+_CHUNK = 8192
+# Training steps from which compiling with XLA costs less time than it saves.
+_LONG_FIT = 300
+
+
+class Forecaster:
+    """A model with its scaler, its columns and its time step.
+
+    `fit` learns from a table, `predict` continues a table, `evaluate` scores against what
+    happened. Tables are in original units on both sides.
+
+    Args:
+        model: A name of `MODELS` or `BASELINES`; a builder with the arguments of those in
+            `MODELS`; or a compiled Keras model that takes what `WindowSpec.dataset` gives.
+        context_length: Rows the model sees.
+        horizon: Rows it forecasts.
+        targets: Columns to forecast. `None` takes all that are not known ahead.
+        known_future: Columns known ahead of time.
+        calendar: Calendar features to add as known columns, see `add_calendar`:
+            `"hour"`, `"weekday"`, `"month"`, `"day_of_year"`, or periods such as `"24h"`.
+        time: Name of the time column. `None` takes the index.
+        series: Name of the column that tells the series apart, if there are many.
+        freq: Time step as a pandas offset alias. `None` finds it in `fit`.
+        missing: What to do about missing values, see `Panel.from_frame`.
+        limit: Longest gap in rows that `missing="interpolate"` fills.
+        duplicates: What to do about rows with one time, see `Panel.from_frame`.
+        scaler: A name of `SCALERS`.
+        per_series: Whether each series has a scale of its own.
+        stride: Rows from one training window to the next.
+        model_options: Dict of further options of the builder or baseline.
+
+    Attributes:
+        model: After `fit`, the Keras model or the baseline.
+        scaler_: The fitted `Scaler`.
+        history_: Dict from `"loss"`, `"val_loss"` to a list with a value for each epoch;
+            empty for a baseline.
+        fit_seconds_: Seconds that training took.
+
+    Raises:
+        ValueError: If a name is unknown or a value out of range.
+
+    Example:
+
+    >>> import numpy as np, pandas as pd
+    >>> hours = pd.date_range("2024-01-01", periods=240, freq="h")
+    >>> frame = pd.DataFrame({"load": 10 + np.sin(np.arange(240) * 2 * np.pi / 24)}, index=hours)
+    >>> forecaster = Forecaster("seasonal_naive", context_length=24, horizon=3)
+    >>> forecaster.fit(frame).predict(frame)[["time", "load"]].round({"load": 2})
+                     time   load
+    0 2024-01-11 00:00:00  10.00
+    1 2024-01-11 01:00:00  10.26
+    2 2024-01-11 02:00:00  10.50
+    """
+
+    def __init__(
+        self,
+        model="lstm_attention",
+        *,
+        context_length,
+        horizon,
+        targets=None,
+        known_future=(),
+        calendar=(),
+        time=None,
+        series=None,
+        freq=None,
+        missing="raise",
+        limit=10,
+        duplicates="raise",
+        scaler="standard",
+        per_series=False,
+        stride=1,
+        model_options=None,
+    ):
+        self._settings = {
+            "model": model,
+            "context_length": context_length,
+            "horizon": horizon,
+            "targets": None if targets is None else _listed(targets),
+            "known_future": _listed(known_future),
+            "calendar": _listed(calendar),
+            "time": time,
+            "series": series,
+            "freq": freq,
+            "missing": missing,
+            "limit": limit,
+            "duplicates": duplicates,
+            "scaler": scaler,
+            "per_series": per_series,
+            "stride": stride,
+            "model_options": dict(model_options or {}),
+        }
+        self.spec = WindowSpec(context_length, horizon)
+        self._training_spec = WindowSpec(context_length, horizon, stride=stride)
+        Scaler(scaler, per_series)
+        if isinstance(model, str):
+            _check_model_name(model)
+        elif not callable(model):
+            raise ValueError(
+                "`model` must be a name of MODELS or BASELINES, a builder, or a compiled Keras model. "
+                f"Received: {model!r}."
+            )
+        self.name = model if isinstance(model, str) else getattr(model, "__name__", None) or model.name
+        self.model = None
+
+    @property
+    def is_fitted(self):
+        """Whether the forecaster can predict."""
+        return self.model is not None
+
+    @property
+    def num_parameters(self):
+        """Numbers learnt in `fit`."""
+        self._check_fitted()
+        return self.model.count_params() if self._is_keras else self.model.num_parameters
+
+    @property
+    def _is_keras(self):
+        return hasattr(self.model, "count_params")
+
+    @property
+    def has_attention(self):
+        """Whether the fitted model gives attention scores."""
+        self._check_fitted()
+        from tfts.models import has_attention
+
+        return self._is_keras and has_attention(self.model)
+
+    def clone(self):
+        """An unfitted forecaster with the same settings."""
+        return type(self)(**self._settings)
+
+    def panel(self, frame, allow_constant=False):
+        """The table as this forecaster sees it: checked, regular, with its calendar columns.
+
+        Args:
+            frame: DataFrame in original units.
+            allow_constant: Whether a target may be constant, as in `Panel.from_frame`.
+
+        Returns:
+            A `Panel`, in original units.
+        """
+        settings = self._settings
+        if self.is_fitted and isinstance(frame, pd.DataFrame):
+            keys = [k for k in (settings["time"], settings["series"]) if k is not None]
+            for column in (*keys, *self._columns):
+                if column not in frame.columns:
+                    raise KeyError(
+                        unknown("column", column, frame.columns)
+                        + f" The forecaster was fitted with {column!r}."
+                    )
+            frame = frame[[*keys, *self._columns]]
+        panel = Panel.from_frame(
+            frame,
+            time=settings["time"],
+            series=settings["series"],
+            freq=self._freq if self.is_fitted else settings["freq"],
+            targets=self._targets if self.is_fitted else settings["targets"],
+            known_future=settings["known_future"],
+            missing=settings["missing"],
+            limit=settings["limit"],
+            duplicates=settings["duplicates"],
+            allow_constant=allow_constant,
+        )
+        if settings["calendar"]:
+            if not settings["known_future"]:
+                # The calendar alone is known for ever: no need to ask the user for rows.
+                panel = panel.extend(settings["horizon"])
+            panel = add_calendar(panel, settings["calendar"])
+        return panel
+
+    def fit(
+        self,
+        data,
+        *,
+        validation=0.15,
+        epochs=20,
+        batch_size=64,
+        optimizer="adamw",
+        learning_rate=3e-3,
+        schedule="cosine",
+        weight_decay=None,
+        clipnorm=1.0,
+        ema_momentum=0.98,
+        loss="mse",
+        patience=10,
+        jit_compile="auto",
+        seed=0,
+        callbacks=(),
+        folder=None,
+        verbose="auto",
+    ):
+        """Learns scaler and model from a table.
+
+        A baseline uses `validation` alone of these options (those rows are left out, as
+        for the networks). A compiled Keras model brings its own optimizer and loss.
+
+        Args:
+            data: DataFrame in original units, or a `Panel`.
+            validation: Share or first time of the last rows, on which the best weights are
+                chosen; 0 for none; or a `Panel` of validation rows beside a `Panel`.
+            epochs: Most passes over the windows.
+            batch_size: Windows in a training step.
+            optimizer: `"adamw"` or `"adam"`.
+            learning_rate: The first (largest) learning rate.
+            schedule: `"cosine"` (down to a hundredth over `epochs`) or `"constant"`.
+            weight_decay: Of `"adamw"`; `None` is 1e-4.
+            clipnorm: Largest norm of all gradients together; `None` for no limit.
+            ema_momentum: Share of the old in a running average of the weights over the
+                training steps; the average is what is validated and kept (Polyak and
+                Juditsky, 1992). `None` averages nothing.
+            loss: A Keras loss, its name or its config, on scaled targets.
+            patience: Epochs without a better validation loss before training stops;
+                `None` never stops early.
+            jit_compile: Whether XLA compiles the training step; `"auto"` does so for fits
+                long enough to pay for it.
+            seed: Of the first weights, the order of windows and dropout. One seed gives
+                the same numbers again on a CPU.
+            callbacks: Further Keras callbacks.
+            folder: Where the state of the training is kept after each epoch. A fit with
+                the same settings and folder goes on where an earlier one was stopped. The
+                state is removed when the fit is complete.
+            verbose: As in `keras.Model.fit`.
+
+        Returns:
+            The forecaster.
+
+        Raises:
+            ValueError: If the table or an option can't be used, or training diverged.
+        """
+        options = {k: v for k, v in locals().items() if k not in ("self", "data", "validation")}
+        train, valid = self._parts(data, validation)
+        self._freq, self._targets = train.freq, train.targets
+        self._columns = tuple(
+            c for c in train.columns if c not in train.known_future or c in self._settings["known_future"]
+        )
+        self._known_future = train.known_future
+        self.scaler_ = Scaler(self._settings["scaler"], self._settings["per_series"]).fit(train)
+        self._mase_scales = self._in_sample_scales(train)
+        self.history_ = {}
+        began = clock.monotonic()
+        model = self._settings["model"]
+        if isinstance(model, str) and model in BASELINES:
+            _check_defaults(options, f"The baseline {model!r}", ("verbose",))
+            baseline = build_baseline(model, **self._settings["model_options"])
+            self.model = baseline.fit(self.scaler_.transform(train), self._training_spec)
+            self.fit_seconds_ = clock.monotonic() - began
+            return self
+        self.model, self.fit_seconds_ = self._fit_network(train, valid, options)
+        return self
+
+    def predict(self, data, origins="last"):
+        """Forecasts in original units.
+
+        Args:
+            data: DataFrame with the columns of `fit`, or a `Panel`. Columns of
+                `known_future` must also hold values in `horizon` rows past the origin:
+                append rows in which the other columns are empty.
+            origins: `"last"` forecasts once for each series, after its last row: the real
+                future. `"all"` forecasts from every row that has a whole context.
+
+        Returns:
+            DataFrame with the columns `series`, `origin` (time of the last row seen),
+            `time` (of the row forecast) and one for each target.
+
+        Raises:
+            ValueError: If no forecast can be made; the message says what is missing.
+        """
+        self._check_fitted()
+        if origins not in ("last", "all"):
+            raise ValueError(unknown("origins", origins, ("last", "all")))
+        panel = self._own(data)
+        rows = self.spec.forecast_origins(panel)
+        if origins == "last":
+            ends = panel.bounds[:, 2] - 1
+            absent = np.flatnonzero(~np.isin(ends, rows))
+            if len(absent):
+                self._raise_no_last(panel, absent, rows)
+            rows = ends
+        forecasts = np.concatenate([part for _, part in self._forecast(panel, rows)])
+        return self.table(panel, rows, forecasts)
+
+    def evaluate(self, data, metrics=None, by="target"):
+        """Scores forecasts from every origin whose future the table holds.
+
+        Rows that the user's table lacked are not scored, also where they were filled.
+
+        Args:
+            data: DataFrame with the columns of `fit`, or a `Panel`, e.g. the test part of
+                `chronological_split`. Every row with a whole context before it is
+                forecast, so a DataFrame should hold no training rows but the context.
+            metrics: Names of `METRICS`; `None` takes all.
+            by: `"target"` (a row for each target), `"step"` (for each horizon step),
+                `"target_step"` (for each pair) or `"overall"` (all targets pooled).
+
+        Returns:
+            DataFrame with the columns `model`, `target` or `step`, `count` and the
+            metrics, in original units.
+        """
+        self._check_fitted()
+        panel = self._own(data)
+        sums = ErrorSums(self.spec.horizon, self._targets)
+        for rows, forecasts in self._forecast(panel, self.spec.origins(panel)):
+            self.add_errors(sums, panel, rows, forecasts)
+        table = sums.score(metrics, by)
+        table.insert(0, "model", self.name)
+        return table
+
+    def add_errors(self, sums, panel, rows, forecasts):
+        """Adds forecasts of the given origins to an `ErrorSums`, each with its series' scale."""
+        names = [panel.series[i] for i in panel.series_of(rows)]
+        unseen = np.full(len(self._targets), np.nan)
+        scale = np.stack([self._mase_scales.get(name, unseen) for name in names])
+        sums.update(self.actual(panel, rows), forecasts, scale)
+
+    def actual(self, panel, rows):
+        """What happened after the given origins, original units, NaN where not observed.
+
+        Args:
+            panel: A `Panel` in original units.
+            rows: Int `(windows,)`: origins.
+
+        Returns:
+            Float32 `(windows, horizon, targets)`. Rows past the table's end are NaN.
+        """
+        columns = panel.indices(self._targets)
+        at = rows[:, None] + np.arange(1, self.spec.horizon + 1)
+        ends = panel.bounds[panel.series_of(rows), 2]
+        inside = at < ends[:, None]
+        at = np.minimum(at, len(panel.values) - 1)
+        values = panel.values[at][..., columns]
+        seen = inside[..., None] & ~panel.filled[at][..., columns]
+        return np.where(seen, values, np.nan)
+
+    def forecast_windows(self, panel, rows):
+        """Forecasts from the given origins as one array, original units.
+
+        Args:
+            panel: A `Panel` in original units, as `panel` makes it.
+            rows: Int `(windows,)`: origins, as from `WindowSpec.origins`.
+
+        Returns:
+            Float64 `(windows, horizon, targets)`.
+        """
+        self._check_fitted()
+        return np.concatenate([part for _, part in self._forecast(panel, rows)])
+
+    def attention(self, panel, rows):
+        """Attention scores of the given origins, `(windows, heads, horizon or query, context)`.
+
+        Raises:
+            ValueError: If the model has no attention.
+        """
+        self._check_fitted()
+        from tfts.models import attention_scores
+
+        if not self._is_keras:
+            raise ValueError(f"The baseline {self.name!r} has no attention. Use a model with attention.")
+        return attention_scores(self.model, self.spec.inputs(self.scaler_.transform(panel), rows))
+
+    def save(self, folder):
+        """Writes everything that `load` needs: JSON, and `.keras` or NumPy arrays.
+
+        The folder appears complete or not at all; an older one is replaced.
+
+        Args:
+            folder: Path of the folder.
+        """
+        self._check_fitted()
+        folder = Path(folder)
+        partial = folder.with_name(folder.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        settings = dict(self._settings)
+        if not isinstance(settings["model"], str):
+            settings["model"] = None
+        state = {}
+        if self._is_keras:
+            self.model.save(partial / "model.keras")
+        else:
+            arrays = {}
+            for key, value in self.model.get_state().items():
+                (arrays if isinstance(value, np.ndarray) else state)[key] = value
+            np.savez(partial / "baseline.npz", **arrays)
+        described = {
+            "tfts": __version__,
+            "name": self.name,
+            "settings": settings,
+            "freq": self._freq,
+            "columns": self._columns,
+            "targets": self._targets,
+            "known_future": self._known_future,
+            "scaler": self.scaler_.get_state(),
+            "mase_scales": [[name, scale.tolist()] for name, scale in self._mase_scales.items()],
+            "history": self.history_,
+            "fit_seconds": self.fit_seconds_,
+            "baseline": state,
+        }
+        (partial / "forecaster.json").write_text(json.dumps(described, indent=1, default=_plain) + "\n")
+        old = folder.with_name(folder.name + ".old")
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(partial, folder)
+        shutil.rmtree(old, ignore_errors=True)
+
+    @classmethod
+    def load(cls, folder):
+        """The forecaster that `save` wrote; its predictions are identical.
+
+        Args:
+            folder: Path of the folder.
+
+        Returns:
+            A fitted `Forecaster`. One that was made from a builder or a Keras model of
+            the user's holds that Keras model.
+
+        Raises:
+            FileNotFoundError: If the folder holds no forecaster.
+        """
+        folder = Path(folder)
+        path = folder / "forecaster.json"
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{folder} holds no forecaster: {path.name} is not there. Expected a folder that "
+                "Forecaster.save wrote."
+            )
+        described = json.loads(path.read_text())
+        settings = described["settings"]
+        is_baseline = settings["model"] is not None and settings["model"] in BASELINES
+        if is_baseline:
+            model = build_baseline(settings["model"], **settings["model_options"])
+            with np.load(folder / "baseline.npz") as arrays:
+                model.set_state({**described["baseline"], **arrays})
+        else:
+            import keras
+
+            # The layers and metrics that the file names must be registered.
+            import tfts.keras_metrics
+            import tfts.models  # noqa: F401
+
+            model = keras.models.load_model(folder / "model.keras", compile=settings["model"] is None)
+        if settings["model"] is None:
+            settings["model"] = model
+        forecaster = cls(**settings)
+        forecaster.name = described["name"]
+        forecaster.model = model
+        forecaster._freq = described["freq"]
+        forecaster._columns = tuple(described["columns"])
+        forecaster._targets = tuple(described["targets"])
+        forecaster._known_future = tuple(described["known_future"])
+        forecaster.scaler_ = Scaler.from_state(described["scaler"])
+        forecaster._mase_scales = {name: np.array(scale) for name, scale in described["mase_scales"]}
+        forecaster.history_ = described["history"]
+        forecaster.fit_seconds_ = described["fit_seconds"]
+        return forecaster
+
+    def _check_fitted(self):
+        if not self.is_fitted:
+            raise ValueError(
+                "The forecaster has not learnt anything yet. Call fit first, or Forecaster.load."
+            )
+
+    def _own(self, data):
+        """A panel in original units that has the columns of `fit`."""
+        panel = data if isinstance(data, Panel) else self.panel(data, allow_constant=True)
+        if panel.freq != self._freq:
+            raise ValueError(
+                f"The forecaster was fitted at freq={self._freq!r}, but the table has freq={panel.freq!r}."
+            )
+        for name, fitted, given in (
+            ("targets", self._targets, panel.targets),
+            ("known_future", self._known_future, panel.known_future),
+            ("columns", self.scaler_.columns, panel.columns),
+        ):
+            if fitted != given:
+                raise ValueError(
+                    f"The forecaster was fitted with {name}={list(fitted)}, but the table has {list(given)}."
+                )
+        return panel
+
+    def _parts(self, data, validation):
+        if isinstance(validation, Panel):
+            if not isinstance(data, Panel):
+                raise ValueError(
+                    "A `validation` Panel goes with a Panel of training rows, both of one split."
+                )
+            return data, validation
+        panel = data if isinstance(data, Panel) else self.panel(data)
+        if not validation:
+            return panel, None
+        split = chronological_split(panel, validation=validation, test=0)
+        return split.train, split.validation
+
+    def _in_sample_scales(self, train):
+        columns = train.indices(train.targets)
+        season = season_length_of(train.freq)
+        scales = {}
+        for name, (_, begin, end, _) in zip(train.series, train.bounds, strict=True):
+            values = np.where(train.filled[begin:end], np.nan, train.values[begin:end])[:, columns]
+            scales[name] = mase_scale(values, season)
+        return scales
+
+    def _fit_network(self, train, valid, options):
+        import keras
+
+        from tfts.callbacks import BestWeights
+
+        with _kept_random_state():
+            keras.utils.set_random_seed(options["seed"])
+            scaled, valid = self._scaled(train, valid)
+            steps = -(-len(self._training_spec.origins(scaled)) // options["batch_size"])
+            model = self._compiled(scaled, steps, options)
+            teacher = _has_teacher(model)
+            dataset = self._training_spec.dataset(
+                scaled, options["batch_size"], shuffle=True, seed=options["seed"], teacher_forcing=teacher
+            )
+            checked = None
+            if valid is not None:
+                checked = self.spec.dataset(valid, max(options["batch_size"], 256), teacher_forcing=teacher)
+            best = BestWeights(
+                patience=options["patience"] if valid is not None else None,
+                folder=options["folder"],
+                settings=self._fingerprint(train, options),
+            )
+            averaging = [keras.callbacks.SwapEMAWeights()] if model.optimizer.use_ema else []
+            done = best.restore(model)
+            if done < options["epochs"] and not best.stopped:
+                model.fit(
+                    dataset,
+                    validation_data=checked,
+                    epochs=options["epochs"],
+                    initial_epoch=done,
+                    callbacks=[best, *averaging, *options["callbacks"]],
+                    verbose=options["verbose"],
+                    # The dataset shuffles itself; Keras would warn that it can't.
+                    shuffle=False,
+                )
+        if best.diverged and best.best_weights is None:
+            raise ValueError(
+                f"Training diverged: the loss is not finite from epoch {len(best.history['loss'])} on. Lower "
+                f"learning_rate (now {options['learning_rate']}) or clipnorm (now {options['clipnorm']})."
+            )
+        if best.best_weights is not None:
+            model.set_weights(best.best_weights)
+        # XLA would compile prediction once more for each new size of a batch.
+        model.jit_compile = False
+        if options["folder"] is not None:
+            best.forget()
+        self.history_ = best.history
+        return model, best.seconds
+
+    def _scaled(self, train, valid):
+        """Both parts scaled, as views of one table where they are parts of one panel."""
+        if valid is None or valid.values is not train.values or train.series != valid.series:
+            return self.scaler_.transform(train), valid and self.scaler_.transform(valid)
+        bounds = np.concatenate([train.bounds[:, :3], valid.bounds[:, 3:]], axis=1)
+        whole = self.scaler_.transform(dataclasses.replace(train, bounds=bounds))
+        return tuple(dataclasses.replace(whole, bounds=part.bounds) for part in (train, valid))
+
+    def _compiled(self, scaled, steps, options):
+        import keras
+
+        from tfts.models import build_model
+
+        model = self._settings["model"]
+        if isinstance(model, keras.Model):
+            if not model.compiled:
+                raise ValueError(
+                    f"The Keras model {model.name!r} is not compiled. Call its compile(...) first, or give a "
+                    "builder, which the forecaster compiles."
+                )
+            _check_defaults(
+                options,
+                "A compiled Keras model",
+                ("epochs", "batch_size", "patience", "seed", "callbacks", "folder", "verbose"),
+            )
+            return model
+        build = functools.partial(build_model, model) if isinstance(model, str) else model
+        model = build(
+            self.spec.context_length,
+            len(self.spec.features(scaled)),
+            self.spec.horizon,
+            len(scaled.targets),
+            len(scaled.known_future),
+            **self._settings["model_options"],
+        )
+        jit = options["jit_compile"]
+        if jit == "auto":
+            jit = steps * options["epochs"] >= _LONG_FIT
+        loss = keras.losses.get(options["loss"])
+        model.compile(_optimizer(steps, options), loss=loss, jit_compile=jit)
+        return model
+
+    def _fingerprint(self, train, options):
+        """What must be equal for a training to be continued."""
+        named = {k: v for k, v in self._settings.items() if k != "model"}
+        kept = {k: v for k, v in options.items() if k not in ("callbacks", "folder", "verbose")}
+        rows = [[str(train.times[b[1]]), int(b[2] - b[1])] for b in train.bounds[:100]]
+        described = {"model": self.name, **named, **kept, "training_rows": rows}
+        return json.loads(json.dumps(described, default=str))
+
+    def _forecast(self, panel, rows):
+        """Yields origins and their forecasts in original units, chunk by chunk."""
+        scaled = self.scaler_.transform(panel)
+        for start in range(0, len(rows), _CHUNK):
+            at = rows[start : start + _CHUNK]
+            if self._is_keras:
+                inputs = self.spec.inputs(scaled, at)
+                if _has_teacher(self.model):
+                    # It does not listen to a teacher when it predicts.
+                    teacher = np.zeros((len(at), self.spec.horizon, len(self._targets)), np.float32)
+                    inputs = {
+                        **(inputs if isinstance(inputs, dict) else {"past": inputs}),
+                        "teacher": teacher,
+                    }
+                values = self.model.predict(inputs, batch_size=256, verbose=0)
+            else:
+                values = self.model.predict(scaled, self.spec, at)
+            yield at, self.scaler_.inverse(np.asarray(values), panel, at, self._targets)
+
+    def table(self, panel, rows, forecasts):
+        """Forecasts as the rows that `predict` gives.
+
+        Args:
+            panel: A `Panel`, as from `self.panel(frame)`.
+            rows: Int `(windows,)`: the origins.
+            forecasts: `(windows, horizon, targets)` in original units.
+
+        Returns:
+            DataFrame with the columns series, origin, time and one for each target; one
+            row for each window and horizon step.
+        """
+        horizon = self.spec.horizon
+        series = np.asarray(panel.series, dtype=object)[panel.series_of(rows)]
+        table = pd.DataFrame(
+            {
+                "series": np.repeat(series, horizon),
+                "origin": panel.times[np.repeat(rows, horizon)],
+                "time": self._future(panel, rows),
+            }
+        )
+        for i, target in enumerate(self._targets):
+            table[target] = forecasts[:, :, i].ravel()
+        return table
+
+    def _future(self, panel, rows):
+        """Times of the forecast rows, `horizon` for each origin."""
+        horizon = self.spec.horizon
+        at = rows[:, None] + np.arange(1, horizon + 1)
+        ends = panel.bounds[panel.series_of(rows), 3]
+        inside = at < ends[:, None]
+        times = panel.times[np.where(inside, at, 0).ravel()].to_series(index=range(at.size))
+        for i in np.flatnonzero(~inside.all(axis=1)):
+            times.iloc[i * horizon : (i + 1) * horizon] = panel.future_times(rows[i], horizon)
+        return times
+
+    def _raise_no_last(self, panel, absent, rows):
+        start, _, observed_end, end = panel.bounds[absent[0]]
+        of = f"Series {panel.series[absent[0]]!r}" if panel.series_name is not None else "The table"
+        length = self.spec.context_length
+        if observed_end - start < length:
+            why = f"has {observed_end - start} rows, but the model sees context_length={length}"
+        elif panel.known_future and end - observed_end < self.spec.horizon:
+            why = (
+                f"has {end - observed_end} rows after its last observed one ({panel.times[observed_end - 1]}), but "
+                f"the model needs the columns {list(panel.known_future)} for horizon={self.spec.horizon} rows: "
+                "append rows with these columns, the others left empty"
+            )
+        else:
+            why = f"has a missing or interpolated value among its last {length} rows"
+        raise ValueError(f"{of} {why}, so it can't be forecast from its last row.")
+
+
+def _check_model_name(name):
+    from tfts.models import MODELS
+
+    if name not in BASELINES and name not in MODELS:
+        raise ValueError(unknown("model", name, [*MODELS, *BASELINES]))
+
+
+def _has_teacher(model):
+    return any(tensor.name == "teacher" for tensor in model.inputs)
+
+
+def _check_defaults(options, what, allowed):
+    """Refuses options that would do nothing."""
+    parameters = inspect.signature(Forecaster.fit).parameters
+    for name, value in options.items():
+        default = parameters[name].default
+        if name not in allowed and not (value is default or value == default):
+            raise ValueError(f"{what} does not use `{name}`, so it can't be set. Received: {name}={value!r}.")
+
+
+def _optimizer(steps, options):
+    import keras
+
+    rate, name, decay = options["learning_rate"], options["optimizer"], options["weight_decay"]
+    if options["schedule"] not in ("cosine", "constant"):
+        raise ValueError(unknown("schedule", options["schedule"], ("cosine", "constant")))
+    if options["schedule"] == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps * options["epochs"], alpha=0.01)
+    common = {"global_clipnorm": options["clipnorm"]}
+    if options["ema_momentum"] is not None:
+        # Without an overwrite frequency the average is kept apart until it is asked for.
+        common |= {"use_ema": True, "ema_momentum": options["ema_momentum"], "ema_overwrite_frequency": None}
+    if name == "adamw":
+        return keras.optimizers.AdamW(rate, weight_decay=1e-4 if decay is None else decay, **common)
+    if name != "adam":
+        raise ValueError(unknown("optimizer", name, ("adam", "adamw")))
+    if decay is not None:
+        raise ValueError(
+            f"`weight_decay` belongs to optimizer='adamw'. Received: optimizer='adam', {decay=}."
+        )
+    return keras.optimizers.Adam(rate, **common)
+
+
+class _kept_random_state:
+    """Leaves the user's Python and NumPy random numbers as they were."""
+
+    def __enter__(self):
+        self.python, self.numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+
+    def __exit__(self, *_):
+        random.setstate(self.python)
+        np.random.set_state(self.numpy)  # noqa: NPY002
+
+
+def _listed(names):
+    return [names] if isinstance(names, str) else list(names)
+
+
+def _plain(value):
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} can't be written as JSON: {value!r}")
