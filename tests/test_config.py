@@ -1,0 +1,115 @@
+import re
+import textwrap
+
+import pytest
+
+from tfts.config import parse_settings, read_settings
+
+GOOD = textwrap.dedent("""\
+    seed: 7
+    data:
+      source: dataset
+      name: sunspots
+    window:
+      context_length: 22
+      horizon: 11
+    training:
+      learning_rate: 1e-3
+    baselines:
+      persistence: {}
+      linear_regression: {alpha: 2.0}
+    models:
+      lstm_attention: {training: {epochs: 3}}
+    """)
+
+
+def test_reads_numbers_in_scientific_notation():
+    assert parse_settings(GOOD).training.learning_rate == pytest.approx(1e-3)
+
+
+def test_a_change_overrules_the_file():
+    settings = parse_settings(GOOD, ["window.horizon=5", "training.patience=null", "data.targets=[a, b]"])
+    assert settings.window.horizon == 5
+    assert settings.training.patience is None
+    assert settings.data.targets == ["a", "b"]
+
+
+def test_five_mistakes_are_reported_at_once_with_line_and_nearest_key():
+    text = (
+        GOOD.replace("horizon: 11", "horizn: 11")
+        .replace("learning_rate: 1e-3", "learning_rate: fast")
+        .replace("persistence: {}", "persistance: {}")
+        .replace("alpha: 2.0", "alfa: 2.0")
+        .replace("epochs: 3", "epoch: 3")
+    )
+    with pytest.raises(ValueError, match="settings has 6 mistakes") as error:
+        parse_settings(text)
+    message = str(error.value)
+    assert "line 7: Unknown key 'window.horizn'." in message
+    assert "Did you mean 'window.horizon'?" in message
+    assert "window.horizon is missing" in message
+    assert "line 9: training.learning_rate: Input should be a valid number" in message
+    assert "Received: 'fast'" in message
+    assert "line 11: Unknown baseline 'persistance'." in message
+    assert "Did you mean 'persistence'?" in message
+    assert "line 12: Unknown option of linear_regression 'alfa'." in message
+    assert "line 14: Unknown key 'models.lstm_attention.training.epoch'." in message
+    assert "Did you mean 'models.lstm_attention.training.epochs'?" in message
+
+
+def test_a_mistake_on_the_command_line_is_placed_there():
+    with pytest.raises(ValueError, match=r"--set: Unknown key 'training.epohcs'.*'training.epochs'\?"):
+        parse_settings(GOOD, ["training.epohcs=3"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("window.horizon", "Expected section.key=value. Received: 'window.horizon'"),
+        ("seed.x=1", "'seed.x' can't be set: 'seed' holds 7"),
+        ("data.source=table", "data.source: Input should be 'synthetic', 'dataset' or 'file'"),
+        ("window.horizon=0", "window.horizon: Input should be greater than or equal to 1"),
+        ("data.name=null", "data: `name` is missing"),
+        ("data.source=file", "data: `path` is missing. Give it in the file, or with --set data.path=FILE"),
+        ("split.validation=[1]", "split.validation: Input should be a valid number"),
+        ("training.loss=3", "training.loss: Input should be a valid string"),
+        ("data.calendar=[24]", "data.calendar: Input should be a valid string"),
+    ],
+)
+def test_wrong_changes(change, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse_settings(GOOD, [change])
+
+
+def test_dates_may_be_written_plainly():
+    settings = parse_settings(GOOD, ["split.test=2001-01-01", "data.end=2003-05-06 07:00:00"])
+    assert settings.split.test == "2001-01-01"
+    assert settings.data.end == "2003-05-06T07:00:00"
+
+
+def test_text_that_is_no_yaml_names_line_and_column():
+    with pytest.raises(ValueError, match=r"not valid YAML: .*\(line 2, column"):
+        parse_settings("data: {source: file\nwindow: }")
+
+
+def test_a_list_instead_of_sections():
+    with pytest.raises(ValueError, match="must hold sections such as data: and window:"):
+        parse_settings("- 1")
+
+
+def test_missing_file_names_the_nearest(tmp_path):
+    (tmp_path / "co2.yaml").write_text(GOOD)
+    with pytest.raises(FileNotFoundError, match=r"Did you mean '.*co2.yaml'\?"):
+        read_settings(tmp_path / "co22.yaml")
+    assert read_settings(tmp_path / "co2.yaml").seed == 7
+
+
+def test_the_defaults_of_training_are_those_of_fit():
+    from inspect import signature
+
+    from tfts.config import Training
+    from tfts.forecaster import Forecaster
+
+    parameters = signature(Forecaster.fit).parameters
+    for name, field in Training.model_fields.items():
+        assert field.default == parameters[name].default, name

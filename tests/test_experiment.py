@@ -1,0 +1,177 @@
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from tfts import experiment
+from tfts.config import parse_settings
+
+TEXT = """
+seed: 3
+data:
+  source: synthetic
+  options: {num_steps: 400}
+  targets: [x1, x2]
+window: {context_length: 13, horizon: 5}
+baselines:
+  seasonal_naive: {}
+models:
+  attention_seq2seq: {units: 4, num_heads: 2, feedforward_units: 4}
+  linear: {training: {epochs: 3}}
+training: {epochs: 2}
+"""
+
+
+def run(output, *changes, **options):
+    console = Console(width=120, record=True, file=io.StringIO())
+    table = experiment.run(parse_settings(TEXT, changes), output, console=console, **options)
+    return table, console.export_text()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    output = tmp_path_factory.mktemp("runs") / "first"
+    return output, *run(output)
+
+
+def test_every_file_is_there_and_none_is_half_written(finished):
+    output, _, _ = finished
+    assert sorted(path.name for path in output.iterdir()) == [
+        "attention_heatmap_example0.png",
+        "attention_stack.npy",
+        "attention_windows.csv",
+        "forecast_example.png",
+        "forecasts.parquet",
+        "model_metrics.csv",
+        "model_metrics.png",
+        "models",
+        "run.json",
+        "step_metrics.csv",
+        "step_metrics.png",
+    ]
+    assert sorted(path.name for path in (output / "models").iterdir()) == [
+        "attention_seq2seq",
+        "linear",
+        "persistence",
+        "seasonal_naive",
+    ]
+
+
+def test_metrics_are_ranked_with_the_oracle_and_skill_against_persistence(finished):
+    output, table, _ = finished
+    assert table["target"].tolist() == ["x1"] * 5 + ["x2"] * 5
+    first = table[table["target"] == "x1"].set_index("model")
+    assert first["rmse"].is_monotonic_increasing
+    assert first.index[0] == "oracle"
+    assert first.loc["persistence", "skill"] == 0
+    expected = 1 - first.loc["linear", "rmse"] / first.loc["persistence", "rmse"]
+    assert first.loc["linear", "skill"] == pytest.approx(expected)
+    assert first.loc["linear", "parameters"] > 0
+    written = pd.read_csv(output / "model_metrics.csv")
+    np.testing.assert_allclose(written["rmse"], table["rmse"])
+
+
+def test_scores_can_be_computed_again_from_the_forecasts(finished):
+    output, table, _ = finished
+    forecasts = pd.read_parquet(output / "forecasts.parquet")
+    # 60 test rows, context carried over: 60 - 5 + 1 origins of 5 rows.
+    assert forecasts.groupby("model").size().eq(56 * 5).all()
+    actual = forecasts[forecasts["model"] == "actual"]["x2"].to_numpy()
+    linear = forecasts[forecasts["model"] == "linear"]["x2"].to_numpy()
+    row = table[(table["model"] == "linear") & (table["target"] == "x2")]
+    assert np.sqrt(np.mean((actual - linear) ** 2)) == pytest.approx(row["rmse"].item(), rel=1e-5)
+
+
+def test_attention_is_kept_with_its_windows(finished):
+    output, _, _ = finished
+    stack = np.load(output / "attention_stack.npy")
+    assert stack.shape == (56, 2, 5, 13)
+    assert len(pd.read_csv(output / "attention_windows.csv")) == 56
+    described = json.loads((output / "run.json").read_text())
+    assert described["attention"]["model"] == "attention_seq2seq"
+    assert described["seed"] == 3
+    assert {"settings", "versions", "git", "started", "finished", "seconds"} <= described.keys()
+
+
+def test_the_printed_table_names_the_models_and_the_folder(finished):
+    _, _, printed = finished
+    assert "attention_seq2seq" in printed
+    assert "56 test windows" in printed
+    assert "already fitted" not in printed
+
+
+def test_a_second_start_keeps_what_is_fitted(finished):
+    output, table, _ = finished
+    again, printed = run(output)
+    assert printed.count("already fitted") == 4
+    pd.testing.assert_series_equal(again["rmse"], table["rmse"])
+
+
+def test_a_run_with_other_settings_is_not_mixed_in(finished):
+    output, _, _ = finished
+    with pytest.raises(ValueError, match=r"other settings \(changed: training.epochs\).*--overwrite"):
+        run(output, "training.epochs=1")
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(ValueError, match="is not empty and holds no run"):
+        run(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_stopped_run_goes_on(tmp_path, monkeypatch):
+    from tfts.forecaster import Forecaster
+
+    fit = Forecaster._fit_network
+
+    def stopped(self, *args):
+        if self.name == "linear":
+            raise KeyboardInterrupt
+        return fit(self, *args)
+
+    monkeypatch.setattr(Forecaster, "_fit_network", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "run")
+    assert not (tmp_path / "run" / "model_metrics.csv").exists()
+    monkeypatch.setattr(Forecaster, "_fit_network", fit)
+    table, printed = run(tmp_path / "run", "report.forecasts=parquet")
+    assert printed.count("already fitted") == 3
+    assert "linear" in set(table["model"])
+
+
+def test_overwrite_and_csv(finished, tmp_path):
+    output = tmp_path / "run"
+    run(output, "models={}", "data.options.num_steps=300")
+    _, printed = run(output, "models={}", "report.forecasts=csv", overwrite=True)
+    assert "already fitted" not in printed
+    forecasts = pd.read_csv(output / "forecasts.csv")
+    assert set(forecasts["model"]) == {"actual", "persistence", "seasonal_naive", "oracle"}
+    assert not (output / "forecasts.parquet").exists()
+    assert not (output / "attention_stack.npy").exists()
+
+
+def test_no_test_rows_is_an_error_that_leaves_nothing_behind(tmp_path):
+    with pytest.raises(ValueError, match=r"split\.test must be above 0"):
+        run(tmp_path / "run", "split.test=0")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_table_that_can_not_be_used_leads_to_the_settings(tmp_path):
+    changes = ("data={source: dataset, name: co2}", "models={}")
+    with pytest.raises(ValueError, match=r"59 missing values(.|\n)*--set data\.missing=drop"):
+        run(tmp_path / "run", *changes)
+    table, _ = run(tmp_path / "run", *changes, "data.missing=drop")
+    assert set(table["target"]) == {"co2"}
+
+
+def test_start_and_end_limit_the_rows():
+    settings = parse_settings(TEXT, ["data.start=2019-01-02", "data.end=2019-01-03 05:00"])
+    frame, _ = experiment.load_frame(settings)
+    assert (frame.index.min(), frame.index.max()) == (
+        pd.Timestamp("2019-01-02"),
+        pd.Timestamp("2019-01-03 05:00"),
+    )

@@ -1,0 +1,286 @@
+"""One YAML file as checked settings of a run."""
+
+import datetime
+import difflib
+import functools
+import inspect
+import io
+import itertools
+import typing
+from pathlib import Path
+
+import pydantic
+from pydantic import Field
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from tfts._messages import unknown
+
+# YAML reads 2017-06-26 as a date; the settings keep times as text.
+_Time = typing.Annotated[
+    str, pydantic.BeforeValidator(lambda v: v.isoformat() if isinstance(v, datetime.date) else v)
+]
+
+
+class _Section(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Data(_Section):
+    """Where the table comes from and what its columns mean."""
+
+    source: typing.Literal["synthetic", "dataset", "file"] = Field(
+        description="synthetic (make_series), dataset (ships with statsmodels) or file (path)"
+    )
+    name: str | None = Field(None, description="name of the dataset")
+    path: str | None = Field(None, description="CSV or Parquet file")
+    options: dict[str, typing.Any] = Field({}, description="options of make_series")
+    columns: list[str] | None = Field(None, description="columns to keep")
+    encoding: str | None = Field(None, description="encoding of a CSV file")
+    na_values: list[str | float] | None = Field(None, description="further marks of a missing value")
+    time: str | list[str] | None = Field(None, description="time column, or date and hour columns")
+    series: str | None = Field(None, description="column that tells the series apart")
+    freq: str | None = Field(None, description="time step")
+    start: _Time | None = Field(None, description="first time that is used")
+    end: _Time | None = Field(None, description="last time that is used")
+    targets: list[str] | None = Field(None, description="columns to forecast")
+    known_future: list[str] = Field([], description="columns known ahead")
+    calendar: list[str] = Field([], description="calendar features to add")
+    missing: typing.Literal["raise", "interpolate", "drop"] = "raise"
+    limit: int | None = Field(10, ge=1, description="longest gap in rows that is interpolated")
+    duplicates: typing.Literal["raise", "first", "last", "mean"] = "raise"
+    scaler: str = "standard"
+    per_series: bool = False
+
+    @pydantic.model_validator(mode="after")
+    def _one_source(self):
+        if self.source == "file" and self.path is None:
+            raise ValueError("`path` is missing. Give it in the file, or with --set data.path=FILE")
+        if self.source == "dataset" and self.name is None:
+            raise ValueError("`name` is missing: the name of the dataset")
+        return self
+
+
+class Window(_Section):
+    """What one example is."""
+
+    context_length: int = Field(ge=1)
+    horizon: int = Field(ge=1)
+    stride: int = Field(1, ge=1, description="rows from one training window to the next")
+
+
+class Split(_Section):
+    """Shares, or first times, of the validation and the test rows."""
+
+    validation: float | _Time = 0.15
+    test: float | _Time = 0.15
+    gap: int = Field(0, ge=0)
+    context: typing.Literal["carry", "own"] = "carry"
+
+
+class Training(_Section):
+    """How networks are fitted; the options of `Forecaster.fit`."""
+
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(64, ge=1)
+    optimizer: typing.Literal["adam", "adamw"] = "adamw"
+    learning_rate: float = Field(3e-3, gt=0)
+    schedule: typing.Literal["cosine", "constant"] = "cosine"
+    weight_decay: float | None = Field(None, ge=0)
+    clipnorm: float | None = Field(1.0, gt=0)
+    ema_momentum: float | None = Field(0.98, ge=0, lt=1)
+    loss: str | dict[str, typing.Any] = Field("mse", description="Keras loss, by name or as its config")
+    patience: int | None = Field(10, ge=1)
+    jit_compile: bool | typing.Literal["auto"] = "auto"
+
+
+class Report(_Section):
+    """What is written beside the scores."""
+
+    forecasts: typing.Literal["parquet", "csv"] = "parquet"
+    attention_windows: int = Field(256, ge=1, description="most windows in attention_stack.npy")
+
+
+class Settings(_Section):
+    """Everything `tfts run` needs to know."""
+
+    data: Data
+    window: Window
+    split: Split = Split()
+    training: Training = Training()
+    baselines: dict[str, dict[str, typing.Any]] = {}
+    models: dict[str, dict[str, typing.Any]] = {}
+    report: Report = Report()
+    seed: int = 0
+
+
+def read_settings(path, changes=()):
+    """Reads a YAML file and checks every key and value of it.
+
+    YAML 1.2 is read, so `1e-3` is a number and `off` is a word.
+
+    Args:
+        path: Path of the YAML file.
+        changes: `"section.key=value"` strings that overrule the file; the value is YAML.
+
+    Returns:
+        `Settings`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no YAML, or any key or value is wrong. The message
+            lists all mistakes, each with its key, its line and the nearest valid key.
+
+    Example:
+
+    >>> _ = Path("sunspots.yaml").write_text('''
+    ... data: {source: dataset, name: sunspots}
+    ... window: {context_length: 22, horizon: 11}
+    ... ''')
+    >>> read_settings("sunspots.yaml", changes=["window.stride=2"]).window
+    Window(context_length=22, horizon=11, stride=2)
+    """
+    path = Path(path)
+    if not path.is_file():
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.y*ml")], n=1)
+        hint = f" Did you mean {str(path.parent / near[0])!r}?" if near else ""
+        raise FileNotFoundError(f"There is no settings file {str(path)!r}.{hint}")
+    return parse_settings(path.read_text(encoding="utf-8"), changes, origin=str(path))
+
+
+def parse_settings(text, changes=(), origin="settings"):
+    """`read_settings` for YAML that is at hand as text.
+
+    Example:
+
+    >>> settings = parse_settings('''
+    ... data: {source: dataset, name: sunspots}
+    ... window: {context_length: 22, horizon: 11}
+    ... baselines: {persistence: {}}
+    ... ''', changes=["window.horizon=5"])
+    >>> settings.window.horizon
+    5
+    """
+    tree = _load_yaml(text, origin)
+    if not isinstance(tree, dict):
+        raise ValueError(f"{origin} must hold sections such as data: and window:. Received: {tree!r}.")
+    changed = set()
+    for change in changes:
+        changed.add(_apply(tree, change))
+    settings, mistakes = _validate(Settings, tree, tree, (), changed)
+    mistakes += _method_mistakes(tree, changed)
+    if mistakes:
+        count = f"{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}"
+        raise ValueError(f"{origin} has {count}:\n" + "\n".join(f"- {m}" for m in mistakes))
+    return settings
+
+
+def _load_yaml(text, origin):
+    try:
+        return YAML(typ="rt").load(io.StringIO(text))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        at = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "an unknown line"
+        raise ValueError(f"{origin} is not valid YAML: {error.problem} ({at}).") from error
+
+
+def _apply(tree, change):
+    key, equals, value = change.partition("=")
+    if not equals or not key.strip():
+        raise ValueError(f"Expected section.key=value. Received: {change!r}.")
+    *sections, last = path = tuple(key.strip().split("."))
+    for section in sections:
+        inner = tree.setdefault(section, {})
+        if inner is None:
+            inner = tree[section] = {}
+        if not isinstance(inner, dict):
+            raise ValueError(f"{key!r} can't be set: {section!r} holds {inner!r}, which has no keys.")
+        tree = inner
+    tree[last] = _load_yaml(value, f"The value of {key}") if value.strip() else None
+    return path
+
+
+def _place(tree, path, changed):
+    """Where a key stands: `line 7`, or the command line."""
+    if any(path[: len(c)] == c for c in changed):
+        return "--set"
+    line = None
+    for key in path:
+        if not isinstance(tree, dict) or key not in tree:
+            break
+        position = tree.lc.key(key) if hasattr(tree, "lc") else None
+        line = position[0] + 1 if position else line
+        tree = tree[key]
+    return f"line {line}" if line else "not in the file"
+
+
+def _sentence(tree, path, item, changed, choices):
+    name, place = ".".join(path), _place(tree, path, changed)
+    if item["type"] == "extra_forbidden":
+        return f"{place}: {unknown('key', name, choices)}"
+    if item["type"] == "missing":
+        return f"{place}: {name} is missing."
+    if item["type"] == "value_error":
+        return f"{place}: {name}: {item['ctx']['error']}."
+    return f"{place}: {name}: {item['msg']}. Received: {item['input']!r}."
+
+
+def _validate(model, value, tree, prefix, changed):
+    """The settings of one section, and a sentence for each mistake in them."""
+    try:
+        return model.model_validate(value), []
+    except pydantic.ValidationError as error:
+        sentences = {}
+        for item in error.errors():
+            # A union and a list add what they tried, or a number, to the names of the keys.
+            path = prefix + tuple(itertools.takewhile(lambda p: isinstance(p, str), item["loc"]))
+            while path[-1] in ("str", "float", "int", "bool", "dict") or "[" in path[-1]:
+                path = path[:-1]
+            choices = _keys(model, path[len(prefix) : -1], prefix)
+            sentences.setdefault(path, _sentence(tree, path, item, changed, choices))
+        return None, list(sentences.values())
+
+
+def _keys(model, path, prefix):
+    """Full names of the valid keys of a section."""
+    for key in path:
+        model = model.model_fields[key].annotation
+    return [".".join((*prefix, *path, key)) for key in getattr(model, "model_fields", ())]
+
+
+def _method_mistakes(tree, changed):
+    """A sentence for each wrong name and option of the listed baselines and models."""
+    from tfts.baselines import BASELINES
+    from tfts.models import MODELS
+
+    mistakes = []
+    for section, table in (("baselines", BASELINES), ("models", MODELS)):
+        listed = tree.get(section)
+        for name, options in listed.items() if isinstance(listed, dict) else ():
+            path = (section, name)
+            if name not in table:
+                mistakes.append(f"{_place(tree, path, changed)}: {unknown(section[:-1], name, table)}")
+                continue
+            valid = method_options(table[name])
+            for key, value in options.items() if isinstance(options, dict) else ():
+                if section == "models" and key == "training":
+                    _, found = _validate(Training, value, tree, (*path, key), changed)
+                    mistakes += found
+                elif key not in valid:
+                    place = _place(tree, (*path, key), changed)
+                    mistakes.append(f"{place}: {unknown(f'option of {name}', key, valid)}")
+    return mistakes
+
+
+@functools.cache
+def method_options(method):
+    """Names of the options that a builder or baseline takes beside the window's shape.
+
+    Example:
+
+    >>> from tfts.baselines import BASELINES
+    >>> method_options(BASELINES["seasonal_naive"])
+    ['season_length']
+    """
+    window = {"context_length", "num_features", "horizon", "num_targets", "num_known_future", "self"}
+    return [name for name in inspect.signature(method).parameters if name not in window]
