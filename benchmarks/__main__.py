@@ -1,0 +1,21 @@
+"""All benchmarks, one after the other: `python -m benchmarks --data FOLDER`."""
+
+import argparse
+
+from benchmarks import arima_origins, hourly_reference, windows_per_second
+
+
+def main():
+    """Runs each with its defaults."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", help="folder of the data sets")
+    data = parser.parse_args().data
+    where = ["--data", data] if data else []
+    windows_per_second.main([])
+    windows_per_second.main(["--memory"])
+    arima_origins.main(where)
+    hourly_reference.main(where)
+
+
+if __name__ == "__main__":
+    main()
