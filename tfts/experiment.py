@@ -423,9 +423,8 @@ def _write_attention(fitted, test, rows, output, settings):
 
     query = "horizon" if name == "attention_seq2seq" else "context"
     axes = plots.plot_attention(stack[0], query=query, freq=test.freq)
-    axes.set_title(
-        f"{name}: attention of the window up to {test.times[chosen[0]]}, mean over heads", loc="left"
-    )
+    newest = f"{test.times[chosen[0]]:%Y-%m-%d %H:%M}"
+    axes.set_title(f"{name}: window up to {newest}, mean of {stack.shape[1]} heads", loc="left")
     _save_figure(axes, output / "attention_heatmap_example0.png")
     return {"model": name, "shape": list(stack.shape), "axes": ["window", "head", query, "lag"]}
 
