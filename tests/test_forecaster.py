@@ -161,7 +161,8 @@ def test_a_state_of_other_settings_is_refused(tmp_path):
 
 def test_the_best_validation_weights_are_kept():
     frame = table()
-    fitted = forecaster("linear").fit(frame, epochs=12, learning_rate=3.0, schedule="constant", verbose=0)
+    coarse = {"learning_rate": 3.0, "schedule": "constant", "ema_momentum": None, "verbose": 0}
+    fitted = forecaster("linear").fit(frame, epochs=12, **coarse)
     losses = fitted.history_["val_loss"]
     assert min(losses) < losses[-1]
     panel = fitted.panel(frame)
@@ -172,9 +173,8 @@ def test_the_best_validation_weights_are_kept():
 
 
 def test_patience_stops_training():
-    fitted = forecaster("linear").fit(
-        table(), epochs=50, learning_rate=3.0, schedule="constant", patience=2, verbose=0
-    )
+    coarse = {"learning_rate": 3.0, "schedule": "constant", "ema_momentum": None, "verbose": 0}
+    fitted = forecaster("linear").fit(table(), epochs=50, patience=2, **coarse)
     losses = fitted.history_["val_loss"]
     assert len(losses) == int(np.argmin(losses)) + 1 + 2
 
