@@ -54,13 +54,13 @@ def fitted():
 
 
 @pytest.fixture(scope="module")
-def test_part():
+def held_out():
     return chronological_split(make_panel(), 0.2, 0.2).test
 
 
-def test_forecasts_have_a_value_for_every_origin_step_and_target(name, fitted, test_part):
-    rows = SPEC.origins(test_part)
-    forecast = fitted[name].predict(test_part, SPEC, rows)
+def test_forecasts_have_a_value_for_every_origin_step_and_target(name, fitted, held_out):
+    rows = SPEC.origins(held_out)
+    forecast = fitted[name].predict(held_out, SPEC, rows)
     assert forecast.shape == (len(rows), 3, 2)
     assert forecast.dtype == np.float64
     assert np.isfinite(forecast).all()
@@ -73,27 +73,27 @@ def test_it_is_a_baseline_whose_learnt_numbers_are_counted(name, fitted):
     assert (count > 0) == (name in ("arima", "ets", "linear_regression"))
 
 
-def test_fit_returns_the_baseline_itself(name, test_part):
+def test_fit_returns_the_baseline_itself(name, held_out):
     baseline = build(name)
     assert baseline.fit(chronological_split(make_panel(), 0.2, 0.2).train, SPEC) is baseline
 
 
-def test_no_row_after_the_origin_changes_a_forecast(name, fitted, test_part):
-    row = SPEC.origins(test_part)[4]
-    forecast = fitted[name].predict(test_part, SPEC, [row])
-    values = test_part.values.copy()
-    unknown = test_part.indices(["a", "b", "c"])
+def test_no_row_after_the_origin_changes_a_forecast(name, fitted, held_out):
+    row = SPEC.origins(held_out)[4]
+    forecast = fitted[name].predict(held_out, SPEC, [row])
+    values = held_out.values.copy()
+    unknown = held_out.indices(["a", "b", "c"])
     values[row + 1 :, unknown] = 1e6
-    changed = dataclasses.replace(test_part, values=values)
+    changed = dataclasses.replace(held_out, values=values)
     np.testing.assert_array_equal(fitted[name].predict(changed, SPEC, [row]), forecast)
 
 
-def test_rows_up_to_the_origin_do_change_a_forecast(name, fitted, test_part):
-    row = SPEC.origins(test_part)[4]
-    forecast = fitted[name].predict(test_part, SPEC, [row])
-    values = test_part.values.copy()
+def test_rows_up_to_the_origin_do_change_a_forecast(name, fitted, held_out):
+    row = SPEC.origins(held_out)[4]
+    forecast = fitted[name].predict(held_out, SPEC, [row])
+    values = held_out.values.copy()
     values[row - 13 : row + 1] += np.float32(2.0)
-    changed = dataclasses.replace(test_part, values=values)
+    changed = dataclasses.replace(held_out, values=values)
     assert (np.abs(fitted[name].predict(changed, SPEC, [row]) - forecast) > 0.01).any()
 
 
@@ -111,16 +111,16 @@ def test_nothing_outside_the_training_rows_is_learnt(name, fitted):
             assert again.get_state()[key] == value
 
 
-def test_origins_do_not_influence_each_other(name, fitted, test_part):
-    rows = SPEC.origins(test_part)
-    together = fitted[name].predict(test_part, SPEC, rows)
+def test_origins_do_not_influence_each_other(name, fitted, held_out):
+    rows = SPEC.origins(held_out)
+    together = fitted[name].predict(held_out, SPEC, rows)
     picked = [7, 1, 12]
-    alone = fitted[name].predict(test_part, SPEC, rows[picked])
+    alone = fitted[name].predict(held_out, SPEC, rows[picked])
     np.testing.assert_allclose(alone, together[picked], rtol=1e-9)
 
 
-def test_no_origins_give_no_forecasts(name, fitted, test_part):
-    assert fitted[name].predict(test_part, SPEC, np.array([], dtype=np.int64)).shape == (0, 3, 2)
+def test_no_origins_give_no_forecasts(name, fitted, held_out):
+    assert fitted[name].predict(held_out, SPEC, np.array([], dtype=np.int64)).shape == (0, 3, 2)
 
 
 def test_the_last_row_can_be_forecast_from(name, fitted):
@@ -147,11 +147,11 @@ def test_short_contexts_and_prime_horizons_work(name, context_length, horizon):
     assert np.isfinite(forecast).all()
 
 
-def test_forecasts_follow_the_units_of_the_panel(name, fitted, test_part):
-    rows = SPEC.origins(test_part)
+def test_forecasts_follow_the_units_of_the_panel(name, fitted, held_out):
+    rows = SPEC.origins(held_out)
     train, _, test = chronological_split(make_panel(units=1e5), 0.2, 0.2)
     large = build(name).fit(train, SPEC).predict(test, SPEC, rows)
-    np.testing.assert_allclose(large / 1e5, fitted[name].predict(test_part, SPEC, rows), rtol=0.02)
+    np.testing.assert_allclose(large / 1e5, fitted[name].predict(held_out, SPEC, rows), rtol=0.02)
 
 
 def test_missing_rows_before_the_window_are_bridged(name):
@@ -162,14 +162,14 @@ def test_missing_rows_before_the_window_are_bridged(name):
     assert np.isfinite(forecast).all()
 
 
-def test_each_target_is_forecast_on_its_own_column(name, fitted, test_part):
+def test_each_target_is_forecast_on_its_own_column(name, fitted, held_out):
     # The same numbers whichever target stands first.
     swapped = WindowSpec(context_length=5, horizon=3, targets=("c", "a"))
     train = chronological_split(make_panel(), 0.2, 0.2).train
-    rows = SPEC.origins(test_part)
-    forecast = build(name).fit(train, swapped).predict(test_part, swapped, rows)
+    rows = SPEC.origins(held_out)
+    forecast = build(name).fit(train, swapped).predict(held_out, swapped, rows)
     np.testing.assert_allclose(
-        forecast[..., ::-1], fitted[name].predict(test_part, SPEC, rows), rtol=1e-6, atol=1e-6
+        forecast[..., ::-1], fitted[name].predict(held_out, SPEC, rows), rtol=1e-6, atol=1e-6
     )
 
 
@@ -198,20 +198,20 @@ for name in BASELINES:
     return lambda name: np.load(folder / f"{name}.npy")
 
 
-def test_state_survives_json_and_npz_in_a_fresh_process(name, fitted, test_part, forecast_elsewhere):
-    forecast = fitted[name].predict(test_part, SPEC, SPEC.origins(test_part))
+def test_state_survives_json_and_npz_in_a_fresh_process(name, fitted, held_out, forecast_elsewhere):
+    forecast = fitted[name].predict(held_out, SPEC, SPEC.origins(held_out))
     np.testing.assert_array_equal(forecast_elsewhere(name), forecast)
 
 
-def test_predict_before_fit_is_an_error(name, test_part):
+def test_predict_before_fit_is_an_error(name, held_out):
     with pytest.raises(ValueError, match=r"is not fitted. Call `fit\(panel, spec\)` before `predict`"):
-        build(name).predict(test_part, SPEC, [40])
+        build(name).predict(held_out, SPEC, [40])
 
 
-def test_other_targets_than_fitted_are_an_error(name, fitted, test_part):
+def test_other_targets_than_fitted_are_an_error(name, fitted, held_out):
     other = WindowSpec(context_length=5, horizon=3, targets=("b",))
     with pytest.raises(ValueError, match=r"was fitted to forecast \['a', 'c'\].*targets=\['b'\]"):
-        fitted[name].predict(test_part, other, [40])
+        fitted[name].predict(held_out, other, [40])
 
 
 def test_an_unknown_option_is_an_error(name):
