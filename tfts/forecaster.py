@@ -691,12 +691,12 @@ class Forecaster:
         elif panel.known_future and end - observed_end < self.spec.horizon:
             why = (
                 f"has {end - observed_end} rows after its last observed one ({panel.times[observed_end - 1]}), but "
-                f"the model needs the columns {list(panel.known_future)} for horizon={self.spec.horizon} rows: "
+                f"the model needs the columns {self._settings['known_future']} for horizon={self.spec.horizon} rows: "
                 "append rows with these columns, the others left empty"
             )
         else:
             why = f"has a missing or interpolated value among its last {length} rows"
-        raise ValueError(f"{of} {why}, so it can't be forecast from its last row.")
+        raise ValueError(f"{of} can't be forecast from its last row: it {why}.")
 
 
 def _check_model_name(name):
