@@ -21,7 +21,7 @@ def numbered(index):
     return pd.DataFrame({"y": np.arange(len(index), dtype=float)}, index=index)
 
 
-def refused(message, frame, error=ValueError, **settings):
+def check_refused(message, frame, error=ValueError, **settings):
     with pytest.raises(error, match=message):
         Panel.from_frame(frame, **settings)
 
@@ -290,7 +290,7 @@ def test_frequency_finer_than_the_unit_of_the_stamps():
 
 def test_missing_values_are_an_error_by_default():
     frame = wide((3.0, np.nan, 4.0, np.nan, 5.0, 9.0, 2.0)).drop(DAYS[5])
-    refused(
+    check_refused(
         re.escape("Column 'y' has 3 missing values at freq='D' (first: 2024-01-02 00:00:00)")
         + ".*missing='interpolate'.*missing='drop'",
         frame,
@@ -341,9 +341,9 @@ def test_repeated_times_are_an_error_by_default():
         re.escape("2 rows repeat the time of the row before (first: 2024-01-02 00:00:00)")
         + ".*`series`.*'mean'"
     )
-    refused(message, wide((1, 2, 3, 4, 5), DAYS[[0, 1, 1, 1, 2]]))
+    check_refused(message, wide((1, 2, 3, 4, 5), DAYS[[0, 1, 1, 1, 2]]))
     frame = pd.DataFrame({"s": ["a", "b", "b"], "t": DAYS[[0, 0, 0]], "y": [1, 2, 3]})
-    refused(r"first: series 'b', 2024-01-01", frame, time="t", series="s", freq="D")
+    check_refused(r"first: series 'b', 2024-01-01", frame, time="t", series="s", freq="D")
 
 
 def test_rows_with_nothing_but_known_values_are_the_future():
@@ -370,7 +370,7 @@ def test_known_future_of_each_series_ends_by_itself():
 def test_known_future_must_be_known_in_the_future():
     frame = wide((3.0, 1.0, 4.0, 1.0, 5.0, np.nan, np.nan), promo=[0, 0, 0, 0, 0, 1, np.nan])
     frame.loc[DAYS[6] + pd.Timedelta(days=1)] = [np.nan, 1.0]
-    refused(
+    check_refused(
         re.escape(
             "Column 'promo' has 1 missing values in the forecast rows (first: 2024-01-07 00:00:00), but it is"
         ),
@@ -402,7 +402,7 @@ def test_known_future_must_be_known_in_the_future():
     ],
 )
 def test_settings_that_can_not_be(message, changes):
-    refused(message, wide(x=range(7)), **changes)
+    check_refused(message, wide(x=range(7)), **changes)
 
 
 @pytest.mark.parametrize(
@@ -415,25 +415,25 @@ def test_settings_that_can_not_be(message, changes):
     ],
 )
 def test_names_that_are_not_there(message, changes):
-    refused(message, wide().reset_index(names="t"), KeyError, **changes)
+    check_refused(message, wide().reset_index(names="t"), KeyError, **changes)
 
 
 def test_what_is_no_table_of_times():
-    refused("Expected a pandas DataFrame. Received: ndarray", np.zeros((2, 3)))
-    refused(r"The table is empty \(0 rows, 1 columns\)", wide().iloc[:0])
-    refused(r"The table is empty \(7 rows, 0 columns\)", pd.DataFrame(index=DAYS))
-    refused(
+    check_refused("Expected a pandas DataFrame. Received: ndarray", np.zeros((2, 3)))
+    check_refused(r"The table is empty \(0 rows, 1 columns\)", wide().iloc[:0])
+    check_refused(r"The table is empty \(7 rows, 0 columns\)", pd.DataFrame(index=DAYS))
+    check_refused(
         r"DatetimeIndex, or the name of its time column .* RangeIndex, columns=\['y'\]",
         pd.DataFrame({"y": [1]}),
     )
     frame = wide().reset_index(names="t")
-    refused(r"Time column 'y' holds numbers \(first: 3\.0\)\. .*pandas.to_datetime", frame, time="y")
-    refused(
+    check_refused(r"Time column 'y' holds numbers \(first: 3\.0\)\. .*pandas.to_datetime", frame, time="y")
+    check_refused(
         r"The time is missing in 2 rows \(first: row 3\)", wide(index=[*DAYS[:3], pd.NaT, pd.NaT, *DAYS[:2]])
     )
     two = pd.DataFrame([[1, 2]], columns=["a", "a"], index=DAYS[:1])
-    refused(r"Column 'a' stands twice in the table", two)
-    refused(r"Column '1' stands twice in the table", two.set_axis([1, "1"], axis=1))
+    check_refused(r"Column 'a' stands twice in the table", two)
+    check_refused(r"Column '1' stands twice in the table", two.set_axis([1, "1"], axis=1))
 
 
 @pytest.mark.parametrize(
@@ -446,12 +446,14 @@ def test_what_is_no_table_of_times():
 )
 def test_times_that_can_not_be_read(stamps):
     frame = pd.DataFrame({"t": stamps, "y": [1.0, 2.0]})
-    refused(r"Time column 't' can't be read as dates of one form \(pandas says: .*format=", frame, time="t")
+    check_refused(
+        r"Time column 't' can't be read as dates of one form \(pandas says: .*format=", frame, time="t"
+    )
 
 
 def test_series_without_a_name():
     frame = pd.DataFrame({"s": ["a", None, "b"], "t": DAYS[:3], "y": [1, 2, 3]})
-    refused(r"Series column 's' is missing in 1 rows \(first: row 1\)", frame, time="t", series="s")
+    check_refused(r"Series column 's' is missing in 1 rows \(first: row 1\)", frame, time="t", series="s")
 
 
 @pytest.mark.parametrize(
@@ -467,36 +469,40 @@ def test_series_without_a_name():
     ],
 )
 def test_text_and_other_things_in_a_number_column(column, message):
-    refused(f"Column 'y' {message}", pd.DataFrame({"y": column}, index=DAYS[:3]))
+    check_refused(f"Column 'y' {message}", pd.DataFrame({"y": column}, index=DAYS[:3]))
 
 
 @pytest.mark.parametrize(("value", "first"), [(np.inf, "inf"), (-np.inf, "-inf"), (1e39, r"1e\+39")])
 def test_infinities_and_values_beyond_float32(value, first):
     frame = pd.DataFrame({"s": ["a", "b", "b"], "t": DAYS[[0, 0, 1]], "y": [1.0, 2.0, value]})
     message = rf"Column 'y' has 1 infinite values or values beyond float32 \(first: {first} at series 'b', 2024-01-02"
-    refused(message, frame, time="t", series="s")
+    check_refused(message, frame, time="t", series="s")
 
 
 def test_constant_target():
     frame = wide([4.0] * 7, x=range(7))
-    refused(r"Target 'y' is constant: 4 in all 7 rows from 2024-01-01 00:00:00 on.*allow_constant", frame)
+    check_refused(
+        r"Target 'y' is constant: 4 in all 7 rows from 2024-01-01 00:00:00 on.*allow_constant", frame
+    )
     assert Panel.from_frame(frame, allow_constant=True).values[6].tolist() == [4, 6]
     assert Panel.from_frame(frame, targets="x").targets == ("x",)
     frame = pd.DataFrame({"s": [1, 1, 2, 2], "t": DAYS[[0, 1, 0, 1]], "y": [1, 2, 3, 3]})
-    refused(r"Target 'y' of series 2 is constant: 3 in all 2 rows", frame, time="t", series="s")
+    check_refused(r"Target 'y' of series 2 is constant: 3 in all 2 rows", frame, time="t", series="s")
     frame["y"] = [1, 2, np.nan, np.nan]
-    refused(r"Target 'y' of series 2 has no value in any row", frame, time="t", series="s", missing="drop")
+    check_refused(
+        r"Target 'y' of series 2 has no value in any row", frame, time="t", series="s", missing="drop"
+    )
 
 
 def test_frequency_that_can_not_be_found():
-    refused(
+    check_refused(
         r"can't be found, because no series has two rows with different times\. Give `freq`",
         wide([1.0], DAYS[:1]),
     )
     assert Panel.from_frame(wide([1.0], DAYS[:1]), freq="D").freq == "D"
     stamps = pd.DatetimeIndex(["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-03 12:00"])
     frame = numbered(stamps).assign(s="a").reset_index(names="t")
-    refused(
+    check_refused(
         r"The time steps of series 'a' are irregular: most are 1 days 00:00:00, but 2024-01-03 12:00:00 comes "
         r"0 days 12:00:00 after 2024-01-03 00:00:00\. Give `freq`",
         frame,
