@@ -59,7 +59,7 @@ def test_the_examples_of_every_part_of_the_package_are_found():
     names = [example.id for example in EXAMPLES]
     assert len(names) == len(set(names)) > 50
     layer, method = "tfts.layers.self_attention.SelfAttention", "tfts.data.panel.Panel.from_frame"
-    assert {layer, method, "tfts.plots.plot_forecast"} <= set(names)
+    assert {layer, method, "tfts.plots.forecasts.plot_forecast"} <= set(names)
 
 
 def test_an_example_that_prints_something_else_fails():

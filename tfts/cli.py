@@ -79,6 +79,7 @@ def forecast(
 ):
     """Continues the series of a file with a saved model, in original units."""
     with _quiet_start():
+        from tfts._files import check_table_path, write_table
         from tfts._messages import unknown
         from tfts.config import Settings
         from tfts.data.readers import read_table
@@ -93,20 +94,14 @@ def forecast(
     )
     if model not in names:
         raise ValueError(unknown("model of the run", model, names))
-    if out.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"`--out` must end in .csv or .parquet. Received: {str(out)!r}.")
+    check_table_path(out)
     settings = Settings.model_validate(json.loads((run_dir / "run.json").read_text())["settings"])
     source = settings.data
     frame = read_table(
         data, columns=source.columns, time=source.time, encoding=source.encoding, na_values=source.na_values
     )
     table = Forecaster.load(run_dir / "models" / model).predict(frame)
-    partial = out.with_name(f"partial-{out.name}")
-    if out.suffix == ".csv":
-        table.to_csv(partial, index=False)
-    else:
-        table.to_parquet(partial, index=False)
-    os.replace(partial, out)
+    write_table(table, out)
     Console().print(f"{len(table)} rows of forecasts: {out}")
 
 

@@ -114,7 +114,7 @@ class Settings(_Section):
     seed: int = 0
 
 
-def read_settings(path, changes=()):
+def read_settings(path, changes=(), kind=Settings):
     """Reads a YAML file and checks every key and value of it.
 
     YAML 1.2 is read, so `1e-3` is a number and `off` is a word.
@@ -122,9 +122,10 @@ def read_settings(path, changes=()):
     Args:
         path: Path of the YAML file.
         changes: `"section.key=value"` strings that overrule the file; the value is YAML.
+        kind: Class of the settings: what the file is for.
 
     Returns:
-        `Settings`.
+        An object of `kind`.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -145,10 +146,10 @@ def read_settings(path, changes=()):
         near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.y*ml")], n=1)
         hint = f" Did you mean {str(path.parent / near[0])!r}?" if near else ""
         raise FileNotFoundError(f"There is no settings file {str(path)!r}.{hint}")
-    return parse_settings(path.read_text(encoding="utf-8"), changes, origin=str(path))
+    return parse_settings(path.read_text(encoding="utf-8"), changes, str(path), kind)
 
 
-def parse_settings(text, changes=(), origin="settings"):
+def parse_settings(text, changes=(), origin="settings", kind=Settings):
     """`read_settings` for YAML that is at hand as text.
 
     Example:
@@ -167,8 +168,8 @@ def parse_settings(text, changes=(), origin="settings"):
     changed = set()
     for change in changes:
         changed.add(_apply(tree, change))
-    settings, mistakes = _validate(Settings, tree, tree, (), changed)
-    mistakes += _method_mistakes(tree, changed)
+    settings, mistakes = _validate(kind, tree, tree, (), changed)
+    mistakes += _method_mistakes(kind, tree, changed)
     if mistakes:
         count = f"{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}"
         raise ValueError(f"{origin} has {count}:\n" + "\n".join(f"- {m}" for m in mistakes))
@@ -248,14 +249,14 @@ def _keys(model, path, prefix):
     return [".".join((*prefix, *path, key)) for key in getattr(model, "model_fields", ())]
 
 
-def _method_mistakes(tree, changed):
+def _method_mistakes(kind, tree, changed):
     """A sentence for each wrong name and option of the listed baselines and models."""
     from tfts.baselines import BASELINES
     from tfts.models import MODELS
 
     mistakes = []
     for section, table in (("baselines", BASELINES), ("models", MODELS)):
-        listed = tree.get(section)
+        listed = tree.get(section) if section in kind.model_fields else None
         for name, options in listed.items() if isinstance(listed, dict) else ():
             path = (section, name)
             if name not in table:

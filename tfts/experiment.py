@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tfts import __version__
+from tfts._files import replacing, write_figure, write_json, write_table
 from tfts.data.datasets import load_dataset
 from tfts.data.readers import read_table
 from tfts.data.split import chronological_split
@@ -98,8 +99,8 @@ def run(settings, output, *, overwrite=False, console=None):
             writer.write(name, first.table(parts.test, rows, forecasts))
     table = _ranked(pd.concat(scores, ignore_index=True), panel.targets)
     steps = pd.concat(steps, ignore_index=True)
-    _write_frame(table, output / "model_metrics.csv")
-    _write_frame(steps[["model", *steps.columns.drop("model")]], output / "step_metrics.csv")
+    write_table(table, output / "model_metrics.csv")
+    write_table(steps[["model", *steps.columns.drop("model")]], output / "step_metrics.csv")
     described["attention"] = _write_attention(fitted, parts.test, rows, output, settings)
     _draw_forecasts(first, parts.test, rows[example : example + 1], examples, table, output)
     _draw_scores(table, steps, panel.targets[0], output)
@@ -107,7 +108,7 @@ def run(settings, output, *, overwrite=False, console=None):
     described["test_windows"] = len(rows)
     described["seconds"] = round(time.monotonic() - started, 2)
     described["finished"] = _now()
-    _write_json(described, output / "run.json")
+    write_json(described, output / "run.json")
     print_scores(table, console)
     console.print(f"{len(rows)} test windows, {described['seconds']:.0f} s. Results: {output}")
     return table
@@ -256,7 +257,7 @@ def _claim(output, settings, overwrite):
         "started": _now(),
     }
     output.mkdir(parents=True, exist_ok=True)
-    _write_json(described, path)
+    write_json(described, path)
     return described
 
 
@@ -412,11 +413,10 @@ def _write_attention(fitted, test, rows, output, settings):
     most = settings.report.attention_windows
     chosen = rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(int)]
     stack = fitted[name].attention(test, chosen).astype(np.float32)
-    partial = output / "partial-attention_stack.npy"
-    np.save(partial, stack)
-    os.replace(partial, output / "attention_stack.npy")
+    with replacing(output / "attention_stack.npy") as partial, partial.open("wb") as file:
+        np.save(file, stack)
     series = np.asarray(test.series, dtype=object)[test.series_of(chosen)]
-    _write_frame(
+    write_table(
         pd.DataFrame({"series": series, "origin": test.times[chosen]}), output / "attention_windows.csv"
     )
     from tfts import plots
@@ -425,7 +425,7 @@ def _write_attention(fitted, test, rows, output, settings):
     axes = plots.plot_attention(stack[0], query=query, freq=test.freq)
     newest = f"{test.times[chosen[0]]:%Y-%m-%d %H:%M}"
     axes.set_title(f"{name}: window up to {newest}, mean of {stack.shape[1]} heads", loc="left")
-    _save_figure(axes, output / "attention_heatmap_example0.png")
+    write_figure(axes.figure, output / "attention_heatmap_example0.png")
     return {"model": name, "shape": list(stack.shape), "axes": ["window", "head", query, "lag"]}
 
 
@@ -444,32 +444,13 @@ def _draw_forecasts(first, test, row, examples, table, output):
         {name: pd.Series(examples[name][:, 0], index=times) for name in shown},
         actual=pd.Series(first.actual(test, row)[0, :, 0], index=times),
     )
-    _save_figure(axes, output / "forecast_example.png")
+    write_figure(axes.figure, output / "forecast_example.png")
 
 
 def _draw_scores(table, steps, target, output):
     from tfts import plots
 
-    _save_figure(plots.plot_metrics(table[table["target"] == target]), output / "model_metrics.png")
-    _save_figure(plots.plot_horizon_errors(steps[steps["target"] == target]), output / "step_metrics.png")
-
-
-def _save_figure(axes, path):
-    from matplotlib import pyplot
-
-    partial = path.with_name(f"partial-{path.name}")
-    axes.figure.savefig(partial, dpi=150)
-    pyplot.close(axes.figure)
-    os.replace(partial, path)
-
-
-def _write_frame(frame, path):
-    partial = path.with_name(f"partial-{path.name}")
-    frame.to_csv(partial, index=False)
-    os.replace(partial, path)
-
-
-def _write_json(value, path):
-    partial = path.with_name(f"partial-{path.name}")
-    partial.write_text(json.dumps(value, indent=1) + "\n")
-    os.replace(partial, path)
+    write_figure(plots.plot_metrics(table[table["target"] == target]).figure, output / "model_metrics.png")
+    write_figure(
+        plots.plot_horizon_errors(steps[steps["target"] == target]).figure, output / "step_metrics.png"
+    )

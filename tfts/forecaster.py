@@ -4,9 +4,7 @@ import dataclasses
 import functools
 import inspect
 import json
-import os
 import random
-import shutil
 import time as clock
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tfts import __version__
+from tfts._files import replacing_folder, write_json
 from tfts._messages import unknown
 from tfts.baselines import BASELINES, build_baseline
 from tfts.baselines.seasonal_naive import season_length_of
@@ -394,42 +393,33 @@ class Forecaster:
             folder: Path of the folder.
         """
         self._check_fitted()
-        folder = Path(folder)
-        partial = folder.with_name(folder.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
         settings = dict(self._settings)
         if not isinstance(settings["model"], str):
             settings["model"] = None
         state = {}
-        if self._is_keras:
-            self.model.save(partial / "model.keras")
-        else:
-            arrays = {}
-            for key, value in self.model.get_state().items():
-                (arrays if isinstance(value, np.ndarray) else state)[key] = value
-            np.savez(partial / "baseline.npz", **arrays)
-        described = {
-            "tfts": __version__,
-            "name": self.name,
-            "settings": settings,
-            "freq": self._freq,
-            "columns": self._columns,
-            "targets": self._targets,
-            "known_future": self._known_future,
-            "scaler": self.scaler_.get_state(),
-            "mase_scales": [[name, scale.tolist()] for name, scale in self._mase_scales.items()],
-            "history": self.history_,
-            "fit_seconds": self.fit_seconds_,
-            "baseline": state,
-        }
-        (partial / "forecaster.json").write_text(json.dumps(described, indent=1, default=_plain) + "\n")
-        old = folder.with_name(folder.name + ".old")
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(partial, folder)
-        shutil.rmtree(old, ignore_errors=True)
+        with replacing_folder(folder) as partial:
+            if self._is_keras:
+                self.model.save(partial / "model.keras")
+            else:
+                arrays = {}
+                for key, value in self.model.get_state().items():
+                    (arrays if isinstance(value, np.ndarray) else state)[key] = value
+                np.savez(partial / "baseline.npz", **arrays)
+            described = {
+                "tfts": __version__,
+                "name": self.name,
+                "settings": settings,
+                "freq": self._freq,
+                "columns": self._columns,
+                "targets": self._targets,
+                "known_future": self._known_future,
+                "scaler": self.scaler_.get_state(),
+                "mase_scales": [[name, scale.tolist()] for name, scale in self._mase_scales.items()],
+                "history": self.history_,
+                "fit_seconds": self.fit_seconds_,
+                "baseline": state,
+            }
+            write_json(described, partial / "forecaster.json")
 
     @classmethod
     def load(cls, folder):
@@ -755,9 +745,3 @@ class _kept_random_state:
 
 def _listed(names):
     return [names] if isinstance(names, str) else list(names)
-
-
-def _plain(value):
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} can't be written as JSON: {value!r}")

@@ -1,0 +1,39 @@
+"""What holds for every picture; each test module lists its own under CALLS."""
+
+import numpy as np
+import pytest
+from matplotlib import figure, pyplot
+
+from tests.plots import test_attention, test_forecasts
+from tfts import plots
+
+DRAWN_ON_AXES = {**test_forecasts.CALLS, **test_attention.CALLS}
+
+
+def test_every_function_is_tried_here():
+    public = {name for name in vars(plots) if name.startswith("plot_")}
+    assert public == {*DRAWN_ON_AXES, "plot_attention_heads"}
+
+
+@pytest.mark.parametrize("name", DRAWN_ON_AXES)
+def test_given_axes_are_drawn_on_and_returned_without_pyplot(name):
+    given = figure.Figure().subplots()
+    assert getattr(plots, name)(*DRAWN_ON_AXES[name], ax=given) is given
+    assert given.has_data()
+    assert pyplot.get_fignums() == []
+
+
+@pytest.mark.parametrize("name", DRAWN_ON_AXES)
+def test_new_axes_belong_to_pyplot_and_settings_stay(name):
+    before = dict(pyplot.rcParams)
+    ax = getattr(plots, name)(*DRAWN_ON_AXES[name])
+    assert pyplot.get_fignums() == [ax.figure.number]
+    assert dict(pyplot.rcParams) == before
+
+
+@pytest.mark.parametrize("name", ["plot_attention", "plot_metrics", "plot_horizon_errors"])
+def test_tables_and_scores_are_left_as_they_were(name):
+    (given,) = DRAWN_ON_AXES[name]
+    before = given.copy()
+    getattr(plots, name)(given)
+    np.testing.assert_array_equal(given, before)

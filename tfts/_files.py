@@ -1,0 +1,93 @@
+"""Files and folders that appear complete or not at all."""
+
+import contextlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Gives a path beside `path` to write to; when all went well it takes the place of `path`.
+
+    Example:
+
+    >>> with replacing("scores.txt") as partial:
+    ...     _ = partial.write_text("0.93")
+    >>> Path("scores.txt").read_text()
+    '0.93'
+    """
+    path = Path(path)
+    partial = path.with_name(f"partial-{path.name}")
+    yield partial
+    os.replace(partial, path)
+
+
+@contextlib.contextmanager
+def replacing_folder(folder):
+    """`replacing` for a folder: gives an empty one, which takes the place of `folder`.
+
+    Example:
+
+    >>> with replacing_folder("model") as partial:
+    ...     _ = (partial / "weights.txt").write_text("1 2 3")
+    >>> [path.name for path in Path("model").iterdir()]
+    ['weights.txt']
+    """
+    folder = Path(folder)
+    partial = folder.with_name(f"{folder.name}.partial")
+    old = folder.with_name(f"{folder.name}.old")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    yield partial
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(partial, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def write_json(value, path):
+    """Writes JSON; NumPy scalars become numbers, everything else that JSON lacks is a `TypeError`."""
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(value, indent=1, default=_plain) + "\n")
+
+
+def write_table(frame, path):
+    """Writes a DataFrame as CSV or Parquet, as the path ends, without its index.
+
+    Raises:
+        ValueError: If the path ends otherwise.
+    """
+    check_table_path(path)
+    with replacing(path) as partial:
+        if partial.suffix == ".csv":
+            frame.to_csv(partial, index=False)
+        else:
+            frame.to_parquet(partial, index=False)
+
+
+def check_table_path(path):
+    """Refuses a path that `write_table` can't write, before long work is done for it."""
+    if Path(path).suffix not in (".csv", ".parquet"):
+        raise ValueError(
+            f"A table is written to a file that ends in .csv or .parquet. Received: {str(path)!r}."
+        )
+
+
+def write_figure(figure, path):
+    """Writes a matplotlib figure at 150 dots an inch, and closes it."""
+    from matplotlib import pyplot
+
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=150)
+    pyplot.close(figure)
+
+
+def _plain(value):
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} can't be written as JSON: {value!r}")
