@@ -17,7 +17,8 @@ LEVELS = (
     {"models", "baselines", "regression"},
     {"forecaster"},
     {"backtesting", "attention", "anomaly", "tuning", "serving"},
-    {"config", "experiment"},
+    {"config", "report"},
+    {"experiment"},
     {"cli"},
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
@@ -161,7 +162,7 @@ def test_every_sideways_import_is_really_there():
         ("tfts._messages", "from tfts.data.panel import Panel", "data is not below _messages"),
         ("tfts.keras_metrics", "from tfts.metrics import METRICS", "metrics is not below keras_metrics"),
         ("tfts.baselines.drift", "from tfts.models import MODELS", "models is not below baselines"),
-        ("tfts.config", "from tfts.experiment import run", "experiment is not below config"),
+        ("tfts.config", "from tfts.experiment.forecasting import run", "experiment is not below config"),
         ("tfts.experiment", "from tfts.cli import main", "cli is not below experiment"),
         ("tfts.models.linear", "import tensorflow as tf", "models must run on every Keras backend"),
         ("tfts.layers.self_attention", "import pandas", "layers must run on every Keras backend"),

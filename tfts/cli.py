@@ -59,7 +59,7 @@ def run(
     """
     with _quiet_start():
         from tfts.config import read_settings
-        from tfts.experiment import run as run_experiment
+        from tfts.experiment.forecasting import run as run_experiment
 
     settings = read_settings(config, change or ())
     output = output or Path("runs") / config.stem

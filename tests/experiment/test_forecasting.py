@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from tfts import experiment
 from tfts.config import parse_settings
+from tfts.experiment import forecasting
 
 TEXT = """
 seed: 3
@@ -27,7 +27,7 @@ training: {epochs: 2}
 
 def run(output, *changes, **options):
     console = Console(width=120, record=True, file=io.StringIO())
-    table = experiment.run(parse_settings(TEXT, changes), output, console=console, **options)
+    table = forecasting.run(parse_settings(TEXT, changes), output, console=console, **options)
     return table, console.export_text()
 
 
@@ -170,7 +170,7 @@ def test_a_table_that_can_not_be_used_leads_to_the_settings(tmp_path):
 
 def test_start_and_end_limit_the_rows():
     settings = parse_settings(TEXT, ["data.start=2019-01-02", "data.end=2019-01-03 05:00"])
-    frame, _ = experiment.load_frame(settings)
+    frame, _ = forecasting.load_frame(settings)
     assert (frame.index.min(), frame.index.max()) == (
         pd.Timestamp("2019-01-02"),
         pd.Timestamp("2019-01-03 05:00"),
