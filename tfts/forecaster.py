@@ -371,18 +371,51 @@ class Forecaster:
         self._check_fitted()
         return np.concatenate([part for _, part in self._forecast(panel, rows)])
 
+    def inputs(self, panel, rows):
+        """What the network sees from the given origins, scaled.
+
+        Args:
+            panel: A `Panel` in original units.
+            rows: Int `(windows,)`: origins.
+
+        Returns:
+            `past`, or with known columns a dict, as from `WindowSpec.inputs`.
+        """
+        self._check_fitted()
+        return self.spec.inputs(self.scaler_.transform(panel), rows)
+
+    def forecast_inputs(self, inputs, panel, rows):
+        """Forecasts of a network from scaled inputs, which may have been changed.
+
+        Args:
+            inputs: As `inputs` gives them.
+            panel: A `Panel` in original units, for the scale of each window.
+            rows: Int `(windows,)`: the origins of the windows.
+
+        Returns:
+            Float64 `(windows, horizon, targets)` in original units.
+
+        Raises:
+            ValueError: If the model is a baseline.
+        """
+        self._check_keras("takes no inputs from outside")
+        if _has_teacher(self.model):
+            # It does not listen to a teacher when it predicts.
+            teacher = np.zeros((len(rows), self.spec.horizon, len(self._targets)), np.float32)
+            inputs = {**(inputs if isinstance(inputs, dict) else {"past": inputs}), "teacher": teacher}
+        values = self.model.predict(inputs, batch_size=256, verbose=0)
+        return self.scaler_.inverse(np.asarray(values), panel, rows, self._targets)
+
     def attention(self, panel, rows):
         """Attention scores of the given origins, `(windows, heads, horizon or query, context)`.
 
         Raises:
             ValueError: If the model has no attention.
         """
-        self._check_fitted()
-        from tfts.models import attention_scores
+        from tfts.models.attention_scores import WITH_ATTENTION, attention_scores
 
-        if not self._is_keras:
-            raise ValueError(f"The baseline {self.name!r} has no attention. Use a model with attention.")
-        return attention_scores(self.model, self.spec.inputs(self.scaler_.transform(panel), rows))
+        self._check_keras(f"has no attention. Models with attention: {', '.join(WITH_ATTENTION)}")
+        return attention_scores(self.model, self.inputs(panel, rows))
 
     def save(self, folder):
         """Writes everything that `load` needs: JSON, and `.keras` or NumPy arrays.
@@ -477,6 +510,11 @@ class Forecaster:
             raise ValueError(
                 "The forecaster has not learnt anything yet. Call fit first, or Forecaster.load."
             )
+
+    def _check_keras(self, lack):
+        self._check_fitted()
+        if not self._is_keras:
+            raise ValueError(f"The baseline {self.name!r} {lack}.")
 
     def _own(self, data):
         """A panel in original units that has the columns of `fit`."""
@@ -623,18 +661,10 @@ class Forecaster:
         for start in range(0, len(rows), _CHUNK):
             at = rows[start : start + _CHUNK]
             if self._is_keras:
-                inputs = self.spec.inputs(scaled, at)
-                if _has_teacher(self.model):
-                    # It does not listen to a teacher when it predicts.
-                    teacher = np.zeros((len(at), self.spec.horizon, len(self._targets)), np.float32)
-                    inputs = {
-                        **(inputs if isinstance(inputs, dict) else {"past": inputs}),
-                        "teacher": teacher,
-                    }
-                values = self.model.predict(inputs, batch_size=256, verbose=0)
+                yield at, self.forecast_inputs(self.spec.inputs(scaled, at), panel, at)
             else:
                 values = self.model.predict(scaled, self.spec, at)
-            yield at, self.scaler_.inverse(np.asarray(values), panel, at, self._targets)
+                yield at, self.scaler_.inverse(np.asarray(values), panel, at, self._targets)
 
     def table(self, panel, rows, forecasts):
         """Forecasts as the rows that `predict` gives.

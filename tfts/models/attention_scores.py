@@ -4,6 +4,9 @@ import keras
 
 from tfts.layers import AttentionDecoder, MultiHeadAttention, SelfAttention
 
+# Named in errors; the contract test finds out whether they are all.
+WITH_ATTENTION = ("attention_seq2seq", "lstm_attention")
+
 
 def attention_scores(model, inputs):
     """Returns the attention scores of a model for the given windows.
@@ -35,7 +38,7 @@ def attention_scores(model, inputs):
     if not layers:
         raise ValueError(
             f"Model {model.name!r} has no attention, so it has no attention scores. "
-            "Use a model with attention, such as lstm_attention or attention_seq2seq."
+            f"Models with attention: {', '.join(WITH_ATTENTION)}."
         )
     with_scores = _with_scores(layers)
     if not with_scores:
@@ -66,6 +69,27 @@ def has_attention(model):
     False
     """
     return bool(_with_scores(_attention_layers(model)))
+
+
+def query_of(model):
+    """What the rows that look are: `"horizon"` for a decoder, `"context"` for self-attention.
+
+    Args:
+        model: Functional `keras.Model` that `attention_scores` can read.
+
+    Returns:
+        Str.
+
+    Example:
+
+    >>> from tfts.models import lstm_attention
+    >>> query_of(lstm_attention(context_length=7, num_features=3, horizon=7))
+    'context'
+    """
+    layer = _with_scores(_attention_layers(model))[-1]
+    inputs = layer.input if isinstance(layer.input, list | tuple) else [layer.input]
+    decodes = isinstance(layer, AttentionDecoder) or inputs[0] is not inputs[-1]
+    return "horizon" if decodes else "context"
 
 
 def _attention_layers(model):

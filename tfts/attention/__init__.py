@@ -1,0 +1,32 @@
+"""What attention weights say: measures, checks, sentences."""
+
+from tfts.attention.checks import Faithfulness, baseline_check, faithfulness, fit_null, regime_comparison
+from tfts.attention.measures import (
+    AttentionSummary,
+    HeadProfiles,
+    concentration,
+    head_profiles,
+    horizon_profile,
+    summarize,
+    top_lag_counts,
+    window_measures,
+)
+from tfts.attention.sentences import Claim, describe
+
+__all__ = [
+    "AttentionSummary",
+    "Claim",
+    "Faithfulness",
+    "HeadProfiles",
+    "baseline_check",
+    "concentration",
+    "describe",
+    "faithfulness",
+    "fit_null",
+    "head_profiles",
+    "horizon_profile",
+    "regime_comparison",
+    "summarize",
+    "top_lag_counts",
+    "window_measures",
+]

@@ -1,0 +1,229 @@
+"""The whole analysis of one model's attention, and the files it is written to."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tfts._files import replacing, replacing_folder, write_json, write_table
+from tfts._messages import unknown
+from tfts.attention.checks import Faithfulness, baseline_check, faithfulness, regime_comparison
+from tfts.attention.measures import (
+    AttentionSummary,
+    HeadProfiles,
+    concentration,
+    head_profiles,
+    horizon_profile,
+    summarize,
+    top_lag_counts,
+)
+from tfts.attention.sentences import describe
+from tfts.baselines.seasonal_naive import season_length_of
+from tfts.models.attention_scores import query_of
+
+# Masking forecasts the windows anew many times, so it is done for some of them.
+_MASKED_WINDOWS = 128
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AttentionAnalysis:
+    """All that the weights of one model say, from `analyse_attention`.
+
+    Attributes:
+        model: Str.
+        query: `"horizon"` or `"context"`.
+        freq: pandas frequency of the rows.
+        seasonal_lags: Tuple of ints.
+        stack: Float32 `(windows, heads, query, context)`.
+        windows: DataFrame with the columns series and origin, a row for each window.
+        summary: `AttentionSummary`.
+        concentration: DataFrame, see `concentration`.
+        top_lag_counts: DataFrame, see `top_lag_counts`.
+        horizon_profile: DataFrame, see `horizon_profile`.
+        heads: `HeadProfiles`.
+        checks: DataFrame, see `baseline_check`.
+        faithfulness: `Faithfulness`.
+        regimes: Dict from a column to a DataFrame, see `regime_comparison`.
+        claims: List of `Claim`.
+    """
+
+    model: str
+    query: str
+    freq: str
+    seasonal_lags: tuple
+    stack: np.ndarray
+    windows: pd.DataFrame
+    summary: AttentionSummary
+    concentration: pd.DataFrame
+    top_lag_counts: pd.DataFrame
+    horizon_profile: pd.DataFrame
+    heads: HeadProfiles
+    checks: pd.DataFrame
+    faithfulness: Faithfulness
+    regimes: dict
+    claims: list
+
+    def write(self, folder):
+        """Writes tables as CSV, the stack as NPY, sentences and figures as JSON, and pictures.
+
+        The folder appears complete or not at all; an older one is replaced.
+        """
+        with replacing_folder(folder) as partial:
+            with replacing(partial / "stack.npy") as path, path.open("wb") as file:
+                np.save(file, self.stack)
+            tables = {
+                "windows": self.windows,
+                "lags": self.summary.lags,
+                "distances": self.summary.distances,
+                "example_lags": self.summary.examples,
+                "concentration": self.concentration,
+                "top_lag_counts": self.top_lag_counts.reset_index(),
+                "horizon_profile": self.horizon_profile,
+                "head_profiles": self.heads.profiles,
+                "head_distances": pd.DataFrame(self.heads.distances),
+                "checks": self.checks,
+                "faithfulness": self.faithfulness.table,
+            }
+            if self.regimes:
+                named = [table.assign(regime=name) for name, table in self.regimes.items()]
+                tables["regimes"] = pd.concat(named, ignore_index=True)
+            for name, table in tables.items():
+                write_table(table, partial / f"{name}.csv")
+            write_json(self.to_dict(), partial / "attention.json")
+
+    def to_dict(self):
+        """What is no table, for JSON."""
+        found = self.faithfulness
+        return {
+            "model": self.model,
+            "query": self.query,
+            "freq": self.freq,
+            "seasonal_lags": list(self.seasonal_lags),
+            "shape": list(self.stack.shape),
+            "redundant_heads": self.heads.redundant,
+            "faithfulness": {
+                "passed": bool(found.passed),
+                "ratio": found.ratio,
+                "change": found.change,
+                "error_increase": found.error_increase,
+            },
+            "claims": [dataclasses.asdict(claim) for claim in self.claims],
+        }
+
+
+def analyse_attention(
+    forecaster, panel, rows=None, *, nulls=None, regimes=(), seasonal_lags=None, max_windows=256, seed=0
+):
+    """Measures what a fitted model looks at, checks it, and says it.
+
+    Args:
+        forecaster: Fitted `Forecaster` of a model with attention.
+        panel: `Panel` in original units, best of rows that the model was not fitted to.
+        rows: Int `(windows,)`: origins. `None` takes every one whose future is known.
+        nulls: Dict from a name to a fitted `Forecaster`, as from `fit_null`.
+        regimes: Names of columns: a window is inside where the column is not 0 in one of
+            the rows to forecast.
+        seasonal_lags: Ints, in rows. `None` takes the usual season of the frequency, and
+            for steps below a day the week as well, as far as the context reaches.
+        max_windows: Int >= 10, most windows, evenly spread over `rows`.
+        seed: Int, of masking and of the bootstrap.
+
+    Returns:
+        `AttentionAnalysis`.
+
+    Raises:
+        ValueError: If the model has no attention or there are fewer than 10 windows.
+        KeyError: If a regime is no column.
+
+    Example:
+
+    >>> from tfts.forecaster import Forecaster
+    >>> hours = pd.date_range("2024-01-01", periods=90, freq="h")
+    >>> frame = pd.DataFrame({"load": np.sin(np.arange(90) * np.pi / 12)}, index=hours)
+    >>> forecaster = Forecaster("attention_seq2seq", context_length=30, horizon=3)
+    >>> panel = forecaster.panel(frame)
+    >>> analysis = analyse_attention(forecaster.fit(panel, epochs=1, verbose=0), panel)
+    >>> analysis.stack.shape, analysis.seasonal_lags
+    ((58, 4, 3, 30), (24,))
+    """
+    rows = forecaster.spec.origins(panel) if rows is None else np.asarray(rows)
+    if len(rows) > max_windows:
+        rows = rows[np.linspace(0, len(rows) - 1, max_windows).astype(int)]
+    # Of windows some rows apart fewer share their rows.
+    apart = max(1, round(float(np.median(np.diff(rows)))) if len(rows) > 1 else 1)
+    block = max(1, min(-(-forecaster.spec.context_length // apart), len(rows) // 10))
+    stack = forecaster.attention(panel, rows).astype(np.float32)
+    query = query_of(forecaster.model)
+    if seasonal_lags is None:
+        seasonal_lags = _usual_seasons(panel.freq, forecaster.spec.context_length - (query == "context"))
+    season = {"seasonal_lags": tuple(seasonal_lags), "query": query}
+    compared = {**season, "block_length": block, "seed": seed}
+    some = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _MASKED_WINDOWS)).astype(int))
+    faithful = faithfulness(forecaster, panel, rows[some], stack=stack[some], seed=seed)
+    others = {name: null.attention(panel, rows) for name, null in (nulls or {}).items()}
+    inside = {column: _inside(panel, column, rows, forecaster.spec.horizon) for column in regimes}
+    tables = {
+        column: regime_comparison(stack, mask, **compared)
+        for column, mask in inside.items()
+        # All windows on one side leave nothing to compare.
+        if mask.any() and not mask.all()
+    }
+    return AttentionAnalysis(
+        model=forecaster.name,
+        freq=panel.freq,
+        stack=stack,
+        windows=pd.DataFrame(
+            {
+                "series": np.asarray(panel.series, dtype=object)[panel.series_of(rows)],
+                "origin": panel.times[rows],
+            }
+        ),
+        summary=summarize(stack, freq=panel.freq, query=query),
+        concentration=concentration(stack, query=query),
+        top_lag_counts=top_lag_counts(stack, query=query),
+        horizon_profile=horizon_profile(stack, **season),
+        heads=head_profiles(stack, freq=panel.freq, **season),
+        checks=baseline_check(stack, others, **compared),
+        faithfulness=faithful,
+        regimes=tables,
+        claims=describe(stack, others=others, faithful=faithful, regimes=tables, freq=panel.freq, **compared),
+        **season,
+    )
+
+
+def _usual_seasons(freq, longest):
+    season = season_length_of(freq)
+    offset = pd.tseries.frequencies.to_offset(freq)
+    below_a_day = isinstance(offset, pd.tseries.offsets.Tick) and pd.Timedelta(offset) < pd.Timedelta("1D")
+    seasons = (season, 7 * season) if below_a_day else (season,)
+    return tuple(season for season in seasons if 1 < season <= longest)
+
+
+def _inside(panel, column, rows, horizon):
+    if column not in panel.columns:
+        raise KeyError(unknown("column", column, panel.columns))
+    values = panel.values[:, list(panel.columns).index(column)]
+    at = np.minimum(rows[:, None] + np.arange(1, horizon + 1), len(values) - 1)
+    return (np.nan_to_num(values[at]) != 0).any(axis=1)
+
+
+def read_analysis(folder):
+    """The JSON and the tables that `AttentionAnalysis.write` left, for a report.
+
+    Args:
+        folder: Path.
+
+    Returns:
+        Dict from a file's stem to a dict (`attention`) or a DataFrame.
+
+    Raises:
+        FileNotFoundError: If the folder holds no analysis.
+    """
+    folder = Path(folder)
+    if not (folder / "attention.json").is_file():
+        raise FileNotFoundError(f"{folder} holds no analysis of attention: attention.json is not there.")
+    import json
+
+    tables = {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
+    return {"attention": json.loads((folder / "attention.json").read_text()), **tables}

@@ -1,0 +1,418 @@
+"""Whether a pattern in the attention weights is one: comparisons, and what masking does."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from tfts._messages import unknown
+from tfts.attention.measures import window_measures
+from tfts.models.attention_scores import query_of
+
+_NULLS = ("shuffled_targets", "permuted_rows")
+_CONFIDENCE = 0.95
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Faithfulness:
+    """What `faithfulness` finds, in standard deviations of the target.
+
+    Attributes:
+        table: DataFrame with a row for the most attended, random and least attended rows:
+            masked, rows (how many are masked), change (mean absolute change of the
+            forecast), error_increase (mean absolute error after masking less before).
+        change: Dict difference, low, high: change by the most attended less by random rows.
+        error_increase: The same for the error.
+        passed: Whether masking the most attended rows changes the forecast more than
+            masking random ones, and makes it worse by more: both intervals are above 0.
+    """
+
+    table: pd.DataFrame
+    change: dict
+    error_increase: dict
+    passed: bool
+
+    @property
+    def ratio(self):
+        """Change by the most attended rows over that by as many random ones."""
+        change = self.table.set_index("masked")["change"]
+        return float(change["most attended"] / max(change["random"], np.finfo(float).tiny))
+
+
+def regime_comparison(
+    stack,
+    mask,
+    *,
+    seasonal_lags=(),
+    recent_lags=3,
+    neighbours=1,
+    query="horizon",
+    num_samples=1000,
+    block_length=None,
+    seed=0,
+):
+    """The measures inside and outside of given windows.
+
+    Args:
+        stack: Float `(windows, heads, query, context)`, rows sum to 1, in order of time.
+        mask: Bool `(windows,)`, True inside: events, promotions, a regime, anomalies.
+        seasonal_lags: As in `horizon_profile`.
+        recent_lags: As in `horizon_profile`.
+        neighbours: As in `horizon_profile`.
+        query: `"horizon"` or `"context"`.
+        num_samples: Int >= 1, bootstrap samples.
+        block_length: Windows that are drawn together, since neighbouring windows share
+            most of their rows. `None` is the context length, or a tenth of the windows
+            where these are fewer.
+        seed: Int.
+
+    Returns:
+        DataFrame with a row for each measure of `window_measures`: measure, inside,
+        outside, difference, low, high (95 % interval) and differs (the interval is on one
+        side of 0).
+
+    Raises:
+        ValueError: If the mask has another length, is not bool, or all windows are on one
+            side; or as `horizon_profile`.
+
+    Example:
+
+    >>> stack = np.zeros((40, 1, 2, 5))
+    >>> stack[:30, ..., -1] = stack[30:, ..., -4] = 1.0
+    >>> table = regime_comparison(stack, np.arange(40) >= 30, block_length=1)
+    >>> table.loc[table["measure"] == "mean_lag", ["inside", "outside", "difference", "differs"]]
+       inside  outside  difference  differs
+    1     3.0      0.0         3.0     True
+
+    Source: Künsch, The Jackknife and the Bootstrap for General Stationary Observations,
+    Annals of Statistics 17, 1989 (blocks); Politis and Romano, 1992 (circular).
+    """
+    measures = window_measures(
+        stack, seasonal_lags=seasonal_lags, recent_lags=recent_lags, neighbours=neighbours, query=query
+    )
+    mask = np.asarray(mask)
+    if mask.dtype != bool or mask.shape != (len(measures),):
+        raise ValueError(
+            f"`mask` must be bool with one value for each of the {len(measures)} windows of the stack "
+            f"{np.shape(stack)}. Received: {mask.dtype} of shape {mask.shape}."
+        )
+    if mask.all() or not mask.any():
+        raise ValueError(
+            f"`mask` must be True for some windows and False for others. Received: {mask.sum()} of {len(mask)} True."
+        )
+    values = measures.to_numpy()
+    weights = _resampled(len(values), num_samples, _block(block_length, np.shape(stack)), seed)
+    inside, outside = weights * mask, weights * ~mask
+    # A sample without a window on one side has no difference.
+    both = inside.any(axis=1) & outside.any(axis=1)
+    means = [side[both] @ values / side[both].sum(axis=1, keepdims=True) for side in (inside, outside)]
+    low, high = _interval(means[0] - means[1])
+    means = values[mask].mean(axis=0), values[~mask].mean(axis=0)
+    return pd.DataFrame(
+        {
+            "measure": measures.columns,
+            "inside": means[0],
+            "outside": means[1],
+            "difference": means[0] - means[1],
+            "low": low,
+            "high": high,
+            "differs": (low > 0) | (high < 0),
+        }
+    )
+
+
+def baseline_check(
+    stack,
+    others=None,
+    *,
+    seasonal_lags=(),
+    recent_lags=3,
+    neighbours=1,
+    query="horizon",
+    num_samples=1000,
+    block_length=None,
+    seed=0,
+):
+    """The measures beside those of attention that has nothing to find.
+
+    Args:
+        stack: Float `(windows, heads, query, context)`, rows sum to 1, in order of time.
+        others: Dict from a name to a stack of the same windows, such as
+            `{"shuffled_targets": fit_null(...).attention(panel, rows)}`.
+        seasonal_lags: As in `horizon_profile`.
+        recent_lags: As in `horizon_profile`.
+        neighbours: As in `horizon_profile`.
+        query: `"horizon"` or `"context"`.
+        num_samples: As in `regime_comparison`.
+        block_length: As in `regime_comparison`.
+        seed: Int.
+
+    Returns:
+        DataFrame with a row for each measure and baseline; the first baseline is
+        `uniform`: measure, value, baseline, baseline_value, difference, low, high, differs.
+
+    Raises:
+        ValueError: If another stack has other windows or another context, or as
+            `horizon_profile`.
+
+    Example:
+
+    >>> stack = np.zeros((40, 2, 3, 8))
+    >>> stack[..., -1] = 1.0
+    >>> table = baseline_check(stack, seasonal_lags=[7])
+    >>> table.loc[table["measure"] == "entropy", ["value", "baseline_value", "differs"]].round(3)
+       value  baseline_value  differs
+    0    0.0             1.0     True
+
+    Source: Jain and Wallace, Attention is not Explanation, NAACL 2019; Wiegreffe and
+    Pinter, Attention is not not Explanation, EMNLP 2019.
+    """
+    options = {
+        "seasonal_lags": seasonal_lags,
+        "recent_lags": recent_lags,
+        "neighbours": neighbours,
+        "query": query,
+    }
+    measures = window_measures(stack, **options)
+    shape = np.shape(stack)
+    baselines = {"uniform": window_measures(np.full((1, *shape[1:]), 1 / shape[-1], np.float32), **options)}
+    for name, other in (others or {}).items():
+        if np.shape(other)[:1] + np.shape(other)[2:] != shape[:1] + shape[2:]:
+            raise ValueError(
+                f"The stack of {name!r} must be of the same windows, queries and context, {shape}. "
+                f"Received: shape {np.shape(other)}."
+            )
+        baselines[name] = window_measures(other, **options)
+    weights = _resampled(len(measures), num_samples, _block(block_length, shape), seed)
+    weights = weights / weights.sum(axis=1, keepdims=True)
+    tables = []
+    for name, baseline in baselines.items():
+        difference = measures.to_numpy() - baseline.to_numpy()
+        low, high = _interval(weights @ difference)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "measure": measures.columns,
+                    "value": measures.mean().to_numpy(),
+                    "baseline": name,
+                    "baseline_value": baseline.mean().to_numpy(),
+                    "difference": difference.mean(axis=0),
+                    "low": low,
+                    "high": high,
+                    "differs": (low > 0) | (high < 0),
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def fit_null(forecaster, train, validation=None, kind="shuffled_targets", *, seed=0, **fit_options):
+    """Fits a copy of a forecaster to a table in which there is nothing to find.
+
+    What its attention shows is what this network shows of itself.
+
+    Args:
+        forecaster: `Forecaster` of a model with attention.
+        train: `Panel` of training rows, original units.
+        validation: `Panel` of validation rows, or `None`.
+        kind: `"shuffled_targets"` puts the values of the targets in a random order, each
+            series for itself; `"permuted_rows"` does so with whole rows but the columns
+            known ahead.
+        seed: Int, of the order.
+        **fit_options: As for `Forecaster.fit`.
+
+    Returns:
+        A fitted `Forecaster`.
+
+    Raises:
+        ValueError: If `kind` is unknown.
+
+    Example:
+
+    >>> from tfts.forecaster import Forecaster
+    >>> hours = pd.date_range("2024-01-01", periods=90, freq="h")
+    >>> frame = pd.DataFrame({"load": np.sin(np.arange(90) * np.pi / 12)}, index=hours)
+    >>> forecaster = Forecaster("attention_seq2seq", context_length=24, horizon=3)
+    >>> null = fit_null(forecaster, forecaster.panel(frame), epochs=1, verbose=0)
+    >>> null.name, null.is_fitted
+    ('attention_seq2seq', True)
+    """
+    if kind not in _NULLS:
+        raise ValueError(unknown("kind", kind, _NULLS))
+    rng = np.random.default_rng(seed)
+    train, validation = (panel and _shuffled(panel, kind, rng) for panel in (train, validation))
+    return forecaster.clone().fit(train, validation=validation or 0, **fit_options)
+
+
+def faithfulness(
+    forecaster, panel, rows, *, stack=None, num_lags=None, repeats=5, num_steps=4, keep_newest=None, seed=0
+):
+    """Changes the rows that attention looks at, and sees what the forecast does.
+
+    A masked row gets the values of the same row of another window, moved to this window's
+    mean, so that the network sees nothing that it does not know. The most attended rows are
+    masked, then as many random ones, then the least attended. For a network that decodes a
+    horizon this is done for some of its steps, each with its own rows.
+
+    Args:
+        forecaster: Fitted `Forecaster` of a model with attention.
+        panel: `Panel` in original units.
+        rows: Int `(windows,)`: origins whose future the panel holds, as from
+            `WindowSpec.origins`; at least 10.
+        stack: The attention weights of these windows; `None` computes them.
+        num_lags: Int >= 1, rows to mask. `None` is a twentieth of the context, at least 1.
+        repeats: Int >= 1, draws of other windows and of random rows.
+        num_steps: Int >= 1, most steps of the horizon that are tried, evenly spread.
+        keep_newest: Whether the newest row is never masked. `None` keeps it where the
+            network subtracts it from the window: that is no work of attention.
+        seed: Int.
+
+    Returns:
+        `Faithfulness`.
+
+    Raises:
+        ValueError: If the model has no attention, there are fewer than 10 windows, or a
+            number is out of range.
+
+    Example:
+
+    >>> from tfts.forecaster import Forecaster
+    >>> hours = pd.date_range("2024-01-01", periods=90, freq="h")
+    >>> frame = pd.DataFrame({"load": np.sin(np.arange(90) * np.pi / 12)}, index=hours)
+    >>> forecaster = Forecaster("attention_seq2seq", context_length=24, horizon=3)
+    >>> panel = forecaster.panel(frame)
+    >>> _ = forecaster.fit(panel, epochs=1, verbose=0)
+    >>> found = faithfulness(forecaster, panel, forecaster.spec.origins(panel))
+    >>> found.table["masked"].tolist()
+    ['most attended', 'random', 'least attended']
+
+    Source: DeYoung et al., ERASER, ACL 2020 (comprehensiveness); Serrano and Smith, Is
+    Attention Interpretable?, ACL 2019 (against random weights).
+    """
+    if stack is None:
+        stack = forecaster.attention(panel, rows)
+    if len(rows) < 10 or len(stack) != len(rows):
+        raise ValueError(
+            "At least 10 windows are needed, so that rows can be exchanged between them, and as many in the stack. "
+            f"Received: {len(rows)} windows, a stack of shape {np.shape(stack)}."
+        )
+    context_length, horizon = forecaster.spec.context_length, forecaster.spec.horizon
+    if keep_newest is None:
+        keep_newest = _subtracts_newest(forecaster.model)
+    first = 1 if keep_newest else 0
+    num_lags = max(1, context_length // 20) if num_lags is None else num_lags
+    if not 1 <= num_lags <= (context_length - first) // 2:
+        raise ValueError(
+            f"`num_lags` must be from 1 to {(context_length - first) // 2}, half of the {context_length - first} rows "
+            f"that can be masked, so that the most and the least attended differ. Received: num_lags={num_lags}."
+        )
+    rng = np.random.default_rng(seed)
+    inputs = forecaster.inputs(panel, rows)
+    scale = np.nanstd(forecaster.actual(panel, rows), axis=(0, 1))
+    before = forecaster.forecast_inputs(inputs, panel, rows)
+    actual = forecaster.actual(panel, rows)
+    weights = np.asarray(stack, dtype=np.float32).mean(axis=1)
+    if query_of(forecaster.model) == "horizon":
+        steps = np.unique(np.linspace(0, horizon - 1, min(num_steps, horizon)).astype(int))
+        looks = [(weights[:, step], slice(step, step + 1)) for step in steps]
+    else:
+        looks = [(weights.mean(axis=1), slice(None))]
+    changes = {name: np.zeros(len(rows)) for name in ("most attended", "random", "least attended")}
+    worse = {name: np.zeros(len(rows)) for name in changes}
+    for weight, steps in looks:
+        order = np.argsort(-weight[:, : context_length - first], axis=1, kind="stable")
+        for _ in range(repeats):
+            donors = (np.arange(len(rows)) + rng.integers(1, len(rows))) % len(rows)
+            drawn = rng.permuted(order, axis=1)[:, :num_lags]
+            masked = {
+                "most attended": order[:, :num_lags],
+                "random": drawn,
+                "least attended": order[:, -num_lags:],
+            }
+            for name, at in masked.items():
+                after = forecaster.forecast_inputs(_masked(inputs, at, donors), panel, rows)
+                change = np.abs(after - before)[:, steps] / scale
+                error = (np.abs(after - actual) - np.abs(before - actual))[:, steps] / scale
+                changes[name] += change.mean(axis=(1, 2)) / repeats / len(looks)
+                worse[name] += np.nan_to_num(error).mean(axis=(1, 2)) / repeats / len(looks)
+    resampled = _resampled(len(rows), 1000, _block(None, (len(rows), 0, 0, context_length)), seed)
+    resampled = resampled / resampled.sum(axis=1, keepdims=True)
+    found = []
+    for table in (changes, worse):
+        difference = table["most attended"] - table["random"]
+        low, high = _interval(resampled @ difference[:, None])
+        found.append({"difference": float(difference.mean()), "low": float(low[0]), "high": float(high[0])})
+    table = pd.DataFrame(
+        {
+            "masked": list(changes),
+            "rows": num_lags,
+            "change": [change.mean() for change in changes.values()],
+            "error_increase": [error.mean() for error in worse.values()],
+        }
+    )
+    return Faithfulness(table, *found, passed=found[0]["low"] > 0 and found[1]["low"] > 0)
+
+
+def _masked(inputs, at, donors):
+    """Inputs whose rows `at` `(windows, rows)` are those of other windows, at this window's mean."""
+    if not isinstance(inputs, dict):
+        return _masked({"past": inputs}, at, donors)["past"]
+    windows = np.arange(len(at))[:, None]
+    changed = {}
+    for name, values in inputs.items():
+        values = np.array(values)
+        mean = values.mean(axis=1, keepdims=True)
+        values[windows, at] = values[donors[:, None], at] - mean[donors] + mean
+        changed[name] = values
+    return changed
+
+
+def _shuffled(panel, kind, rng):
+    moved = [
+        column
+        for column in panel.columns
+        if (column in panel.targets if kind == "shuffled_targets" else column not in panel.known_future)
+    ]
+    at = panel.indices(moved)
+    values, filled = panel.values.copy(), panel.filled.copy()
+    for start, _, observed_end, _ in panel.bounds:
+        order = rng.permutation(np.arange(start, observed_end))
+        values[start:observed_end, at] = values[np.ix_(order, at)]
+        filled[start:observed_end, at] = filled[np.ix_(order, at)]
+    return dataclasses.replace(panel, values=values, filled=filled)
+
+
+def _subtracts_newest(model):
+    from tfts.layers import ReversibleInstanceNorm
+
+    return any(isinstance(layer, ReversibleInstanceNorm) and layer.center == "last" for layer in model.layers)
+
+
+def _block(block_length, shape):
+    if block_length is None:
+        return max(1, min(shape[-1], shape[0] // 10))
+    if isinstance(block_length, bool) or not isinstance(block_length, int | np.integer) or block_length < 1:
+        raise ValueError(
+            f"`block_length` must be an int >= 1 or None. Received: block_length={block_length!r}."
+        )
+    return min(int(block_length), shape[0])
+
+
+def _resampled(num_windows, num_samples, block_length, seed):
+    """How often each window is in each bootstrap sample, `(samples, windows)`."""
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(0, num_windows, (num_samples, -(-num_windows // block_length)))
+    counts = np.zeros((num_samples, num_windows + block_length), np.float32)
+    sample = np.arange(num_samples)[:, None]
+    # A block adds 1 from its start and takes it away after its end; it goes on at the front.
+    np.add.at(counts, (sample, starts), 1)
+    np.add.at(counts, (sample, starts + block_length), -1)
+    counts = counts.cumsum(axis=1)
+    counts[:, :block_length] += counts[:, num_windows:]
+    return counts[:, :num_windows]
+
+
+def _interval(samples):
+    """Low and high of the middle 95 % of each column."""
+    outside = (1 - _CONFIDENCE) / 2
+    return np.quantile(samples, [outside, 1 - outside], axis=0)

@@ -1,0 +1,279 @@
+"""What may be said of attention weights, and only that."""
+
+import dataclasses
+
+import numpy as np
+
+from tfts.attention.checks import baseline_check
+from tfts.attention.measures import horizon_profile, in_time, summarize
+
+# A share is worth a sentence when it is twice what even weights would put there, and half
+# as much again as what the same network shows where there is nothing to find.
+_LIFT, _OVER_NULL = 2.0, 1.5
+_DOMINANT = 0.5
+# Rows that the focus must move from the first third of the steps to the last.
+_SHIFT = 1.0
+# Of 1, heads that never share a row.
+_DIVERGENCE = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """One sentence and the figures it was built from.
+
+    Attributes:
+        kind: `"recent"`, `"seasonal"`, `"peak"`, `"horizon"`, `"heads"`, `"regime"` or
+            `"none"`.
+        sentence: Str.
+        figures: Dict from a name to a number.
+    """
+
+    kind: str
+    sentence: str
+    figures: dict
+
+    def __str__(self):
+        return self.sentence
+
+
+def describe(
+    stack,
+    *,
+    others=None,
+    faithful=None,
+    regimes=None,
+    seasonal_lags=(),
+    recent_lags=3,
+    neighbours=1,
+    freq=None,
+    query="horizon",
+    block_length=None,
+    seed=0,
+):
+    """Says in sentences what the attention looks at, as far as it passes its tests.
+
+    A pattern must be twice what uniform attention has, differ from it and from every
+    other baseline by more than a bootstrap interval, and masking the most attended rows
+    must change the forecast, and harm it, more than masking random ones. Where nothing
+    passes, the answer is that there is no clear pattern.
+
+    Args:
+        stack: Float `(windows, heads, query, context)`, rows sum to 1, in order of time.
+        others: Dict from a name to a stack of a network with nothing to find, see
+            `baseline_check`.
+        faithful: `Faithfulness` of the same model, from `faithfulness`. Without it every
+            sentence says that masking was not tried.
+        regimes: Dict from a name, such as `"promotion"`, to the table that
+            `regime_comparison` gave.
+        seasonal_lags: As in `horizon_profile`.
+        recent_lags: As in `horizon_profile`.
+        neighbours: As in `horizon_profile`.
+        freq: pandas frequency of the rows, for lags in words.
+        query: `"horizon"` or `"context"`.
+        block_length: As in `regime_comparison`.
+        seed: Int, of the bootstrap.
+
+    Returns:
+        List of `Claim`, at least one.
+
+    Raises:
+        ValueError: As `baseline_check`.
+
+    Example:
+
+    >>> stack = np.full((40, 1, 3, 30), 0.2 / 29)
+    >>> for step in range(3):
+    ...     stack[:, :, step, 30 - 24 + step] = 0.8  # 24 rows before the forecast row
+    >>> claims = describe(stack, seasonal_lags=[24], freq="h", neighbours=0)
+    >>> [claim.kind for claim in claims], claims[0].sentence.split(":")[0]
+    (['seasonal', 'horizon'], 'It looks 24 hours before the row it forecasts')
+    """
+    options = {
+        "seasonal_lags": seasonal_lags,
+        "recent_lags": recent_lags,
+        "neighbours": neighbours,
+        "query": query,
+    }
+    found_peak = _peak(stack, options)
+    if found_peak is not None:
+        options["seasonal_lags"] = [*seasonal_lags, found_peak]
+    table = baseline_check(stack, others, **options, block_length=block_length, seed=seed)
+    evidence = _Evidence(table, faithful)
+    claims = []
+    if evidence.is_faithful:
+        claims += _recent(evidence, recent_lags, freq)
+        for season in options["seasonal_lags"]:
+            claims += _seasonal(evidence, season, found_peak, freq, query)
+        if query == "horizon":
+            claims += _moving(evidence, stack, options, freq)
+        claims += _heads(evidence, np.shape(stack)[1])
+        for name, regime in (regimes or {}).items():
+            claims += _regime(name, regime, evidence)
+    return claims or [_nothing(evidence)]
+
+
+class _Evidence:
+    """The measures of a stack beside their baselines, and the verdict of masking."""
+
+    def __init__(self, table, faithful):
+        self.table = table.set_index(["measure", "baseline"])
+        self.baselines = table["baseline"].unique().tolist()
+        self.faithful = faithful
+        self.is_faithful = faithful is None or faithful.passed
+
+    def value(self, measure):
+        return float(self.table.loc[(measure, "uniform"), "value"])
+
+    def of(self, measure, baseline):
+        return float(self.table.loc[(measure, baseline), "baseline_value"])
+
+    def is_larger(self, measure):
+        """Whether a share or distance stands out from every baseline."""
+        rows = [self.table.loc[(measure, name)] for name in self.baselines]
+        lifted = all(
+            row["value"] >= (_LIFT if name == "uniform" else _OVER_NULL) * row["baseline_value"]
+            for name, row in zip(self.baselines, rows, strict=True)
+        )
+        return lifted and all(row["low"] > 0 for row in rows)
+
+    def differs(self, measure):
+        return all(bool(self.table.loc[(measure, name), "differs"]) for name in self.baselines)
+
+    def beside(self, measure, shown):
+        """`uniform attention 2 %, shuffled targets 3 %; the difference ... is 60 to 64 %`."""
+        named = ", ".join(f"{_words(name)} {shown(self.of(measure, name))}" for name in self.baselines)
+        nearest = min(self.baselines, key=lambda name: abs(self.table.loc[(measure, name), "difference"]))
+        row = self.table.loc[(measure, nearest)]
+        interval = f"{shown(row['low'])} to {shown(row['high'])}"
+        return f"{named}; 95 % interval of the difference to {_words(nearest)}: {interval}"
+
+    def masking(self):
+        if self.faithful is None:
+            return "What masking does was not tried."
+        change = self.faithful.table.set_index("masked")["change"]
+        count = int(self.faithful.table["rows"].iloc[0])
+        rows = "row" if count == 1 else f"{count} rows"
+        return (
+            f"Masking the most attended {rows} changes the forecast by {change['most attended']:.2g} standard "
+            f"deviations of the target, as many random ones by {change['random']:.2g}, the least attended by "
+            f"{change['least attended']:.2g}."
+        )
+
+    def figures(self, measure):
+        rows = {f"{name}": self.of(measure, name) for name in self.baselines}
+        return {measure: self.value(measure), **rows, **self.masked_figures()}
+
+    def masked_figures(self):
+        return {} if self.faithful is None else {"masking_ratio": self.faithful.ratio}
+
+
+def _words(name):
+    return "uniform attention" if name == "uniform" else name.replace("_", " ")
+
+
+def _percent(share):
+    return f"{100 * share:.3g} %"
+
+
+def _rows(count):
+    return f"{count:.3g} rows"
+
+
+def _peak(stack, options):
+    """The distance that stands out where the user named no season for it; `None` without."""
+    context_length = np.shape(stack)[-1]
+    distances = summarize(stack, query=options["query"]).distances.set_index("distance")["weight"]
+    longest = context_length if options["query"] == "horizon" else context_length - 1
+    # Near distances are what `recent` is for.
+    distances = distances[(distances.index > options["recent_lags"]) & (distances.index <= longest)]
+    if distances.empty:
+        return None
+    peak = int(distances.idxmax())
+    near = options["neighbours"]
+    known = any(abs(peak - season) <= near for season in options["seasonal_lags"])
+    return None if known or distances[peak] < 2 * _LIFT / context_length else peak
+
+
+def _recent(evidence, recent_lags, freq):
+    if evidence.value("recent") < _DOMINANT or not evidence.is_larger("recent"):
+        return []
+    newest = "newest row" if recent_lags == 1 else f"newest {recent_lags} rows"
+    sentence = (
+        f"It looks mostly at the {newest} ({in_time([recent_lags], freq)[0]}): {_percent(evidence.value('recent'))} "
+        f"of the weight ({evidence.beside('recent', _percent)}). {evidence.masking()}"
+    )
+    return [Claim("recent", sentence, evidence.figures("recent"))]
+
+
+def _seasonal(evidence, season, found_peak, freq, query):
+    measure = f"season_{season}"
+    if not evidence.is_larger(measure):
+        return []
+    where = "before the row it forecasts" if query == "horizon" else "from the row that looks"
+    found = ", a distance that was found and not given," if season == found_peak else ""
+    sentence = (
+        f"It looks {in_time([season], freq)[0]} {where}{found}: {_percent(evidence.value(measure))} of the weight is "
+        f"there and on the neighbours ({evidence.beside(measure, _percent)}). {evidence.masking()}"
+    )
+    kind = "peak" if season == found_peak else "seasonal"
+    return [Claim(kind, sentence, {"distance": season, **evidence.figures(measure)})]
+
+
+def _moving(evidence, stack, options, freq):
+    if np.shape(stack)[2] < 2 or not evidence.differs("shift"):
+        return []
+    shift = evidence.value("shift")
+    nulls = [evidence.of("shift", name) for name in evidence.baselines]
+    if abs(shift) < _SHIFT or any(abs(shift) < _OVER_NULL * abs(null) for null in nulls):
+        return []
+    steps = horizon_profile(stack, **options)
+    first, last = steps["top_lag"].iloc[0], steps["top_lag"].iloc[-1]
+    way = "newer" if shift < 0 else "older"
+    sentence = (
+        f"The focus moves to {way} rows along the horizon: by {abs(shift):.3g} rows from the first third of the steps "
+        f"to the last ({evidence.beside('shift', _rows)}); the most attended row is {in_time([first], freq)[0]} before "
+        f"the origin at step 1 and {in_time([last], freq)[0]} at step {len(steps)}. {evidence.masking()}"
+    )
+    return [Claim("horizon", sentence, evidence.figures("shift"))]
+
+
+def _heads(evidence, num_heads):
+    measure = "head_divergence"
+    if num_heads < 2 or evidence.value(measure) < _DIVERGENCE or not evidence.is_larger(measure):
+        return []
+    sentence = (
+        f"The {num_heads} heads divide the work: their divergence is {evidence.value(measure):.2g} of 1 "
+        f"({evidence.beside(measure, '{:.2g}'.format)}). {evidence.masking()}"
+    )
+    return [Claim("heads", sentence, evidence.figures(measure))]
+
+
+def _regime(name, regime, evidence):
+    parts = regime[regime["differs"] & regime["measure"].str.match("recent|season_")]
+    parts = parts[
+        np.maximum(parts["inside"], parts["outside"])
+        >= _OVER_NULL * np.minimum(parts["inside"], parts["outside"])
+    ]
+    if parts.empty:
+        return []
+    row = parts.loc[parts["difference"].abs().idxmax()]
+    what = "the newest rows" if row["measure"] == "recent" else f"rows {row['measure'][7:]} back"
+    sentence = (
+        f"Within {name} the weight on {what} is {_percent(row['inside'])}, else {_percent(row['outside'])} "
+        f"(95 % interval of the difference: {_percent(row['low'])} to {_percent(row['high'])}). {evidence.masking()}"
+    )
+    figures = {key: float(row[key]) for key in ("inside", "outside", "low", "high")}
+    return [Claim("regime", sentence, {**figures, **evidence.masked_figures()})]
+
+
+def _nothing(evidence):
+    reason = (
+        "masking the most attended rows does no more to the forecast than masking random ones"
+        if not evidence.is_faithful
+        else "no measure stands out from its baselines"
+    )
+    sentence = (
+        f"No clear pattern: {reason}. The entropy is {evidence.value('entropy'):.2g} of 1 "
+        f"({evidence.beside('entropy', '{:.2g}'.format)}). {evidence.masking()}"
+    )
+    return Claim("none", sentence, evidence.figures("entropy"))
