@@ -21,5 +21,6 @@ def random(seed=0, shape=(7, 2, 5, 31), sharpness=3.0):
 
 
 def noisy(stack, share=0.2, seed=0):
-    """The stack with a share of its weight put anywhere, other places in each window."""
-    return (1 - share) * stack + share * random(seed, stack.shape)
+    """The stack with a share of its weight put anywhere, the heads alike, the windows not."""
+    windows, heads, queries, context = stack.shape
+    return (1 - share) * stack + share * random(seed, (windows, 1, queries, context)).repeat(heads, axis=1)

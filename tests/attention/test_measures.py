@@ -100,9 +100,16 @@ def test_a_step_beyond_the_season_looks_at_the_newest_row_of_its_phase():
     assert profile["season_3"].tolist() == [1] * 5
 
 
+def test_a_fixed_lag_stays():
+    profile = horizon_profile(AT_24, fixed_lags=[24], neighbours=0)
+    assert profile["lag_24"].tolist() == [1] * 5
+
+
 def test_a_row_belongs_to_one_part_only():
-    profile = horizon_profile(random(), seasonal_lags=[3, 4, 24], recent_lags=5, neighbours=2)
-    names = ["recent", "season_3", "season_4", "season_24", "rest"]
+    profile = horizon_profile(
+        random(), seasonal_lags=[3, 4, 24], fixed_lags=[11], recent_lags=5, neighbours=2
+    )
+    names = ["recent", "season_3", "season_4", "season_24", "lag_11", "rest"]
     np.testing.assert_allclose(profile[names].sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(profile[[f"uniform_{name}" for name in names]].sum(axis=1), 1)
     assert (profile["uniform_recent"] < 5 / 31).any()
@@ -242,6 +249,7 @@ def test_what_is_no_attention_is_refused(measure, stack, message):
     [
         ({"seasonal_lags": [32]}, r"at most 31, so that its row is in the context of 31 rows.*\[32\]"),
         ({"seasonal_lags": [0]}, "`seasonal_lags` must be an int >= 1"),
+        ({"fixed_lags": [31]}, r"A fixed lag must be from 0 to 30.*Received: fixed_lags=\[31\]"),
         ({"recent_lags": 0}, "`recent_lags` must be an int >= 1. Received: recent_lags=0"),
         ({"neighbours": -1}, "`neighbours` must be an int >= 0. Received: neighbours=-1"),
         ({"query": "keys"}, "Unknown query 'keys'"),

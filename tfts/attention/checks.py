@@ -44,6 +44,7 @@ def regime_comparison(
     mask,
     *,
     seasonal_lags=(),
+    fixed_lags=(),
     recent_lags=3,
     neighbours=1,
     query="horizon",
@@ -57,6 +58,7 @@ def regime_comparison(
         stack: Float `(windows, heads, query, context)`, rows sum to 1, in order of time.
         mask: Bool `(windows,)`, True inside: events, promotions, a regime, anomalies.
         seasonal_lags: As in `horizon_profile`.
+        fixed_lags: As in `horizon_profile`.
         recent_lags: As in `horizon_profile`.
         neighbours: As in `horizon_profile`.
         query: `"horizon"` or `"context"`.
@@ -88,7 +90,12 @@ def regime_comparison(
     Annals of Statistics 17, 1989 (blocks); Politis and Romano, 1992 (circular).
     """
     measures = window_measures(
-        stack, seasonal_lags=seasonal_lags, recent_lags=recent_lags, neighbours=neighbours, query=query
+        stack,
+        seasonal_lags=seasonal_lags,
+        fixed_lags=fixed_lags,
+        recent_lags=recent_lags,
+        neighbours=neighbours,
+        query=query,
     )
     mask = np.asarray(mask)
     if mask.dtype != bool or mask.shape != (len(measures),):
@@ -126,6 +133,7 @@ def baseline_check(
     others=None,
     *,
     seasonal_lags=(),
+    fixed_lags=(),
     recent_lags=3,
     neighbours=1,
     query="horizon",
@@ -140,6 +148,7 @@ def baseline_check(
         others: Dict from a name to a stack of the same windows, such as
             `{"shuffled_targets": fit_null(...).attention(panel, rows)}`.
         seasonal_lags: As in `horizon_profile`.
+        fixed_lags: As in `horizon_profile`.
         recent_lags: As in `horizon_profile`.
         neighbours: As in `horizon_profile`.
         query: `"horizon"` or `"context"`.
@@ -169,6 +178,7 @@ def baseline_check(
     """
     options = {
         "seasonal_lags": seasonal_lags,
+        "fixed_lags": fixed_lags,
         "recent_lags": recent_lags,
         "neighbours": neighbours,
         "query": query,

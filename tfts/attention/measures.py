@@ -100,7 +100,7 @@ def summarize(stack, *, top_k=5, freq=None, query="horizon"):
     total /= num_windows
     by_lag = total.mean(axis=(0, 1))[::-1]
     lags = np.arange(context_length)
-    distance = _distances(query, num_queries, context_length)
+    distance = distances_of(query, num_queries, context_length)
     low = distance.min()
     cells = np.bincount((distance - low).ravel())
     by_distance = np.bincount((distance - low).ravel(), weights=total.mean(axis=0).ravel()) / cells
@@ -214,19 +214,21 @@ def top_lag_counts(stack, *, query="horizon"):
     return pd.DataFrame(counts, index=pd.Index(numbers, name=name), columns=columns)
 
 
-def horizon_profile(stack, *, seasonal_lags=(), recent_lags=3, neighbours=1, query="horizon"):
+def horizon_profile(stack, *, seasonal_lags=(), fixed_lags=(), recent_lags=3, neighbours=1, query="horizon"):
     """How the focus moves with the horizon.
 
     The context is parted, for each step anew: `season_24` is the row 24 rows before the
     one that is forecast, with its neighbours (for a step beyond 24, the newest row of the
-    same phase); `recent` are the newest rows that belong to no season; `rest` are the
-    others. In self-attention a season is the row 24 before or after the one that looks.
+    same phase; in self-attention, the row 24 before or after the one that looks); `lag_24`
+    is the row 24 before the origin at every step; `recent` are the newest rows that belong
+    to neither; `rest` are the others.
 
     Args:
         stack: Float `(windows, heads, query, context)`, rows sum to 1.
         seasonal_lags: Ints, in rows, such as `(24, 168)` for hours.
+        fixed_lags: Ints, in rows before the origin.
         recent_lags: Int >= 1, how many rows are recent.
-        neighbours: Int >= 0, rows on each side that count with a season.
+        neighbours: Int >= 0, rows on each side that count with a season or lag.
         query: `"horizon"` or `"context"`.
 
     Returns:
@@ -235,7 +237,7 @@ def horizon_profile(stack, *, seasonal_lags=(), recent_lags=3, neighbours=1, que
         top_lag (counted from the origin); the mean over windows and heads.
 
     Raises:
-        ValueError: As `summarize`, or if a seasonal lag is longer than the context.
+        ValueError: As `summarize`, or if a seasonal or fixed lag is outside the context.
 
     Example:
 
@@ -247,7 +249,9 @@ def horizon_profile(stack, *, seasonal_lags=(), recent_lags=3, neighbours=1, que
     1     2       1.0       2.0
     """
     num_windows, _, num_queries, context_length = _check_shape(stack, query)
-    names, parts = _parts(query, num_queries, context_length, seasonal_lags, recent_lags, neighbours)
+    names, parts = _parts(
+        query, num_queries, context_length, seasonal_lags, fixed_lags, recent_lags, neighbours
+    )
     total = np.zeros((num_queries, context_length))
     for _, chunk in _chunks(stack):
         total += chunk.mean(axis=1).sum(axis=0, dtype=np.float64)
@@ -266,6 +270,7 @@ def head_profiles(
     stack,
     *,
     seasonal_lags=(),
+    fixed_lags=(),
     recent_lags=3,
     neighbours=1,
     redundant_below=0.1,
@@ -278,6 +283,7 @@ def head_profiles(
     Args:
         stack: Float `(windows, heads, query, context)`, rows sum to 1.
         seasonal_lags: As in `horizon_profile`.
+        fixed_lags: As in `horizon_profile`.
         recent_lags: As in `horizon_profile`.
         neighbours: As in `horizon_profile`.
         redundant_below: Float, the distance below which two heads are redundant.
@@ -305,7 +311,9 @@ def head_profiles(
     Information Theory 37, 1991.
     """
     num_windows, num_heads, num_queries, context_length = _check_shape(stack, query)
-    names, parts = _parts(query, num_queries, context_length, seasonal_lags, recent_lags, neighbours)
+    names, parts = _parts(
+        query, num_queries, context_length, seasonal_lags, fixed_lags, recent_lags, neighbours
+    )
     total = np.zeros((num_heads, num_queries, context_length))
     entropy = np.zeros(num_heads)
     for _, chunk in _chunks(stack):
@@ -341,12 +349,13 @@ def head_profiles(
     return HeadProfiles(profiles, distances, [tuple(pair) for pair in near.tolist()])
 
 
-def window_measures(stack, *, seasonal_lags=(), recent_lags=3, neighbours=1, query="horizon"):
+def window_measures(stack, *, seasonal_lags=(), fixed_lags=(), recent_lags=3, neighbours=1, query="horizon"):
     """The measures that are compared between regimes and with baselines, window by window.
 
     Args:
         stack: Float `(windows, heads, query, context)`, rows sum to 1.
         seasonal_lags: As in `horizon_profile`.
+        fixed_lags: As in `horizon_profile`.
         recent_lags: As in `horizon_profile`.
         neighbours: As in `horizon_profile`.
         query: `"horizon"` or `"context"`.
@@ -367,7 +376,9 @@ def window_measures(stack, *, seasonal_lags=(), recent_lags=3, neighbours=1, que
     0      1.0       3.5    0.0              0.0   0.375  0.625
     """
     _, num_heads, num_queries, context_length = _check_shape(stack, query)
-    names, parts = _parts(query, num_queries, context_length, seasonal_lags, recent_lags, neighbours)
+    names, parts = _parts(
+        query, num_queries, context_length, seasonal_lags, fixed_lags, recent_lags, neighbours
+    )
     lags = np.arange(context_length, dtype=np.float32)[::-1]
     third = max(1, num_queries // 3)
     rows = []
@@ -473,7 +484,7 @@ def _query_numbers(query, num_queries):
     return "lag", np.arange(num_queries)[::-1]
 
 
-def _distances(query, num_queries, context_length):
+def distances_of(query, num_queries, context_length):
     """How many rows before the one that looks each row is, `(query, context)`."""
     lags = np.arange(context_length)[::-1]
     if query == "horizon":
@@ -481,12 +492,12 @@ def _distances(query, num_queries, context_length):
     return lags - lags[:, None]
 
 
-def _parts(query, num_queries, context_length, seasonal_lags, recent_lags, neighbours):
+def _parts(query, num_queries, context_length, seasonal_lags, fixed_lags, recent_lags, neighbours):
     """Names of the parts of the context, and where they are: bool `(parts, query, context)`."""
     _check_count("recent_lags", recent_lags)
     if isinstance(neighbours, bool) or not isinstance(neighbours, int | np.integer) or neighbours < 0:
         raise ValueError(f"`neighbours` must be an int >= 0. Received: neighbours={neighbours!r}.")
-    distance = _distances(query, num_queries, context_length)
+    distance = distances_of(query, num_queries, context_length)
     longest = context_length if query == "horizon" else context_length - 1
     free = np.ones(distance.shape, dtype=bool)
     names, parts = [], []
@@ -507,5 +518,16 @@ def _parts(query, num_queries, context_length, seasonal_lags, recent_lags, neigh
         free &= ~where
         names.append(f"season_{season}")
         parts.append(where)
-    recent = free & (np.arange(context_length)[::-1] < recent_lags)
+    lags = np.arange(context_length)[::-1]
+    for lag in fixed_lags:
+        if lag not in lags:
+            raise ValueError(
+                f"A fixed lag must be from 0 to {context_length - 1}, the rows of the context. "
+                f"Received: fixed_lags={list(fixed_lags)}."
+            )
+        where = free & (np.abs(lags - lag) <= neighbours)
+        free &= ~where
+        names.append(f"lag_{lag}")
+        parts.append(where)
+    recent = free & (lags < recent_lags)
     return ["recent", *names, "rest"], np.stack([recent, *parts, free & ~recent])

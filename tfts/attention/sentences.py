@@ -3,9 +3,10 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 
 from tfts.attention.checks import baseline_check
-from tfts.attention.measures import horizon_profile, in_time, summarize
+from tfts.attention.measures import distances_of, horizon_profile, in_time, summarize
 
 # A share is worth a sentence when it is twice what even weights would put there, and half
 # as much again as what the same network shows where there is nothing to find.
@@ -14,7 +15,7 @@ _DOMINANT = 0.5
 # Rows that the focus must move from the first third of the steps to the last.
 _SHIFT = 1.0
 # Of 1, heads that never share a row.
-_DIVERGENCE = 0.1
+_DIVERGENCE = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,8 +23,8 @@ class Claim:
     """One sentence and the figures it was built from.
 
     Attributes:
-        kind: `"recent"`, `"seasonal"`, `"peak"`, `"horizon"`, `"heads"`, `"regime"` or
-            `"none"`.
+        kind: `"recent"`, `"seasonal"`, `"lag"`, `"peak"` (a distance or lag that was found),
+            `"horizon"`, `"heads"`, `"regime"` or `"none"`.
         sentence: Str.
         figures: Dict from a name to a number.
     """
@@ -43,6 +44,7 @@ def describe(
     faithful=None,
     regimes=None,
     seasonal_lags=(),
+    fixed_lags=(),
     recent_lags=3,
     neighbours=1,
     freq=None,
@@ -66,6 +68,7 @@ def describe(
         regimes: Dict from a name, such as `"promotion"`, to the table that
             `regime_comparison` gave.
         seasonal_lags: As in `horizon_profile`.
+        fixed_lags: As in `horizon_profile`.
         recent_lags: As in `horizon_profile`.
         neighbours: As in `horizon_profile`.
         freq: pandas frequency of the rows, for lags in words.
@@ -90,20 +93,23 @@ def describe(
     """
     options = {
         "seasonal_lags": seasonal_lags,
+        "fixed_lags": fixed_lags,
         "recent_lags": recent_lags,
         "neighbours": neighbours,
         "query": query,
     }
-    found_peak = _peak(stack, options)
-    if found_peak is not None:
-        options["seasonal_lags"] = [*seasonal_lags, found_peak]
+    found = _peak(stack, **options)
+    if found is not None:
+        key, number = found
+        options[key] = [*options[key], number]
     table = baseline_check(stack, others, **options, block_length=block_length, seed=seed)
     evidence = _Evidence(table, faithful)
     claims = []
     if evidence.is_faithful:
         claims += _recent(evidence, recent_lags, freq)
-        for season in options["seasonal_lags"]:
-            claims += _seasonal(evidence, season, found_peak, freq, query)
+        for key in ("seasonal_lags", "fixed_lags"):
+            for number in options[key]:
+                claims += _place(evidence, key, number, (key, number) == found, freq, query)
         if query == "horizon":
             claims += _moving(evidence, stack, options, freq)
         claims += _heads(evidence, np.shape(stack)[1])
@@ -179,19 +185,29 @@ def _rows(count):
     return f"{count:.3g} rows"
 
 
-def _peak(stack, options):
-    """The distance that stands out where the user named no season for it; `None` without."""
-    context_length = np.shape(stack)[-1]
-    distances = summarize(stack, query=options["query"]).distances.set_index("distance")["weight"]
-    longest = context_length if options["query"] == "horizon" else context_length - 1
-    # Near distances are what `recent` is for.
-    distances = distances[(distances.index > options["recent_lags"]) & (distances.index <= longest)]
-    if distances.empty:
+def _peak(stack, seasonal_lags, fixed_lags, recent_lags, neighbours, query):
+    """The place that stands out where the user named none: its option and number, or `None`."""
+    weights = summarize(stack, query=query).map
+    num_queries, context_length = weights.shape
+    lags = np.broadcast_to(np.arange(context_length)[::-1], weights.shape)
+    away = distances_of(query, num_queries, context_length)
+    longest = context_length if query == "horizon" else context_length - 1
+    best = {}
+    for key, numbers, given in (("seasonal_lags", away, seasonal_lags), ("fixed_lags", lags, fixed_lags)):
+        # Newest rows are what `recent` is for, and a place is one that most queries have.
+        cells = pd.DataFrame({"number": numbers.ravel(), "weight": weights.ravel()})
+        cells = cells[(lags.ravel() >= recent_lags) & (cells["number"].between(1, longest))]
+        means = cells.groupby("number")["weight"].agg(["mean", "size"])
+        means = means.loc[means["size"] > num_queries / 2, "mean"]
+        if len(means):
+            place = int(means.idxmax())
+            known = any(abs(place - number) <= neighbours for number in given)
+            best[key] = (means[place], place, known)
+    if not best:
         return None
-    peak = int(distances.idxmax())
-    near = options["neighbours"]
-    known = any(abs(peak - season) <= near for season in options["seasonal_lags"])
-    return None if known or distances[peak] < 2 * _LIFT / context_length else peak
+    key = max(best, key=lambda key: best[key][0])
+    weight, place, known = best[key]
+    return None if known or weight < 2 * _LIFT / context_length else (key, place)
 
 
 def _recent(evidence, recent_lags, freq):
@@ -205,18 +221,21 @@ def _recent(evidence, recent_lags, freq):
     return [Claim("recent", sentence, evidence.figures("recent"))]
 
 
-def _seasonal(evidence, season, found_peak, freq, query):
-    measure = f"season_{season}"
+def _place(evidence, key, number, is_found, freq, query):
+    measure = f"season_{number}" if key == "seasonal_lags" else f"lag_{number}"
     if not evidence.is_larger(measure):
         return []
-    where = "before the row it forecasts" if query == "horizon" else "from the row that looks"
-    found = ", a distance that was found and not given," if season == found_peak else ""
+    if key == "fixed_lags":
+        where = "before the origin"
+    else:
+        where = "before the row it forecasts" if query == "horizon" else "from the row that looks"
+    found = ", a place that was found and not given" if is_found else ""
     sentence = (
-        f"It looks {in_time([season], freq)[0]} {where}{found}: {_percent(evidence.value(measure))} of the weight is "
+        f"It looks {in_time([number], freq)[0]} {where}{found}: {_percent(evidence.value(measure))} of the weight is "
         f"there and on the neighbours ({evidence.beside(measure, _percent)}). {evidence.masking()}"
     )
-    kind = "peak" if season == found_peak else "seasonal"
-    return [Claim(kind, sentence, {"distance": season, **evidence.figures(measure)})]
+    kind = "peak" if is_found else "seasonal" if key == "seasonal_lags" else "lag"
+    return [Claim(kind, sentence, {"rows": number, **evidence.figures(measure)})]
 
 
 def _moving(evidence, stack, options, freq):
@@ -249,7 +268,7 @@ def _heads(evidence, num_heads):
 
 
 def _regime(name, regime, evidence):
-    parts = regime[regime["differs"] & regime["measure"].str.match("recent|season_")]
+    parts = regime[regime["differs"] & regime["measure"].str.match("recent|season_|lag_")]
     parts = parts[
         np.maximum(parts["inside"], parts["outside"])
         >= _OVER_NULL * np.minimum(parts["inside"], parts["outside"])
@@ -257,7 +276,8 @@ def _regime(name, regime, evidence):
     if parts.empty:
         return []
     row = parts.loc[parts["difference"].abs().idxmax()]
-    what = "the newest rows" if row["measure"] == "recent" else f"rows {row['measure'][7:]} back"
+    part, _, number = row["measure"].partition("_")
+    what = {"recent": "the newest rows", "season": f"the row {number} back", "lag": f"lag {number}"}[part]
     sentence = (
         f"Within {name} the weight on {what} is {_percent(row['inside'])}, else {_percent(row['outside'])} "
         f"(95 % interval of the difference: {_percent(row['low'])} to {_percent(row['high'])}). {evidence.masking()}"
