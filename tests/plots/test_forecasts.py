@@ -155,10 +155,14 @@ def test_metrics_are_sorted_with_the_best_on_top_and_in_colour():
     assert ax.get_title(loc="left") == "Models by RMSE, lower is better"
 
 
-def test_r2_is_best_high_and_bias_near_zero():
+def test_r2_and_skill_are_best_high_and_bias_near_zero():
     ax = plots.plot_metrics(metrics("r2", [-0.5, 0.75, 0.25]), "r2")
     assert [name for name, *_ in bars(ax)] == ["seasonal_naive", "linear_regression", "persistence"]
     assert ax.get_title(loc="left") == "Models by R², higher is better"
+    ax = plots.plot_metrics(metrics("skill", [0, 0.25, -0.5]), "skill")
+    assert [name for name, *_ in bars(ax)] == ["seasonal_naive", "persistence", "linear_regression"]
+    assert ax.get_xlabel() == "Skill (1 - RMSE / RMSE of the yardstick)"
+    assert ax.get_title(loc="left") == "Models by Skill, higher is better"
     ax = plots.plot_metrics(metrics("bias", [0.5, -0.25, 2.0, -1.0]), "bias", units="MW")
     assert [length for _, length, _ in bars(ax)] == [-0.25, 0.5, -1.0, 2.0]
     assert ax.get_xlabel() == "Bias, forecast less actual (MW)"
@@ -180,8 +184,8 @@ def test_a_model_without_a_score_comes_last_and_says_so():
 
 def test_a_share_has_no_units_and_an_own_metric_its_own_name():
     assert plots.plot_metrics(metrics("mape", [3.0]), "mape", units="MW").get_xlabel() == "MAPE (%)"
-    ax = plots.plot_metrics(metrics("skill", [3.0]), "skill")
-    assert (ax.get_xlabel(), ax.get_title(loc="left")) == ("skill", "Models by skill, lower is better")
+    ax = plots.plot_metrics(metrics("pinball", [3.0]), "pinball")
+    assert (ax.get_xlabel(), ax.get_title(loc="left")) == ("pinball", "Models by pinball, lower is better")
 
 
 @pytest.mark.parametrize(
@@ -324,9 +328,73 @@ def test_history_refuses_to_draw_no_loss(losses, received):
         plots.plot_history(losses)
 
 
+# plot_histories
+
+
+def test_histories_have_a_line_for_each_model_and_rings_around_the_best_epochs():
+    ax = plots.plot_histories(
+        {
+            "linear": {"loss": [9.0, 8.0, 7.0], "val_loss": [3.0, 2.0, 2.5]},
+            "deep": SimpleNamespace(history={"loss": [9.0, 8.0], "val_loss": [np.nan, 1.5]}),
+        }
+    )
+    assert labels(ax) == legend(ax) == ["linear", "deep", "best epoch"]
+    first, second, rings = ax.lines
+    assert (first.get_xdata().tolist(), first.get_ydata().tolist()) == ([1, 2, 3], [3.0, 2.0, 2.5])
+    np.testing.assert_array_equal(second.get_ydata(), [np.nan, 1.5])
+    assert (list(rings.get_xdata()), list(rings.get_ydata())) == ([2, 2], [2.0, 1.5])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "validation loss")
+
+
+def test_a_training_loss_among_validation_losses_says_so():
+    ax = plots.plot_histories(
+        {"a": {"loss": [2.0], "val_loss": [1.0]}, "b": pd.DataFrame({"loss": [3.0, np.nan]})}
+    )
+    assert labels(ax) == ["a", "b (training)", "best epoch"]
+    assert ax.get_ylabel() == "loss"
+    ax = plots.plot_histories({"b": {"loss": [np.nan]}})
+    assert labels(ax) == ["b (training)"]
+
+
+@pytest.mark.parametrize(
+    ("histories", "message"),
+    [
+        ({}, "`histories` must hold at least one model"),
+        (
+            {"a": {"loss": [1.0]}, "b": {"val_loss": [1.0]}},
+            "The history of 'b' must hold the `loss`.*: val_loss.",
+        ),
+        ({"a": {"loss": []}}, "The history of 'a' must hold the `loss`"),
+    ],
+)
+def test_histories_refuse_to_draw_no_loss(histories, message):
+    with pytest.raises(ValueError, match=message):
+        plots.plot_histories(histories)
+    assert pyplot.get_fignums() == []
+
+
+# names from the user's table
+
+
+def test_dollars_in_names_begin_no_formula():
+    whole = series(8, name="price $\\frac{$")
+    drawn = [
+        plots.plot_forecast(whole[:5], {"$a$": whole[5:]}, units="$/$h"),
+        plots.plot_metrics(pd.DataFrame({"model": ["$\\x$"], "rmse": [1.0]}), units="$\\x$"),
+        plots.plot_horizon_errors(pd.DataFrame({"model": ["$\\x$"], "step": [1], "rmse": [1.0]})),
+        plots.plot_histories({"$\\x$": {"loss": [1.0]}}),
+    ]
+    for ax in drawn:
+        # A formula that can't be read would be an error here.
+        ax.figure.canvas.draw()
+    assert drawn[0].get_ylabel() == r"price \$\frac{\$ (\$/\$h)"
+    assert legend(drawn[0])[1] == r"\$a\$"
+
+
 CALLS = {
     "plot_forecast": (series(3), {"drift": series(2)}),
     "plot_metrics": (metrics("rmse", [1.0]),),
     "plot_horizon_errors": (steps(),),
     "plot_history": ({"loss": [1.0]},),
+    "plot_histories": ({"linear": {"loss": [1.0]}},),
 }

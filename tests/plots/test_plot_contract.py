@@ -1,6 +1,5 @@
 """What holds for every picture; each test module lists its own under CALLS."""
 
-import numpy as np
 import pytest
 from matplotlib import figure, pyplot
 
@@ -31,9 +30,9 @@ def test_new_axes_belong_to_pyplot_and_settings_stay(name):
     assert dict(pyplot.rcParams) == before
 
 
-@pytest.mark.parametrize("name", ["plot_attention", "plot_metrics", "plot_horizon_errors"])
+@pytest.mark.parametrize("name", [name for name in DRAWN_ON_AXES if name != "plot_forecast"])
 def test_tables_and_scores_are_left_as_they_were(name):
     (given,) = DRAWN_ON_AXES[name]
-    before = given.copy()
+    before = repr(given)
     getattr(plots, name)(given)
-    np.testing.assert_array_equal(given, before)
+    assert repr(given) == before

@@ -5,14 +5,32 @@ belongs to pyplot, so that notebooks display it; a program that draws many passe
 (`matplotlib.figure.Figure().subplots()`) or closes them with `pyplot.close`.
 """
 
-from tfts.plots.attention import plot_attention, plot_attention_heads
-from tfts.plots.forecasts import plot_forecast, plot_history, plot_horizon_errors, plot_metrics
+from tfts.plots.attention import (
+    plot_attention,
+    plot_attention_heads,
+    plot_entropy,
+    plot_head_distances,
+    plot_lag_importance,
+    plot_top_lags,
+)
+from tfts.plots.forecasts import (
+    plot_forecast,
+    plot_histories,
+    plot_history,
+    plot_horizon_errors,
+    plot_metrics,
+)
 
 __all__ = [
     "plot_attention",
     "plot_attention_heads",
+    "plot_entropy",
     "plot_forecast",
+    "plot_head_distances",
+    "plot_histories",
     "plot_history",
     "plot_horizon_errors",
+    "plot_lag_importance",
     "plot_metrics",
+    "plot_top_lags",
 ]

@@ -26,6 +26,11 @@ def axes_for(ax, figsize):
     return ax
 
 
+def as_written(name):
+    """A name from the user's table as it is: dollars would begin a formula."""
+    return str(name).replace("$", r"\$")
+
+
 def line_style(number):
     return {
         "color": COLOURS[number % len(COLOURS)],

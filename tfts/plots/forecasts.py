@@ -8,6 +8,7 @@ from tfts.plots._parts import (
     GREY,
     INK,
     WIDE,
+    as_written,
     axes_for,
     check_column,
     legend_beside,
@@ -26,16 +27,17 @@ _METRIC_LABELS = {
     "mase": "MASE (1 = seasonal naive in-sample)",
     "r2": "R²",
     "bias": "Bias, forecast less actual",
+    "skill": "Skill (1 - RMSE / RMSE of the yardstick)",
 }
 
 
 def _metric_label(metric, units):
-    label = _METRIC_LABELS.get(metric, metric)
-    return f"{label} ({units})" if units and metric in ("rmse", "mae", "bias") else label
+    label = _METRIC_LABELS.get(metric, as_written(metric))
+    return f"{label} ({as_written(units)})" if units and metric in ("rmse", "mae", "bias") else label
 
 
 def _metric_name(metric):
-    return _METRIC_LABELS.get(metric, metric).split(" (")[0].split(",")[0]
+    return _METRIC_LABELS.get(metric, as_written(metric)).split(" (")[0].split(",")[0]
 
 
 def plot_forecast(history, forecasts, actual=None, *, units=None, ax=None):
@@ -99,14 +101,14 @@ def plot_forecast(history, forecasts, actual=None, *, units=None, ax=None):
             series.to_numpy(),
             **line_style(number),
             linewidth=1.5,
-            label=str(name),
+            label=as_written(name),
             **markers(len(series)),
         )
     origin = history.index[-1]
     ax.axvline(origin, color=GREY, linewidth=0.8, linestyle=":")
 
-    target = history.name if history.name is not None else "value"
-    ax.set_ylabel(f"{target} ({units})" if units else str(target))
+    target = as_written("value" if history.name is None else history.name)
+    ax.set_ylabel(f"{target} ({as_written(units)})" if units else target)
     if isinstance(history.index, pd.DatetimeIndex):
         # More than seven stamps such as 09:00 run into each other beside a long legend.
         locator = dates.AutoDateLocator(tz=history.index.tz, minticks=3, maxticks=7)
@@ -128,7 +130,7 @@ def plot_metrics(table, metric="rmse", *, units=None, ax=None):
 
     Args:
         table: DataFrame with a column `model` and one for the metric, one row a model.
-        metric: Column to draw. r2 is best high, bias near 0, every other one low.
+        metric: Column to draw. r2 and skill are best high, bias near 0, every other one low.
         units: Str, the target's units, for rmse, mae and bias.
         ax: Axes to draw on. By default a new one.
 
@@ -156,7 +158,8 @@ def plot_metrics(table, metric="rmse", *, units=None, ax=None):
             f"Model {twice.iloc[0]!r} has several rows, but each bar is one model: pick the rows of one target "
             "or one seed, or average them first."
         )
-    worse = {"r2": lambda values: -values, "bias": abs}.get(metric, lambda values: values)
+    best_high = metric in ("r2", "skill")
+    worse = abs if metric == "bias" else lambda values: -values if best_high else values
     table = table.sort_values(metric, key=worse, kind="stable", na_position="last")
     values = table[metric].to_numpy(dtype=np.float64)
 
@@ -167,7 +170,7 @@ def plot_metrics(table, metric="rmse", *, units=None, ax=None):
     colours = [COLOURS[0], *["#B8BEC8"] * (len(table) - 1)]
     bars = ax.barh(places, shown, height=0.7, color=colours)
     ax.bar_label(bars, ["no score" if np.isnan(value) else f"{value:.4g}" for value in values], padding=4)
-    ax.set_yticks(places, table["model"].astype(str))
+    ax.set_yticks(places, table["model"].map(as_written))
     ax.set_ylim(len(table) - 0.5, -0.5)
     ax.margins(x=0.12)
     ax.tick_params(axis="y", length=0)
@@ -175,7 +178,9 @@ def plot_metrics(table, metric="rmse", *, units=None, ax=None):
     if (shown < 0).any():
         ax.axvline(0, color=GREY, linewidth=0.8)
     ax.set_xlabel(_metric_label(metric, units))
-    best = {"r2": "higher is better", "bias": "nearer 0 is better"}.get(metric, "lower is better")
+    best = (
+        "higher is better" if best_high else "nearer 0 is better" if metric == "bias" else "lower is better"
+    )
     ax.set_title(f"Models by {_metric_name(metric)}, {best}", loc="left")
     return ax
 
@@ -223,13 +228,13 @@ def plot_horizon_errors(table, metric="rmse", *, units=None, ax=None):
             rows[metric].to_numpy(),
             **line_style(number),
             linewidth=1.5,
-            label=str(name),
+            label=as_written(name),
             **markers(len(rows)),
         )
     set_ticks(ax.xaxis, None, 0)
     if metric == "bias":
         ax.axhline(0, color=GREY, linewidth=0.8)
-    elif metric != "r2":
+    elif metric not in ("r2", "skill"):
         ax.set_ylim(bottom=0)
     ax.set(xlabel="horizon step", ylabel=_metric_label(metric, units))
     ax.set_title(f"{_metric_name(metric)} by horizon step", loc="left")
@@ -257,12 +262,7 @@ def plot_history(history, *, ax=None):
     >>> [line.get_label() for line in ax.lines]
     ['training', 'validation', 'best: 1 at epoch 2']
     """
-    losses = getattr(history, "history", history)
-    if "loss" not in losses or not len(losses["loss"]):
-        raise ValueError(
-            "`history` must hold the `loss` of at least one epoch, as model.fit returns it. "
-            f"Received: {', '.join(map(str, losses)) or 'nothing'}."
-        )
+    losses = _losses(history, "`history`")
     ax = axes_for(ax, WIDE)
     for number, (column, label) in enumerate({"loss": "training", "val_loss": "validation"}.items()):
         if column in losses:
@@ -286,3 +286,65 @@ def plot_history(history, *, ax=None):
     ax.set_title("Loss by epoch", loc="left")
     legend_beside(ax)
     return ax
+
+
+def plot_histories(histories, *, ax=None):
+    """Draws the loss of each epoch of several models.
+
+    Args:
+        histories: Dict from model name to a history as in `plot_history`.
+        ax: Axes to draw on. By default a new one.
+
+    Returns:
+        The axes: for each model a line with the validation loss, or the training loss
+        where nothing was validated, and a ring around its best epoch.
+
+    Raises:
+        ValueError: If there is no model, or one has no `loss`.
+
+    Example:
+
+    >>> ax = plot_histories({"linear": {"loss": [3.0, 2.0], "val_loss": [3.5, 2.5]}, "deep": {"loss": [1.0]}})
+    >>> ax.get_legend_handles_labels()[1]
+    ['linear', 'deep (training)', 'best epoch']
+    """
+    if not len(histories):
+        raise ValueError("`histories` must hold at least one model. Received: none.")
+    losses = {name: _losses(history, f"The history of {name!r}") for name, history in histories.items()}
+    validated = all("val_loss" in table for table in losses.values())
+    ax = axes_for(ax, WIDE)
+    rings = []
+    for number, (name, table) in enumerate(losses.items()):
+        column = "val_loss" if "val_loss" in table else "loss"
+        values = np.asarray(table[column], dtype=np.float64)
+        label = as_written(name) + (" (training)" if column == "loss" else "")
+        epochs = np.arange(1, len(values) + 1)
+        ax.plot(epochs, values, **line_style(number), linewidth=1.5, label=label, **markers(len(values)))
+        if np.isfinite(values).any():
+            best = int(np.nanargmin(values))
+            rings.append((best + 1, values[best]))
+    if rings:
+        ax.plot(
+            *zip(*rings, strict=True),
+            linestyle="none",
+            marker="o",
+            markersize=9,
+            markerfacecolor="none",
+            color=INK,
+            label="best epoch",
+        )
+    set_ticks(ax.xaxis, None, 0)
+    ax.set(xlabel="epoch", ylabel="validation loss" if validated else "loss")
+    ax.set_title("Loss by epoch", loc="left")
+    legend_beside(ax)
+    return ax
+
+
+def _losses(history, what):
+    losses = getattr(history, "history", history)
+    if "loss" not in losses or not len(losses["loss"]):
+        raise ValueError(
+            f"{what} must hold the `loss` of at least one epoch, as model.fit returns it. "
+            f"Received: {', '.join(map(str, losses)) or 'nothing'}."
+        )
+    return losses

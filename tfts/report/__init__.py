@@ -1,0 +1,5 @@
+"""Pages that a person reads: one HTML file with everything inside."""
+
+from tfts.report.page import Page
+
+__all__ = ["Page"]
