@@ -169,9 +169,9 @@ def test_a_stack_on_disk_is_read_some_windows_at_a_time(measure, tmp_path, monke
     whole = measure(stack)
     monkeypatch.setattr(measures, "_CHUNK", 2 * 2 * 5 * 31)
     seen = []
-    counted = measures._chunks
+    counted = measures.chunks
     monkeypatch.setattr(
-        measures, "_chunks", lambda given: (seen.append(len(c)) or (i, c) for i, c in counted(given))
+        measures, "chunks", lambda given: (seen.append(len(c)) or (i, c) for i, c in counted(given))
     )
     parts = measure(np.load(tmp_path / "stack.npy", mmap_mode="r"))
     assert max(seen) <= 2

@@ -1,5 +1,6 @@
 """What attention weights say: measures, checks, sentences."""
 
+from tfts.attention.analysis import AttentionAnalysis, Picture, analyse_attention, pictures, read_analysis
 from tfts.attention.checks import Faithfulness, baseline_check, faithfulness, fit_null, regime_comparison
 from tfts.attention.measures import (
     AttentionSummary,
@@ -14,6 +15,11 @@ from tfts.attention.measures import (
 from tfts.attention.sentences import Claim, describe
 
 __all__ = [
+    "AttentionAnalysis",
+    "Picture",
+    "analyse_attention",
+    "pictures",
+    "read_analysis",
     "AttentionSummary",
     "Claim",
     "Faithfulness",

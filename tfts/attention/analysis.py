@@ -1,17 +1,19 @@
 """The whole analysis of one model's attention, and the files it is written to."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from tfts._files import replacing, replacing_folder, write_json, write_table
+from tfts._files import replacing_folder, write_figure, write_json, write_table
 from tfts._messages import unknown
 from tfts.attention.checks import Faithfulness, baseline_check, faithfulness, regime_comparison
 from tfts.attention.measures import (
     AttentionSummary,
     HeadProfiles,
+    chunks,
     concentration,
     head_profiles,
     horizon_profile,
@@ -70,8 +72,7 @@ class AttentionAnalysis:
         The folder appears complete or not at all; an older one is replaced.
         """
         with replacing_folder(folder) as partial:
-            with replacing(partial / "stack.npy") as path, path.open("wb") as file:
-                np.save(file, self.stack)
+            np.save(partial / "stack.npy", self.stack)
             tables = {
                 "windows": self.windows,
                 "lags": self.summary.lags,
@@ -91,6 +92,8 @@ class AttentionAnalysis:
             for name, table in tables.items():
                 write_table(table, partial / f"{name}.csv")
             write_json(self.to_dict(), partial / "attention.json")
+            for picture in pictures(partial):
+                write_figure(picture.figure, partial / f"{picture.name}.png")
 
     def to_dict(self):
         """What is no table, for JSON."""
@@ -208,22 +211,97 @@ def _inside(panel, column, rows, horizon):
     return (np.nan_to_num(values[at]) != 0).any(axis=1)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture of an analysis.
+
+    Attributes:
+        name: Str, the stem of its file.
+        figure: matplotlib figure.
+        alt: Str: what it shows, for those who can't see it.
+    """
+
+    name: str
+    figure: object
+    alt: str
+
+
 def read_analysis(folder):
-    """The JSON and the tables that `AttentionAnalysis.write` left, for a report.
+    """The sentences and the tables that `AttentionAnalysis.write` left.
 
     Args:
         folder: Path.
 
     Returns:
-        Dict from a file's stem to a dict (`attention`) or a DataFrame.
+        Dict from the stem of a file to a DataFrame; `attention` is the dict of the JSON.
 
     Raises:
         FileNotFoundError: If the folder holds no analysis.
+
+    Example:
+
+    >>> read_analysis("nowhere")
+    Traceback (most recent call last):
+    FileNotFoundError: nowhere holds no analysis of attention: attention.json is not there.
     """
     folder = Path(folder)
     if not (folder / "attention.json").is_file():
         raise FileNotFoundError(f"{folder} holds no analysis of attention: attention.json is not there.")
-    import json
-
     tables = {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
-    return {"attention": json.loads((folder / "attention.json").read_text()), **tables}
+    return {**tables, "attention": json.loads((folder / "attention.json").read_text())}
+
+
+def pictures(folder):
+    """Draws an analysis that was written.
+
+    Args:
+        folder: Path.
+
+    Yields:
+        `Picture`, one after the other; the caller closes its figure.
+
+    Raises:
+        FileNotFoundError: If the folder holds no analysis.
+
+    Example:
+
+    >>> next(pictures("nowhere"))
+    Traceback (most recent call last):
+    FileNotFoundError: nowhere holds no analysis of attention: attention.json is not there.
+    """
+    from tfts import plots
+
+    found = read_analysis(folder)
+    about = found["attention"]
+    freq, query, seasons = about["freq"], about["query"], about["seasonal_lags"]
+    season = {"freq": freq, "season_lengths": seasons}
+    stack = np.load(Path(folder) / "stack.npy", mmap_mode="r")
+    num_windows, num_heads, num_queries, _ = stack.shape
+    by_head = sum(chunk.sum(axis=0, dtype=np.float64) for _, chunk in chunks(stack)) / num_windows
+    rows = "horizon step" if query == "horizon" else "row of the context"
+    of = f"attention of {about['model']}, mean of {num_windows} windows"
+    axes = plots.plot_attention(by_head, query=query, **season)
+    yield Picture("heatmap", axes.figure, f"Heat map of the {of}: {rows} against lag.")
+    if num_heads > 1:
+        figure = plots.plot_attention_heads(by_head, query=query, **season)
+        yield Picture("heads", figure, f"Heat maps of the {num_heads} heads, {of}.")
+    lags = found["lags"]
+    axes = plots.plot_lag_importance(
+        lags["weight"].to_numpy(), horizon=num_queries if query == "horizon" else None, **season
+    )
+    top = lags.loc[lags["weight"].idxmax()]
+    alt = f"Bars of the weight of each lag, {of}; most on lag {top['lag']} ({top['time']}): {top['weight']:.3g}."
+    yield Picture("lag_importance", axes.figure, alt)
+    entropy = found["concentration"]["entropy"].to_numpy().reshape(num_heads, num_queries)
+    axes = plots.plot_entropy(entropy.clip(0, 1), query=query, freq=freq)
+    alt = f"Entropy of the {of}, by {rows}: from {entropy.min():.2g} to {entropy.max():.2g}, 1 is uniform."
+    yield Picture("entropy", axes.figure, alt)
+    counts = found["top_lag_counts"].iloc[:, 1:].sum().to_numpy()
+    axes = plots.plot_top_lags(counts, freq=freq)
+    alt = f"How often each lag has the largest weight, {of}; most often lag {counts.argmax()}."
+    yield Picture("top_lags", axes.figure, alt)
+    if num_heads > 1:
+        distances = found["head_distances"].to_numpy()
+        axes = plots.plot_head_distances(distances)
+        alt = f"Jensen-Shannon distances between the {num_heads} heads, up to {distances.max():.2g}."
+        yield Picture("head_distances", axes.figure, alt)

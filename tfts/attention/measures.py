@@ -94,7 +94,7 @@ def summarize(stack, *, top_k=5, freq=None, query="horizon"):
     top_k = min(_check_count("top_k", top_k), context_length)
     total = np.zeros((num_heads, num_queries, context_length))
     examples = np.empty((num_windows, context_length), np.float32)
-    for first, chunk in _chunks(stack):
+    for first, chunk in chunks(stack):
         total += chunk.sum(axis=0, dtype=np.float64)
         examples[first : first + len(chunk)] = chunk.mean(axis=(1, 2))
     total /= num_windows
@@ -161,7 +161,7 @@ def concentration(stack, *, query="horizon"):
     num_windows, num_heads, num_queries, context_length = _check_shape(stack, query)
     entropy = np.zeros((num_heads, num_queries))
     effective = np.zeros((num_heads, num_queries))
-    for _, chunk in _chunks(stack):
+    for _, chunk in chunks(stack):
         each = _entropy(chunk)
         entropy += _normalised(each, context_length).sum(axis=0)
         effective += np.exp(each).sum(axis=0)
@@ -205,7 +205,7 @@ def top_lag_counts(stack, *, query="horizon"):
     """
     _, _, num_queries, context_length = _check_shape(stack, query)
     counts = np.zeros((num_queries, context_length), np.int64)
-    for _, chunk in _chunks(stack):
+    for _, chunk in chunks(stack):
         first = chunk.mean(axis=1)[..., ::-1].argmax(axis=-1)
         for at in range(num_queries):
             counts[at] += np.bincount(first[:, at], minlength=context_length)
@@ -253,7 +253,7 @@ def horizon_profile(stack, *, seasonal_lags=(), fixed_lags=(), recent_lags=3, ne
         query, num_queries, context_length, seasonal_lags, fixed_lags, recent_lags, neighbours
     )
     total = np.zeros((num_queries, context_length))
-    for _, chunk in _chunks(stack):
+    for _, chunk in chunks(stack):
         total += chunk.mean(axis=1).sum(axis=0, dtype=np.float64)
     total /= num_windows
     name, numbers = _query_numbers(query, num_queries)
@@ -316,7 +316,7 @@ def head_profiles(
     )
     total = np.zeros((num_heads, num_queries, context_length))
     entropy = np.zeros(num_heads)
-    for _, chunk in _chunks(stack):
+    for _, chunk in chunks(stack):
         total += chunk.sum(axis=0, dtype=np.float64)
         entropy += _normalised(_entropy(chunk), context_length).mean(axis=-1).sum(axis=0)
     total /= num_windows
@@ -338,7 +338,7 @@ def head_profiles(
     )
     divergence = np.zeros((num_heads, num_heads))
     for at in some.astype(int):
-        for _, chunk in _chunks(stack[at : at + 1]):
+        for _, chunk in chunks(stack[at : at + 1]):
             own = _entropy(chunk[0])
             for i, j in itertools.combinations(range(num_heads), 2):
                 mixed = _entropy((chunk[0, i] + chunk[0, j]) / 2)
@@ -382,7 +382,7 @@ def window_measures(stack, *, seasonal_lags=(), fixed_lags=(), recent_lags=3, ne
     lags = np.arange(context_length, dtype=np.float32)[::-1]
     third = max(1, num_queries // 3)
     rows = []
-    for _, chunk in _chunks(stack):
+    for _, chunk in chunks(stack):
         mean = chunk.mean(axis=1)
         entropy = _entropy(chunk)
         by_query = mean @ lags
@@ -444,7 +444,7 @@ def _check_shape(stack, query):
     return shape
 
 
-def _chunks(stack):
+def chunks(stack):
     """Yields the number of the first window, and some windows as float32, checked."""
     num_windows, *rest = np.shape(stack)
     size = max(1, _CHUNK // int(np.prod(rest)))
