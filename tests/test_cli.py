@@ -50,6 +50,25 @@ def test_run_then_forecast(folder):
     assert "Traceback" not in wrong.stderr
 
 
+def test_report_needs_the_folder_of_a_run_and_not_its_data(folder):
+    settings = (CONFIG % "gone.csv").replace("models: {linear: {}}", "models: {}")
+    (folder / "gone.yaml").write_text(settings)
+    (folder / "gone.csv").write_text((folder / "sun.csv").read_text())
+    ran = tfts("run", "gone.yaml", cwd=folder)
+    assert ran.returncode == 0, ran.stderr
+    assert "Report: runs/gone/report.html" in ran.stdout
+    written = (folder / "runs" / "gone" / "report.html").read_text()
+    (folder / "runs" / "gone" / "report.html").unlink()
+    (folder / "gone.csv").unlink()
+    again = tfts("report", "runs/gone", cwd=folder)
+    assert again.returncode == 0, again.stderr
+    assert (folder / "runs" / "gone" / "report.html").read_text() == written
+    wrong = tfts("report", "runs", cwd=folder)
+    assert wrong.returncode == 2
+    assert "runs holds no run: run.json is not there" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
 def test_mistakes_are_listed_without_a_traceback(folder):
     (folder / "bad.yaml").write_text(
         (CONFIG % "sun.csv").replace("horizon", "horizn").replace("drift", "drft")

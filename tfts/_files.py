@@ -78,6 +78,31 @@ def check_table_path(path):
         )
 
 
+def read_run(folder):
+    """What `run.json` says of a run.
+
+    Returns:
+        Dict with the keys `settings`, `data`, `split`, `versions` and more.
+
+    Raises:
+        FileNotFoundError: If the folder holds no run.
+        ValueError: If it holds another kind of run.json.
+    """
+    path = Path(folder) / "run.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no run: run.json is not there. Give the --output of `tfts run`."
+        )
+    described = json.loads(path.read_text())
+    absent = [key for key in ("settings", "data", "split", "versions") if key not in described]
+    if absent:
+        raise ValueError(
+            f"{path} does not hold {', '.join(absent)}, which `tfts run` writes there. Give the same `tfts run` "
+            "again: what is fitted is kept."
+        )
+    return described
+
+
 def write_figure(figure, path):
     """Writes a matplotlib figure at 150 dots an inch, and closes it."""
     from matplotlib import pyplot

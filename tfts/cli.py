@@ -1,7 +1,6 @@
-"""The commands: `tfts run`, `tfts forecast`."""
+"""The commands: `tfts run`, `tfts forecast`, `tfts report`."""
 
 import contextlib
-import json
 import logging
 import os
 import sys
@@ -79,23 +78,20 @@ def forecast(
 ):
     """Continues the series of a file with a saved model, in original units."""
     with _quiet_start():
-        from tfts._files import check_table_path, write_table
+        from tfts._files import check_table_path, read_run, write_table
         from tfts._messages import unknown
         from tfts.config import Settings
         from tfts.data.readers import read_table
         from tfts.forecaster import Forecaster
 
-    if not (run_dir / "run.json").is_file():
-        raise FileNotFoundError(
-            f"{run_dir} holds no run: run.json is not there. Give the --output of `tfts run`."
-        )
+    described = read_run(run_dir)
     names = sorted(
         path.name for path in (run_dir / "models").glob("*") if (path / "forecaster.json").is_file()
     )
     if model not in names:
         raise ValueError(unknown("model of the run", model, names))
     check_table_path(out)
-    settings = Settings.model_validate(json.loads((run_dir / "run.json").read_text())["settings"])
+    settings = Settings.model_validate(described["settings"])
     source = settings.data
     frame = read_table(
         data, columns=source.columns, time=source.time, encoding=source.encoding, na_values=source.na_values
@@ -103,6 +99,17 @@ def forecast(
     table = Forecaster.load(run_dir / "models" / model).predict(frame)
     write_table(table, out)
     Console().print(f"{len(table)} rows of forecasts: {out}")
+
+
+@app.command()
+def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a run.")]):
+    """Writes report.html into RUN_DIR: data, scores, forecasts, attention, settings in one file.
+
+    `tfts run` does so at its end. Only the files of the folder are read.
+    """
+    from tfts.report import write_report
+
+    Console().print(f"Report: {write_report(run_dir)}")
 
 
 def main():

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from tfts import load_dataset
 from tfts.config import parse_settings
 from tfts.experiment import forecasting
 
@@ -48,9 +49,11 @@ def test_every_file_is_there_and_none_is_half_written(finished):
         "model_metrics.csv",
         "model_metrics.png",
         "models",
+        "report.html",
         "run.json",
         "step_metrics.csv",
         "step_metrics.png",
+        "test_rows.parquet",
     ]
     assert sorted(path.name for path in (output / "models").iterdir()) == [
         "attention_seq2seq",
@@ -96,10 +99,84 @@ def test_attention_is_kept_with_its_windows(finished):
     assert {"settings", "versions", "git", "started", "finished", "seconds"} <= described.keys()
 
 
+def test_run_json_describes_the_table_and_the_split(finished):
+    output, _, _ = finished
+    described = json.loads((output / "run.json").read_text())
+    assert described["data"] == {
+        "rows": 400,
+        "columns": ["x1", "x2", "x3"],
+        "targets": ["x1", "x2"],
+        "known_future": [],
+        "series": 1,
+        "start": "2019-01-01 00:00:00",
+        "end": "2019-01-17 15:00:00",
+        "freq": "h",
+        "timezone": None,
+        "gaps": {column: {"missing": 0, "filled": 0} for column in ("x1", "x2", "x3")},
+    }
+    # 15 % of 400 rows each; training windows of 13 + 5 rows, the others borrow the context.
+    assert described["split"] == {
+        "training": {
+            "rows": 280,
+            "start": "2019-01-01 00:00:00",
+            "end": "2019-01-12 15:00:00",
+            "windows": 263,
+        },
+        "validation": {
+            "rows": 60,
+            "start": "2019-01-12 16:00:00",
+            "end": "2019-01-15 03:00:00",
+            "windows": 56,
+        },
+        "test": {"rows": 60, "start": "2019-01-15 04:00:00", "end": "2019-01-17 15:00:00", "windows": 56},
+    }
+
+
+def test_gaps_are_counted_by_column_without_the_known_future(tmp_path):
+    changes = (
+        "data={source: dataset, name: co2, missing: interpolate, limit: 2, calendar: [month]}",
+        "models={}",
+    )
+    run(tmp_path / "run", *changes)
+    described = json.loads((tmp_path / "run" / "run.json").read_text())
+    frame = load_dataset("co2")
+    assert described["data"]["rows"] == len(frame)
+    missing = frame["co2"].isna()
+    lengths = missing.groupby((missing != missing.shift()).cumsum()).transform("sum")
+    assert described["data"]["gaps"]["co2"] == {
+        "missing": 59,
+        "filled": int((missing & (lengths <= 2)).sum()),
+    }
+    assert described["data"]["known_future"] == ["month"]
+    windows = described["split"]["training"]["windows"]
+    run(tmp_path / "other", *changes, "window.stride=3")
+    strided = json.loads((tmp_path / "other" / "run.json").read_text())["split"]
+    assert windows / 3 <= strided["training"]["windows"] <= windows / 3 + 1
+
+
+def test_baselines_need_no_validation_windows(tmp_path):
+    run(tmp_path / "run", "models={}", "split={validation: 0.04, test: 0.2, context: own}")
+    split = json.loads((tmp_path / "run" / "run.json").read_text())["split"]
+    assert (split["validation"]["rows"], split["validation"]["windows"]) == (16, 0)
+
+
+def test_test_rows_are_those_that_windows_see_or_forecast(finished):
+    output, _, _ = finished
+    rows = pd.read_parquet(output / "test_rows.parquet")
+    assert rows.columns.tolist() == ["series", "time", "x1", "x2"]
+    assert len(rows) == 13 + 60
+    forecasts = pd.read_parquet(output / "forecasts.parquet")
+    actual = forecasts[forecasts["model"] == "actual"]
+    merged = actual.merge(rows, on="time", suffixes=("", "_row"))
+    assert len(merged) == 56 * 5
+    np.testing.assert_array_equal(merged["x2"], merged["x2_row"])
+
+
 def test_the_printed_table_names_the_models_and_the_folder(finished):
     _, _, printed = finished
     assert "attention_seq2seq" in printed
     assert "56 test windows" in printed
+    assert "report.html" in printed
     assert "already fitted" not in printed
 
 
@@ -152,6 +229,8 @@ def test_overwrite_and_csv(finished, tmp_path):
     assert set(forecasts["model"]) == {"actual", "persistence", "seasonal_naive", "oracle"}
     assert not (output / "forecasts.parquet").exists()
     assert not (output / "attention_stack.npy").exists()
+    assert not (output / "test_rows.parquet").exists()
+    assert (output / "test_rows.csv").is_file()
 
 
 def test_no_test_rows_is_an_error_that_leaves_nothing_behind(tmp_path):

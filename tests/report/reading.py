@@ -52,12 +52,12 @@ class Reader(HTMLParser):
 def tables(text):
     """Dict from caption to DataFrame; of numbers that are rounded, the whole number."""
     found = {}
-    for body in re.findall(r"<table>.*?</table>", text, re.DOTALL):
+    for body in re.findall(r"<figure>\s*<figcaption id=.*?</figure>", text, re.DOTALL):
         rows = [
             [cell(element) for element in re.findall(r"<t[hd][ >].*?</t[hd]>", row, re.DOTALL)]
             for row in re.findall(r"<tr>.*?</tr>", body, re.DOTALL)
         ]
-        found[Reader(body).texts("caption")[0]] = pd.DataFrame(rows[1:], columns=rows[0])
+        found[Reader(body).texts("figcaption")[0]] = pd.DataFrame(rows[1:], columns=rows[0])
     return found
 
 

@@ -43,10 +43,10 @@ def test_blocks_stand_in_the_order_in_which_they_were_added():
     assert reader.texts("p") == ["sub & line", "One & two"]
     assert "Lag 24 < lag 48." in reader.texts("li")
     assert (reader.texts("dt"), reader.texts("dd")) == (["rows", "span"], ["2,000", "2024-03-01 04:00"])
-    assert reader.texts("figcaption") == ["Below"]
+    assert reader.texts("figcaption") == ["Scores", "Below"]
     assert reader.texts("code") == ["tfts run  x.yaml\n  indented"]
-    tags = [e["tag"] for e in reader.elements if e["tag"] in ("h2", "dl", "h3", "table", "figure", "pre")]
-    assert tags == ["h2", "dl", "h2", "h3", "table", "figure", "pre"]
+    tags = [e["tag"] for e in reader.elements if e["tag"] in ("h2", "dl", "h3", "table", "img", "pre")]
+    assert tags == ["h2", "dl", "h2", "h3", "table", "img", "pre"]
 
 
 def test_the_top_links_to_each_section_of_several():
@@ -117,7 +117,8 @@ def test_a_table_heads_its_rows_and_columns_and_aligns_numbers():
     ]
     assert reader.texts("td") == ["2.5", "-", "yes"]
     box = next(e for e in reader.all("div") if e["attributes"]["class"] == "scroll")
-    assert box["attributes"]["aria-label"] == "Scores"
+    caption = next(e for e in reader.all("figcaption") if e["text"] == "Scores")
+    assert box["attributes"]["aria-labelledby"] == caption["attributes"]["id"]
     assert box["attributes"]["tabindex"] == "0"
 
 

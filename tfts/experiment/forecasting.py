@@ -22,8 +22,10 @@ from tfts.data.datasets import load_dataset
 from tfts.data.readers import read_table
 from tfts.data.split import chronological_split
 from tfts.data.synthetic import make_series
+from tfts.data.windows import WindowSpec
 from tfts.forecaster import Forecaster
 from tfts.metrics import ErrorSums
+from tfts.report import write_report
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "statsmodels")
 
@@ -79,6 +81,9 @@ def run(settings, output, *, overwrite=False, console=None):
     if parts.test is None:
         raise ValueError("split.test must be above 0, because the scores come from the test rows.")
     described = _claim(output, settings, overwrite)
+    described["data"] = _described_data(panel)
+    described["split"] = _described_split(parts, settings.window)
+    write_json(described, output / "run.json")
     fitted = {}
     for number, (name, options) in enumerate(methods.items(), 1):
         title = f"[{number}/{len(methods)}] {name}"
@@ -97,6 +102,7 @@ def run(settings, output, *, overwrite=False, console=None):
             steps.append(sums.score(by="target_step").assign(model=name))
             examples[name] = forecasts[example]
             writer.write(name, first.table(parts.test, rows, forecasts))
+    _write_test_rows(parts.test, output / f"test_rows.{settings.report.forecasts}", first.spec.context_length)
     table = _ranked(pd.concat(scores, ignore_index=True), panel.targets)
     steps = pd.concat(steps, ignore_index=True)
     write_table(table, output / "model_metrics.csv")
@@ -109,8 +115,10 @@ def run(settings, output, *, overwrite=False, console=None):
     described["seconds"] = round(time.monotonic() - started, 2)
     described["finished"] = _now()
     write_json(described, output / "run.json")
+    report = write_report(output)
     print_scores(table, console)
     console.print(f"{len(rows)} test windows, {described['seconds']:.0f} s. Results: {output}")
+    console.print(f"Report: {report}")
     return table
 
 
@@ -257,8 +265,59 @@ def _claim(output, settings, overwrite):
         "started": _now(),
     }
     output.mkdir(parents=True, exist_ok=True)
-    write_json(described, path)
     return described
+
+
+def _described_data(panel):
+    """What the report tells of the table, which it does not read again."""
+    at = _own_rows(panel)
+    absent = panel.filled[at]
+    filled = absent & ~np.isnan(panel.values[at])
+    return {
+        "rows": len(at),
+        "columns": list(panel.columns),
+        "targets": list(panel.targets),
+        "known_future": list(panel.known_future),
+        "series": len(panel.series),
+        "start": str(panel.times[at].min()),
+        "end": str(panel.times[at].max()),
+        "freq": panel.freq,
+        "timezone": None if panel.times.tz is None else str(panel.times.tz),
+        "gaps": {
+            column: {"missing": int(absent[:, i].sum()), "filled": int(filled[:, i].sum())}
+            for i, column in enumerate(panel.columns)
+        },
+    }
+
+
+def _described_split(parts, window):
+    described = {}
+    for name, part in parts._asdict().items():
+        if part is None:
+            continue
+        times = part.times[_own_rows(part)]
+        stride = window.stride if name == "train" else 1
+        spec = WindowSpec(window.context_length, window.horizon, stride=stride)
+        described["training" if name == "train" else name] = {
+            "rows": len(times),
+            "start": str(times.min()),
+            "end": str(times.max()),
+            "windows": _num_windows(spec, part),
+        }
+    return described
+
+
+def _num_windows(spec, part):
+    try:
+        return len(spec.origins(part))
+    except ValueError:
+        # What needs windows says so itself: a baseline does without any for validation.
+        return 0
+
+
+def _own_rows(panel):
+    """Numbers of the rows of a part, without those that are only context or known ahead."""
+    return np.concatenate([np.arange(start, end) for _, start, end, _ in panel.bounds])
 
 
 def _changed(old, new, prefix=""):
@@ -274,7 +333,15 @@ def _clear(output):
     """Removes what an older run wrote, and nothing else."""
     for name in ("models", "training"):
         shutil.rmtree(output / name, ignore_errors=True)
-    for pattern in ("run.json", "*_metrics.csv", "forecasts.*", "attention_*", "*.png"):
+    for pattern in (
+        "run.json",
+        "*_metrics.csv",
+        "forecasts.*",
+        "test_rows.*",
+        "attention_*",
+        "*.png",
+        "report.html",
+    ):
         for path in output.glob(pattern):
             path.unlink()
 
@@ -401,6 +468,16 @@ class _ForecastWriter:
             self.parquet.close()
         if kind is None:
             os.replace(self.partial, self.path)
+
+
+def _write_test_rows(test, path, context_length):
+    """The targets of the test rows and of the context before them, which pictures of forecasts show."""
+    first = np.maximum(test.bounds[:, 0], test.bounds[:, 1] - context_length)
+    at = np.concatenate([np.arange(a, b) for a, b in zip(first, test.bounds[:, 2], strict=True)])
+    series = np.asarray(test.series, dtype=object)[test.series_of(at)]
+    table = pd.DataFrame({"series": series, "time": test.times[at]})
+    table[list(test.targets)] = test.values[at][:, test.indices(test.targets)]
+    write_table(table, path)
 
 
 def _write_attention(fitted, test, rows, output, settings):
