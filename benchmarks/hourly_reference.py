@@ -22,7 +22,7 @@ from rich.table import Table
 
 from tfts import Forecaster, chronological_split
 from tfts.config import read_settings
-from tfts.experiment.forecasting import forecaster_options
+from tfts.experiment.tables import forecaster_options
 
 ROOT = Path(__file__).parents[1]
 # Measured elsewhere, or known from how the data were made.

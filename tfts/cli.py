@@ -79,26 +79,36 @@ def forecast(
     """Continues the series of a file with a saved model, in original units."""
     with _quiet_start():
         from tfts._files import check_table_path, read_run, write_table
-        from tfts._messages import unknown
         from tfts.config import Settings
-        from tfts.data.readers import read_table
-        from tfts.forecaster import Forecaster
+        from tfts.experiment.attention import load_model, read_again
 
-    described = read_run(run_dir)
-    names = sorted(
-        path.name for path in (run_dir / "models").glob("*") if (path / "forecaster.json").is_file()
-    )
-    if model not in names:
-        raise ValueError(unknown("model of the run", model, names))
+    settings = Settings.model_validate(read_run(run_dir)["settings"])
+    forecaster = load_model(run_dir, model)
     check_table_path(out)
-    settings = Settings.model_validate(described["settings"])
-    source = settings.data
-    frame = read_table(
-        data, columns=source.columns, time=source.time, encoding=source.encoding, na_values=source.na_values
-    )
-    table = Forecaster.load(run_dir / "models" / model).predict(frame)
+    table = forecaster.predict(read_again(settings, data))
     write_table(table, out)
     Console().print(f"{len(table)} rows of forecasts: {out}")
+
+
+@app.command()
+def attention(
+    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    model: Annotated[str, typer.Option(help="Name of a model of the run that has attention.")],
+    data: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet file with other rows. [default: the test rows]")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the results. [default: RUN_DIR/attention/MODEL]")
+    ] = None,
+):
+    """Says what a model looks at: sentences, tables, weights and pictures."""
+    with _quiet_start():
+        from tfts.experiment.attention import analyse_run
+
+    analysis, output = analyse_run(run_dir, model, data, output)
+    for claim in analysis.claims:
+        Console().print(f"- {claim}", markup=False, highlight=False)
+    Console().print(f"{len(analysis.windows)} windows. Results: {output}")
 
 
 @app.command()

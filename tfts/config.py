@@ -98,7 +98,12 @@ class Report(_Section):
     """What is written beside the scores."""
 
     forecasts: typing.Literal["parquet", "csv"] = "parquet"
-    attention_windows: int = Field(256, ge=1, description="most windows in attention_stack.npy")
+    attention_windows: int = Field(256, ge=10, description="most windows whose attention is analysed")
+    attention_nulls: list[typing.Literal["shuffled_targets", "permuted_rows"]] = Field(
+        ["shuffled_targets"], description="networks with nothing to find, to compare attention with"
+    )
+    seasonal_lags: list[int] | None = Field(None, description="rows back to watch; null finds them")
+    regimes: list[str] = Field([], description="columns: windows where one is not 0 are compared")
 
 
 class Settings(_Section):

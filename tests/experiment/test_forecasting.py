@@ -9,6 +9,7 @@ from rich.console import Console
 from tfts import load_dataset
 from tfts.config import parse_settings
 from tfts.experiment import forecasting
+from tfts.experiment.tables import load_frame
 
 TEXT = """
 seed: 3
@@ -41,6 +42,7 @@ def finished(tmp_path_factory):
 def test_every_file_is_there_and_none_is_half_written(finished):
     output, _, _ = finished
     assert sorted(path.name for path in output.iterdir()) == [
+        "attention",
         "attention_heatmap_example0.png",
         "attention_stack.npy",
         "attention_windows.csv",
@@ -49,6 +51,7 @@ def test_every_file_is_there_and_none_is_half_written(finished):
         "model_metrics.csv",
         "model_metrics.png",
         "models",
+        "nulls",
         "report.html",
         "run.json",
         "step_metrics.csv",
@@ -249,7 +252,7 @@ def test_a_table_that_can_not_be_used_leads_to_the_settings(tmp_path):
 
 def test_start_and_end_limit_the_rows():
     settings = parse_settings(TEXT, ["data.start=2019-01-02", "data.end=2019-01-03 05:00"])
-    frame, _ = forecasting.load_frame(settings)
+    frame, _ = load_frame(settings)
     assert (frame.index.min(), frame.index.max()) == (
         pd.Timestamp("2019-01-02"),
         pd.Timestamp("2019-01-03 05:00"),

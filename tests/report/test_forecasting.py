@@ -58,11 +58,11 @@ def test_the_report_keeps_the_promises_of_a_page(text):
         "Error by horizon step",
         "Example forecasts",
         "Training",
-        "Attention",
+        "Attention of attention_seq2seq",
         "Run it again",
     ]
-    # Scores, steps, three windows, losses, attention, heads.
-    assert len(reader.all("img")) == 8
+    # Scores, steps, three windows, losses; six of attention.
+    assert len(reader.all("img")) == 12
 
 
 def test_scores_are_those_of_model_metrics_to_the_last_digit(folder, text):
@@ -260,7 +260,7 @@ def test_a_folder_without_a_run_is_an_error(tmp_path):
         "step_metrics.csv",
         "forecasts.parquet",
         "test_rows.parquet",
-        "attention_stack.npy",
+        "attention/attention_seq2seq/attention.json",
     ],
 )
 def test_a_file_that_is_gone_is_named(folder, tmp_path, name):
@@ -280,7 +280,7 @@ def test_without_a_window_observed_whole_there_is_no_example(folder, tmp_path):
     forecasts.assign(x1=forecasts["x1"].where(~lost)).to_parquet(path)
     reader = check_page(write_report(tmp_path / "run").read_text())
     assert "No test window was observed whole, so there is none to show." in reader.texts("p")
-    assert len(reader.all("img")) == 5
+    assert len(reader.all("img")) == 9
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,14 @@
 """What attention weights say: measures, checks, sentences."""
 
 from tfts.attention.analysis import AttentionAnalysis, Picture, analyse_attention, pictures, read_analysis
-from tfts.attention.checks import Faithfulness, baseline_check, faithfulness, fit_null, regime_comparison
+from tfts.attention.checks import (
+    MIN_WINDOWS,
+    Faithfulness,
+    baseline_check,
+    faithfulness,
+    fit_null,
+    regime_comparison,
+)
 from tfts.attention.measures import (
     AttentionSummary,
     HeadProfiles,
@@ -15,6 +22,7 @@ from tfts.attention.measures import (
 from tfts.attention.sentences import Claim, describe
 
 __all__ = [
+    "MIN_WINDOWS",
     "AttentionAnalysis",
     "Picture",
     "analyse_attention",

@@ -11,6 +11,8 @@ from tfts.models.attention_scores import query_of
 
 _NULLS = ("shuffled_targets", "permuted_rows")
 _CONFIDENCE = 0.95
+# Fewer windows have too few others to exchange rows with.
+MIN_WINDOWS = 10
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -301,10 +303,10 @@ def faithfulness(
     """
     if stack is None:
         stack = forecaster.attention(panel, rows)
-    if len(rows) < 10 or len(stack) != len(rows):
+    if len(rows) < MIN_WINDOWS or len(stack) != len(rows):
         raise ValueError(
-            "At least 10 windows are needed, so that rows can be exchanged between them, and as many in the stack. "
-            f"Received: {len(rows)} windows, a stack of shape {np.shape(stack)}."
+            f"At least {MIN_WINDOWS} windows are needed, so that rows can be exchanged between them, and as many in "
+            f"the stack. Received: {len(rows)} windows, a stack of shape {np.shape(stack)}."
         )
     context_length, horizon = forecaster.spec.context_length, forecaster.spec.horizon
     if keep_newest is None:

@@ -18,11 +18,11 @@ from rich.table import Table
 
 from tfts import __version__
 from tfts._files import replacing, write_figure, write_json, write_table
-from tfts.data.datasets import load_dataset
-from tfts.data.readers import read_table
+from tfts.attention import MIN_WINDOWS
 from tfts.data.split import chronological_split
-from tfts.data.synthetic import make_series
 from tfts.data.windows import WindowSpec
+from tfts.experiment.attention import analyse, fit_nulls
+from tfts.experiment.tables import forecaster_options, load_frame
 from tfts.forecaster import Forecaster
 from tfts.metrics import ErrorSums
 from tfts.report import write_report
@@ -107,7 +107,7 @@ def run(settings, output, *, overwrite=False, console=None):
     steps = pd.concat(steps, ignore_index=True)
     write_table(table, output / "model_metrics.csv")
     write_table(steps[["model", *steps.columns.drop("model")]], output / "step_metrics.csv")
-    described["attention"] = _write_attention(fitted, parts.test, rows, output, settings)
+    described["attention"] = _write_attention(fitted, parts, rows, output, settings, console)
     _draw_forecasts(first, parts.test, rows[example : example + 1], examples, table, output)
     _draw_scores(table, steps, panel.targets[0], output)
     shutil.rmtree(output / "training", ignore_errors=True)
@@ -120,80 +120,6 @@ def run(settings, output, *, overwrite=False, console=None):
     console.print(f"{len(rows)} test windows, {described['seconds']:.0f} s. Results: {output}")
     console.print(f"Report: {report}")
     return table
-
-
-def load_frame(settings):
-    """The table that the settings name.
-
-    Returns:
-        Tuple `(frame, truth)`; `truth` is the `SyntheticSeries` of synthetic data, which
-        knows the best possible forecast, and `None` for real data.
-
-    Example:
-
-    >>> from tfts.config import parse_settings
-    >>> settings = parse_settings('''
-    ... data: {source: synthetic, options: {num_steps: 100}, columns: [x1, x2]}
-    ... window: {context_length: 7, horizon: 2}
-    ... ''')
-    >>> frame, truth = load_frame(settings)
-    >>> frame.shape, truth.frame.shape
-    ((100, 2), (100, 3))
-    """
-    data, truth = settings.data, None
-    if data.source == "synthetic":
-        truth = make_series(**{"seed": settings.seed, **data.options})
-        frame = truth.frame
-    elif data.source == "dataset":
-        frame = load_dataset(data.name)
-    else:
-        frame = read_table(
-            data.path, columns=data.columns, time=data.time, encoding=data.encoding, na_values=data.na_values
-        )
-    if data.source != "file" and data.columns is not None:
-        frame = frame[data.columns]
-    if data.start is not None or data.end is not None:
-        name = _time_name(data)
-        times = pd.DatetimeIndex(frame.index if name is None else pd.to_datetime(frame[name]))
-        inside = np.ones(len(frame), dtype=bool)
-        if data.start is not None:
-            inside &= times >= pd.Timestamp(data.start)
-        if data.end is not None:
-            inside &= times <= pd.Timestamp(data.end)
-        frame = frame[inside]
-    return frame, truth
-
-
-def forecaster_options(settings):
-    """The arguments that all forecasters of a run share.
-
-    Example:
-
-    >>> from tfts.config import parse_settings
-    >>> settings = parse_settings('''
-    ... data: {source: dataset, name: sunspots}
-    ... window: {context_length: 22, horizon: 3}
-    ... ''')
-    >>> Forecaster("drift", **forecaster_options(settings)).spec.horizon
-    3
-    """
-    data, window = settings.data, settings.window
-    return {
-        "context_length": window.context_length,
-        "horizon": window.horizon,
-        "stride": window.stride,
-        "targets": data.targets,
-        "known_future": data.known_future,
-        "calendar": data.calendar,
-        "time": _time_name(data),
-        "series": data.series,
-        "freq": data.freq,
-        "missing": data.missing,
-        "limit": data.limit,
-        "duplicates": data.duplicates,
-        "scaler": data.scaler,
-        "per_series": data.per_series,
-    }
 
 
 def print_scores(table, console):
@@ -225,11 +151,6 @@ def print_scores(table, console):
 
 def _shown(value):
     return "" if np.isnan(value) else f"{value:.4g}"
-
-
-def _time_name(data):
-    """The time column of the table as it is read: two columns become one, `time`."""
-    return "time" if isinstance(data.time, list) else data.time
 
 
 def _now():
@@ -331,7 +252,7 @@ def _changed(old, new, prefix=""):
 
 def _clear(output):
     """Removes what an older run wrote, and nothing else."""
-    for name in ("models", "training"):
+    for name in ("models", "training", "nulls", "attention"):
         shutil.rmtree(output / name, ignore_errors=True)
     for pattern in (
         "run.json",
@@ -363,8 +284,7 @@ def _fit_or_load(name, options, settings, common, parts, output, console, title)
     if (folder / "forecaster.json").is_file():
         console.print(f"{title}: already fitted")
         return Forecaster.load(folder)
-    options = dict(options)
-    changes = options.pop("training", {})
+    options = {key: value for key, value in options.items() if key != "training"}
     forecaster = Forecaster(name, **common, model_options=options)
     training = {}
     with Progress(
@@ -377,7 +297,7 @@ def _fit_or_load(name, options, settings, common, parts, output, console, title)
         disable=not console.is_terminal,
     ) as progress:
         if name in settings.models:
-            training = {**settings.training.model_dump(), **changes, "seed": settings.seed}
+            training = _training(name, settings)
             bar = progress.add_task(name, total=training["epochs"], note="")
             training |= {
                 "callbacks": [_epoch_progress(progress, bar)],
@@ -392,6 +312,12 @@ def _fit_or_load(name, options, settings, common, parts, output, console, title)
     note = f" in {epochs} epochs" if epochs else ""
     console.print(f"{title}: fitted{note}, {forecaster.fit_seconds_:.1f} s", markup=False)
     return forecaster
+
+
+def _training(name, settings):
+    """The options with which a network is fitted."""
+    changes = settings.models[name].get("training", {})
+    return {**settings.training.model_dump(), **changes, "seed": settings.seed}
 
 
 def _epoch_progress(progress, bar):
@@ -480,30 +406,31 @@ def _write_test_rows(test, path, context_length):
     write_table(table, path)
 
 
-def _write_attention(fitted, test, rows, output, settings):
-    """The attention weights of one model over test windows, and which windows they are."""
+def _write_attention(fitted, parts, rows, output, settings, console):
+    """Analyses every model with attention; the stack of the one that says most is kept apart."""
     named = [name for name in settings.models if fitted[name].has_attention]
-    if not named:
+    if not named or len(rows) < MIN_WINDOWS:
         return None
+    analyses = {}
+    for name in named:
+        nulls = fit_nulls(
+            fitted[name], parts, settings, _training(name, settings), output / "nulls" / name, console
+        )
+        analyses[name] = analyse(fitted[name], parts.test, rows, settings, nulls)
+        analyses[name].write(output / "attention" / name)
     # The map of weights for each horizon step says more than one over the context alone.
-    name = "attention_seq2seq" if "attention_seq2seq" in named else named[-1]
-    most = settings.report.attention_windows
-    chosen = rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(int)]
-    stack = fitted[name].attention(test, chosen).astype(np.float32)
+    first = next((a for a in analyses.values() if a.query == "horizon"), analyses[named[-1]])
     with replacing(output / "attention_stack.npy") as partial, partial.open("wb") as file:
-        np.save(file, stack)
-    series = np.asarray(test.series, dtype=object)[test.series_of(chosen)]
-    write_table(
-        pd.DataFrame({"series": series, "origin": test.times[chosen]}), output / "attention_windows.csv"
-    )
+        np.save(file, first.stack)
+    write_table(first.windows, output / "attention_windows.csv")
     from tfts import plots
 
-    query = "horizon" if name == "attention_seq2seq" else "context"
-    axes = plots.plot_attention(stack[0], query=query, freq=test.freq)
-    newest = f"{test.times[chosen[0]]:%Y-%m-%d %H:%M}"
-    axes.set_title(f"{name}: window up to {newest}, mean of {stack.shape[1]} heads", loc="left")
+    axes = plots.plot_attention(first.stack[0], query=first.query, freq=first.freq)
+    newest = f"{first.windows['origin'].iloc[0]:%Y-%m-%d %H:%M}"
+    axes.set_title(f"{first.model}: window up to {newest}, mean of {first.stack.shape[1]} heads", loc="left")
     write_figure(axes.figure, output / "attention_heatmap_example0.png")
-    return {"model": name, "shape": list(stack.shape), "axes": ["window", "head", query, "lag"]}
+    axes = ["window", "head", first.query, "lag"]
+    return {"model": first.model, "shape": list(first.stack.shape), "axes": axes, "analysed": named}
 
 
 def _draw_forecasts(first, test, row, examples, table, output):

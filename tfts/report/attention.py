@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tfts.baselines.seasonal_naive import season_length_of
+from tfts.attention import pictures, read_analysis
 
-# More seasons would hide the weights that they mark.
-_MOST_SEASONS = 3
+# Steps of a long horizon that a table shows.
+_MOST_STEPS = 12
 
 
 def attention_section(page, run_dir, described):
-    """Adds what the attention weights of a run show, if a model of it has any.
+    """Adds what the attention weights of a run say, if a model of it has any.
 
     Args:
         page: `Page` to add to.
@@ -21,38 +21,49 @@ def attention_section(page, run_dir, described):
     Example:
 
     >>> from tfts.report import Page
-    >>> np.save("attention_stack.npy", np.full((5, 2, 3, 7), 1 / 7, np.float32))
-    >>> page = Page("Run")
-    >>> about = {"model": "attention_seq2seq", "shape": [5, 2, 3, 7], "axes": ["window", "head", "horizon", "lag"]}
-    >>> attention_section(page, ".", {"attention": about, "data": {"freq": "h"}})
-    >>> page.html().count("<img")
-    2
+    >>> page = Page("Run of baselines")
+    >>> attention_section(page, ".", {"attention": None})
+    >>> "Attention" in page.html()
+    False
     """
-    about = described.get("attention")
-    if about is None:
-        return
-    from tfts import plots
+    for name in (described.get("attention") or {}).get("analysed", ()):
+        _model(page, Path(run_dir) / "attention" / name)
 
-    name, query, freq = about["model"], about["axes"][2], described["data"]["freq"]
-    stack = np.load(Path(run_dir) / "attention_stack.npy", mmap_mode="r")
-    num_windows, num_heads, num_queries, context_length = stack.shape
-    season = season_length_of(freq)
-    seasons = [season * k for k in range(1, _MOST_SEASONS + 1) if 1 < season * k <= context_length]
-    options = {"query": query, "freq": freq, "season_lengths": seasons}
-    mean = stack.mean(axis=0, dtype=np.float64)
-    rows = "horizon step" if query == "horizon" else "row of the context"
 
-    page.section("Attention")
+def _model(page, folder):
+    found = read_analysis(folder)
+    about = found["attention"]
+    num_windows, num_heads, num_queries, context_length = about["shape"]
+    rows = "horizon step" if about["query"] == "horizon" else "row of the context"
+    page.section(f"Attention of {about['model']}")
     page.text(
-        f"{name} spreads a weight of 1 over the {context_length} rows of its context, for each {rows} "
-        f"({num_queries}) and head ({num_heads}) anew. The pictures are means over {num_windows:,} test windows."
+        f"The model spreads a weight of 1 over the {context_length} rows of its context, for each {rows} "
+        f"({num_queries}) and head ({num_heads}) anew. What follows are means over {num_windows:,} test windows. "
+        "Lag 0 is the newest row."
     )
-    ax = plots.plot_attention(mean, **options)
-    ax.set_title(f"{name}, mean of {num_windows:,} windows and all heads", loc="left")
-    page.figure(ax, f"Heat map of the mean attention weight of {name}, one line for each {rows}, by lag.")
-    if num_heads > 1:
-        page.figure(
-            plots.plot_attention_heads(mean, **options),
-            f"Heat maps of the mean attention weight of {name}, one for each of its {num_heads} heads.",
-            "The same for each head, all on one colour scale.",
-        )
+    page.sentences(claim["sentence"] for claim in about["claims"])
+    for picture in pictures(folder):
+        page.figure(picture.figure, picture.alt)
+    lags = found["lags"].sort_values("weight", ascending=False, kind="stable").head(10)
+    page.table(lags, "The ten most attended lags: share of the weight, mean over heads and rows that look")
+    steps = found["horizon_profile"]
+    shown = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), _MOST_STEPS)).astype(int))
+    caption = f"Share of the weight by {rows}, beside that of uniform attention"
+    if len(shown) < len(steps):
+        caption += f": {len(shown)} of {len(steps)}"
+    page.table(steps.iloc[shown], caption)
+    page.table(found["head_profiles"], "What each head looks at")
+    page.subsection("Is it a pattern?")
+    page.text(
+        "A pattern is claimed only where it differs from uniform attention and from the same network fitted to "
+        "rows with nothing to find, and where masking the most attended rows changes the forecast, and harms it, "
+        "more than masking random ones."
+    )
+    page.table(found["checks"], "Measures beside those of the baselines, with 95 % bootstrap intervals")
+    passed = "passed" if about["faithfulness"]["passed"] else "not passed"
+    page.table(
+        found["faithfulness"],
+        f"Masking, {passed}: change of the forecast and of its error, in standard deviations of the target",
+    )
+    if "regimes" in found:
+        page.table(found["regimes"], "Measures inside and outside of regimes")

@@ -93,7 +93,8 @@ def write_report(run_dir):
 def _check_files(run_dir, described):
     kind = described["settings"]["report"]["forecasts"]
     names = ["model_metrics.csv", "step_metrics.csv", f"forecasts.{kind}", f"test_rows.{kind}"]
-    names += ["attention_stack.npy"] if described["attention"] else []
+    analysed = (described["attention"] or {}).get("analysed", ())
+    names += [f"attention/{name}/attention.json" for name in analysed]
     for name in names:
         if not (run_dir / name).is_file():
             raise FileNotFoundError(

@@ -1,0 +1,85 @@
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from tfts.attention import read_analysis
+from tfts.config import parse_settings
+from tfts.experiment import attention, forecasting
+
+TEXT = """
+data:
+  source: synthetic
+  options: {num_steps: 400}
+  targets: [x1]
+window: {context_length: 13, horizon: 5}
+models:
+  lstm_attention: {units: 3}
+  attention_seq2seq: {units: 4, num_heads: 2, feedforward_units: 4}
+  linear: {}
+training: {epochs: 1}
+report: {seasonal_lags: [7], attention_windows: 23}
+"""
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    output = tmp_path_factory.mktemp("runs") / "first"
+    forecasting.run(parse_settings(TEXT), output, console=Console(file=io.StringIO()))
+    return output
+
+
+def test_every_model_with_attention_is_analysed(run_dir):
+    assert sorted(path.name for path in (run_dir / "attention").iterdir()) == [
+        "attention_seq2seq",
+        "lstm_attention",
+    ]
+    found = read_analysis(run_dir / "attention" / "lstm_attention")
+    assert found["attention"]["query"] == "context"
+    assert found["attention"]["shape"] == [23, 1, 13, 13]
+    assert found["attention"]["seasonal_lags"] == [7]
+    assert found["checks"]["baseline"].unique().tolist() == ["uniform", "shuffled_targets"]
+    described = json.loads((run_dir / "run.json").read_text())["attention"]
+    assert described["analysed"] == ["lstm_attention", "attention_seq2seq"]
+    stack = np.load(run_dir / "attention" / "attention_seq2seq" / "stack.npy")
+    np.testing.assert_array_equal(np.load(run_dir / "attention_stack.npy"), stack)
+
+
+def test_the_test_rows_are_analysed_again_with_the_same_answer(run_dir, tmp_path):
+    analysis, output = attention.analyse_run(run_dir, "attention_seq2seq", output=tmp_path / "again")
+    assert output == tmp_path / "again"
+    before, after = read_analysis(run_dir / "attention" / "attention_seq2seq"), read_analysis(output)
+    assert before["attention"]["faithfulness"]["passed"] == after["attention"]["faithfulness"]["passed"]
+    pd.testing.assert_frame_equal(before["checks"], after["checks"], rtol=1e-4, atol=1e-6)
+    pd.testing.assert_frame_equal(before["windows"], after["windows"])
+    assert len(analysis.windows) == 23
+
+
+def test_new_rows_are_analysed_beside_the_run(run_dir, tmp_path):
+    settings = parse_settings(TEXT, ["seed=5"])
+    forecasting.load_frame(settings)[0].to_csv(tmp_path / "march.csv", index_label="time")
+    analysis, output = attention.analyse_run(run_dir, "attention_seq2seq", tmp_path / "march.csv")
+    assert output == run_dir / "attention" / "attention_seq2seq-march"
+    assert (output / "heatmap.png").is_file()
+    assert analysis.windows["origin"].iloc[0] == pd.Timestamp("2019-01-01 12:00")
+
+
+def test_a_model_that_has_no_attention_or_is_not_there_is_refused(run_dir):
+    with pytest.raises(ValueError, match=r"Models with attention: attention_seq2seq, lstm_attention\."):
+        attention.analyse_run(run_dir, "linear")
+    with pytest.raises(ValueError, match=r"Unknown model of the run 'lstm'.*lstm_attention"):
+        attention.analyse_run(run_dir, "lstm")
+
+
+def test_nulls_of_an_earlier_start_are_kept(run_dir):
+    settings = parse_settings(TEXT)
+    console = Console(file=io.StringIO())
+    forecaster = attention.load_model(run_dir, "lstm_attention")
+    folder = run_dir / "nulls" / "lstm_attention"
+    before = (folder / "shuffled_targets" / "forecaster.json").stat().st_mtime_ns
+    nulls = attention.fit_nulls(forecaster, None, settings, {}, folder, console)
+    assert list(nulls) == ["shuffled_targets"]
+    assert (folder / "shuffled_targets" / "forecaster.json").stat().st_mtime_ns == before

@@ -1,0 +1,113 @@
+"""The attention analysis of the models of a run, at its end or for new rows."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from tfts._files import read_run
+from tfts._messages import unknown
+from tfts.attention import analyse_attention, fit_null
+from tfts.config import Settings
+from tfts.data.readers import read_table
+from tfts.data.split import chronological_split
+from tfts.experiment.tables import forecaster_options, load_frame
+from tfts.forecaster import Forecaster
+
+
+def analyse(forecaster, panel, rows, settings, nulls):
+    """`analyse_attention` as the settings of a run want it."""
+    return analyse_attention(
+        forecaster,
+        panel,
+        rows,
+        nulls=nulls,
+        regimes=settings.report.regimes,
+        seasonal_lags=settings.report.seasonal_lags,
+        max_windows=settings.report.attention_windows,
+        seed=settings.seed,
+    )
+
+
+def fit_nulls(forecaster, parts, settings, training, folder, console):
+    """The networks with nothing to find that a model is compared with; kept in `folder`.
+
+    They are fitted for a quarter of the epochs: what a network shows of itself is there
+    from the start, and more would double the time of a run.
+    """
+    nulls = {}
+    for kind in settings.report.attention_nulls:
+        at = Path(folder) / kind
+        if (at / "forecaster.json").is_file():
+            nulls[kind] = Forecaster.load(at)
+            continue
+        options = {**training, "epochs": max(2, training["epochs"] // 4), "verbose": 0}
+        nulls[kind] = fit_null(forecaster, parts.train, parts.validation, kind, **options)
+        nulls[kind].save(at)
+        words = kind.replace("_", " ")
+        console.print(f"{forecaster.name} with {words}, to compare: fitted, {nulls[kind].fit_seconds_:.1f} s")
+    return nulls
+
+
+def analyse_run(run_dir, model, data=None, output=None):
+    """What `tfts attention` does: analyses a saved model anew, for new rows if there are any.
+
+    Args:
+        run_dir: Folder of a finished run.
+        model: Name of a model of the run that has attention.
+        data: CSV or Parquet file with other rows. `None` takes the test rows of the run.
+        output: Folder for the results. `None` is `attention/MODEL` in the run, for other
+            rows `attention/MODEL-FILE`.
+
+    Returns:
+        Tuple of the `AttentionAnalysis` and the folder that it was written to.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If the model has no attention or is not in the run.
+    """
+    run_dir = Path(run_dir)
+    settings = Settings.model_validate(read_run(run_dir)["settings"])
+    forecaster = load_model(run_dir, model)
+    if data is None:
+        panel = Forecaster("persistence", **forecaster_options(settings)).panel(load_frame(settings)[0])
+        split = settings.split
+        panel = chronological_split(panel, split.validation, split.test, split.gap, split.context).test
+        name = model
+    else:
+        panel = forecaster.panel(read_again(settings, data), allow_constant=True)
+        name = f"{model}-{Path(data).stem}"
+    nulls = {
+        kind: Forecaster.load(run_dir / "nulls" / model / kind)
+        for kind in settings.report.attention_nulls
+        if (run_dir / "nulls" / model / kind / "forecaster.json").is_file()
+    }
+    analysis = analyse(forecaster, panel, None, settings, nulls)
+    output = run_dir / "attention" / name if output is None else Path(output)
+    analysis.write(output)
+    return analysis, output
+
+
+def load_model(run_dir, model):
+    """A saved model of a run.
+
+    Raises:
+        ValueError: If the run has no such model.
+    """
+    folder = Path(run_dir) / "models"
+    names = sorted(path.name for path in folder.glob("*") if (path / "forecaster.json").is_file())
+    if model not in names:
+        raise ValueError(unknown("model of the run", model, names))
+    return Forecaster.load(folder / model)
+
+
+def read_again(settings, path):
+    """Another file of the kind that a run was made from."""
+    source = settings.data
+    frame = read_table(
+        path, columns=source.columns, time=source.time, encoding=source.encoding, na_values=source.na_values
+    )
+    if source.source == "file":
+        return frame
+    # Tables that ship have their times in the index; in a file they are the first column.
+    times = pd.to_datetime(frame.iloc[:, 0])
+    return frame.iloc[:, 1:].set_index(pd.DatetimeIndex(times))
