@@ -19,12 +19,5 @@ def test_notebook_runs_from_top_to_bottom(path, tmp_path, monkeypatch):
     )
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    texts = [
-        output.get("text", "")
-        for cell in notebook.cells
-        for output in cell.get("outputs", ())
-        if output.get("name") == "stdout"
-    ]
-    assert any("RMSE" in text for text in texts)
     results = [output["data"]["text/plain"] for output in notebook.cells[-1].outputs if "data" in output]
     assert results == ["True"]
