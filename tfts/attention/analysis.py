@@ -22,7 +22,6 @@ from tfts.attention.measures import (
 )
 from tfts.attention.sentences import describe
 from tfts.baselines.seasonal_naive import season_length_of
-from tfts.models.attention_scores import query_of
 
 # Masking forecasts the windows anew many times, so it is done for some of them.
 _MASKED_WINDOWS = 128
@@ -48,6 +47,11 @@ class AttentionAnalysis:
         faithfulness: `Faithfulness`.
         regimes: Dict from a column to a DataFrame, see `regime_comparison`.
         claims: List of `Claim`.
+
+    Example:
+
+    >>> "claims" in [field.name for field in dataclasses.fields(AttentionAnalysis)]
+    True
     """
 
     model: str
@@ -150,6 +154,8 @@ def analyse_attention(
     >>> analysis.stack.shape, analysis.seasonal_lags
     ((58, 4, 3, 30), (24,))
     """
+    from tfts.models.attention_scores import query_of
+
     rows = forecaster.spec.origins(panel) if rows is None else np.asarray(rows)
     if len(rows) > max_windows:
         rows = rows[np.linspace(0, len(rows) - 1, max_windows).astype(int)]
@@ -219,6 +225,12 @@ class Picture:
         name: Str, the stem of its file.
         figure: matplotlib figure.
         alt: Str: what it shows, for those who can't see it.
+
+    Example:
+
+    >>> from matplotlib.figure import Figure
+    >>> Picture("heatmap", Figure(), "Heat map of the attention.").name
+    'heatmap'
     """
 
     name: str

@@ -7,7 +7,6 @@ import pandas as pd
 
 from tfts._messages import unknown
 from tfts.attention.measures import window_measures
-from tfts.models.attention_scores import query_of
 
 _NULLS = ("shuffled_targets", "permuted_rows")
 _CONFIDENCE = 0.95
@@ -27,6 +26,13 @@ class Faithfulness:
         error_increase: The same for the error.
         passed: Whether masking the most attended rows changes the forecast more than
             masking random ones, and makes it worse by more: both intervals are above 0.
+
+    Example:
+
+    >>> table = pd.DataFrame({"masked": ["most attended", "random"], "rows": 1, "change": [0.6, 0.2]})
+    >>> interval = {"difference": 0.4, "low": 0.3, "high": 0.5}
+    >>> round(Faithfulness(table, interval, interval, passed=True).ratio, 2)
+    3.0
     """
 
     table: pd.DataFrame
@@ -301,6 +307,8 @@ def faithfulness(
     Source: DeYoung et al., ERASER, ACL 2020 (comprehensiveness); Serrano and Smith, Is
     Attention Interpretable?, ACL 2019 (against random weights).
     """
+    from tfts.models.attention_scores import query_of
+
     if stack is None:
         stack = forecaster.attention(panel, rows)
     if len(rows) < MIN_WINDOWS or len(stack) != len(rows):

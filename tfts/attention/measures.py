@@ -39,6 +39,12 @@ class AttentionSummary:
         top: DataFrame with the columns rank, lag, time, weight: the most attended lags.
         examples: DataFrame with the columns window, rank, lag, time, weight: the most
             attended lags of each window.
+
+    Example:
+
+    >>> found = summarize(np.full((11, 2, 3, 5), 0.2))
+    >>> found.map.shape, found.by_head.shape, len(found.lags)
+    ((3, 5), (2, 5), 5)
     """
 
     map: np.ndarray
@@ -59,6 +65,11 @@ class HeadProfiles:
         distances: Float64 `(heads, heads)`: Jensen-Shannon distance, 0 for heads that
             always look at the same rows and 1 for heads that never share one.
         redundant: List of pairs of heads nearer to each other than the tolerance.
+
+    Example:
+
+    >>> head_profiles(np.full((11, 2, 3, 5), 0.2)).redundant
+    [(0, 1)]
     """
 
     profiles: pd.DataFrame

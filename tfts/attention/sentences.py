@@ -27,6 +27,11 @@ class Claim:
             `"horizon"`, `"heads"`, `"regime"` or `"none"`.
         sentence: Str.
         figures: Dict from a name to a number.
+
+    Example:
+
+    >>> print(Claim("none", "No clear pattern.", {"entropy": 1.0}))
+    No clear pattern.
     """
 
     kind: str

@@ -15,7 +15,22 @@ from tfts.forecaster import Forecaster
 
 
 def analyse(forecaster, panel, rows, settings, nulls):
-    """`analyse_attention` as the settings of a run want it."""
+    """`analyse_attention` as the settings of a run want it.
+
+    Example:
+
+    >>> from tfts.config import parse_settings
+    >>> from tfts.data.datasets import load_dataset
+    >>> forecaster = Forecaster("attention_seq2seq", context_length=22, horizon=3)
+    >>> panel = forecaster.panel(load_dataset("sunspots"))
+    >>> settings = parse_settings('''
+    ... data: {source: dataset, name: sunspots}
+    ... window: {context_length: 22, horizon: 3}
+    ... report: {attention_windows: 13, seasonal_lags: [11]}
+    ... ''')
+    >>> analyse(forecaster.fit(panel, epochs=1, verbose=0), panel, None, settings, {}).stack.shape
+    (13, 4, 3, 22)
+    """
     return analyse_attention(
         forecaster,
         panel,
@@ -33,6 +48,18 @@ def fit_nulls(forecaster, parts, settings, training, folder, console):
 
     They are fitted for a quarter of the epochs: what a network shows of itself is there
     from the start, and more would double the time of a run.
+
+    Example:
+
+    >>> from rich.console import Console
+    >>> from tfts.config import parse_settings
+    >>> settings = parse_settings('''
+    ... data: {source: dataset, name: sunspots}
+    ... window: {context_length: 22, horizon: 3}
+    ... report: {attention_nulls: []}
+    ... ''')
+    >>> fit_nulls(None, None, settings, {"epochs": 15}, "nulls", Console())
+    {}
     """
     nulls = {}
     for kind in settings.report.attention_nulls:
@@ -64,6 +91,12 @@ def analyse_run(run_dir, model, data=None, output=None):
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If the model has no attention or is not in the run.
+
+    Example:
+
+    >>> analyse_run("nowhere", "attention_seq2seq")
+    Traceback (most recent call last):
+    FileNotFoundError: nowhere holds no run: run.json is not there. Give the --output of `tfts run`.
     """
     run_dir = Path(run_dir)
     settings = Settings.model_validate(read_run(run_dir)["settings"])
@@ -92,6 +125,14 @@ def load_model(run_dir, model):
 
     Raises:
         ValueError: If the run has no such model.
+
+    Example:
+
+    >>> from tfts.data.datasets import load_dataset
+    >>> forecaster = Forecaster("drift", context_length=22, horizon=3)
+    >>> forecaster.fit(load_dataset("sunspots")).save("run/models/drift")
+    >>> load_model("run", "drift").spec.context_length
+    22
     """
     folder = Path(run_dir) / "models"
     names = sorted(path.name for path in folder.glob("*") if (path / "forecaster.json").is_file())
@@ -101,7 +142,19 @@ def load_model(run_dir, model):
 
 
 def read_again(settings, path):
-    """Another file of the kind that a run was made from."""
+    """Another file of the kind that a run was made from.
+
+    Example:
+
+    >>> from tfts.config import parse_settings
+    >>> settings = parse_settings('''
+    ... data: {source: dataset, name: sunspots}
+    ... window: {context_length: 22, horizon: 3}
+    ... ''')
+    >>> _ = Path("new.csv").write_text("date,sunspots\\n2009-01-01,3.1\\n2010-01-01,16.5\\n")
+    >>> read_again(settings, "new.csv").index[0]
+    Timestamp('2009-01-01 00:00:00')
+    """
     source = settings.data
     frame = read_table(
         path, columns=source.columns, time=source.time, encoding=source.encoding, na_values=source.na_values
