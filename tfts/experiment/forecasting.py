@@ -1,13 +1,8 @@
 """What `tfts run` does, step by step."""
 
-import json
 import os
-import platform
 import shutil
-import subprocess
 import time
-from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +11,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tfts import __version__
 from tfts._files import replacing, write_figure, write_json, write_table
 from tfts.attention import MIN_WINDOWS
 from tfts.data.split import chronological_split
 from tfts.data.windows import WindowSpec
 from tfts.experiment.attention import analyse, fit_nulls
+from tfts.experiment.folder import claim, now
 from tfts.experiment.tables import forecaster_options, load_frame
 from tfts.forecaster import Forecaster
 from tfts.metrics import ErrorSums
 from tfts.report import write_report
-
-_PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "statsmodels")
 
 
 def run(settings, output, *, overwrite=False, console=None):
@@ -80,7 +73,7 @@ def run(settings, output, *, overwrite=False, console=None):
     parts = chronological_split(panel, split.validation, split.test, split.gap, split.context)
     if parts.test is None:
         raise ValueError("split.test must be above 0, because the scores come from the test rows.")
-    described = _claim(output, settings, overwrite)
+    described = claim(output, settings, overwrite)
     described["data"] = _described_data(panel)
     described["split"] = _described_split(parts, settings.window)
     write_json(described, output / "run.json")
@@ -113,7 +106,7 @@ def run(settings, output, *, overwrite=False, console=None):
     shutil.rmtree(output / "training", ignore_errors=True)
     described["test_windows"] = len(rows)
     described["seconds"] = round(time.monotonic() - started, 2)
-    described["finished"] = _now()
+    described["finished"] = now()
     write_json(described, output / "run.json")
     report = write_report(output)
     print_scores(table, console)
@@ -151,42 +144,6 @@ def print_scores(table, console):
 
 def _shown(value):
     return "" if np.isnan(value) else f"{value:.4g}"
-
-
-def _now():
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-def _claim(output, settings, overwrite):
-    """Makes `run.json`, or finds that of the same run."""
-    plain = settings.model_dump(mode="json")
-    path = output / "run.json"
-    if path.is_file():
-        described = json.loads(path.read_text())
-        changed = sorted(_changed(described["settings"], plain))
-        if not changed:
-            return described
-        if not overwrite:
-            raise ValueError(
-                f"{output} holds a run with other settings (changed: {', '.join(changed)}). Choose another "
-                "--output, or give --overwrite to replace it."
-            )
-    elif output.is_dir() and any(output.iterdir()):
-        raise ValueError(f"{output} is not empty and holds no run. Choose another --output.")
-    _clear(output)
-    described = {
-        "settings": plain,
-        "seed": settings.seed,
-        "versions": {
-            "tfts": __version__,
-            "python": platform.python_version(),
-            **{package: version(package) for package in _PACKAGES},
-        },
-        "git": _git_state(),
-        "started": _now(),
-    }
-    output.mkdir(parents=True, exist_ok=True)
-    return described
 
 
 def _described_data(panel):
@@ -239,44 +196,6 @@ def _num_windows(spec, part):
 def _own_rows(panel):
     """Numbers of the rows of a part, without those that are only context or known ahead."""
     return np.concatenate([np.arange(start, end) for _, start, end, _ in panel.bounds])
-
-
-def _changed(old, new, prefix=""):
-    for key in old.keys() | new.keys():
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            yield from _changed(before, after, f"{prefix}{key}.")
-        elif before != after:
-            yield prefix + key
-
-
-def _clear(output):
-    """Removes what an older run wrote, and nothing else."""
-    for name in ("models", "training", "nulls", "attention"):
-        shutil.rmtree(output / name, ignore_errors=True)
-    for pattern in (
-        "run.json",
-        "*_metrics.csv",
-        "forecasts.*",
-        "test_rows.*",
-        "attention_*",
-        "*.png",
-        "report.html",
-    ):
-        for path in output.glob(pattern):
-            path.unlink()
-
-
-def _git_state():
-    """Commit of the working folder and whether it has changes; `None` outside git."""
-
-    def git(*words):
-        return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain"))}
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def _fit_or_load(name, options, settings, common, parts, output, console, title):
