@@ -1,10 +1,31 @@
+import itertools
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from benchmarks import nab
 from tfts.anomaly import evaluation
-from tfts.anomaly.evaluation import nab_best_threshold, nab_points, nab_score, probation_rows, window_rows
+from tfts.anomaly.evaluation import (
+    affiliation,
+    auc_pr,
+    detection_delays,
+    evaluate,
+    event_f1,
+    false_alarms_per_day,
+    flag_runs,
+    nab_best_threshold,
+    nab_points,
+    nab_score,
+    point_adjusted_f1,
+    precision_recall_f1,
+    probation_rows,
+    vus_pr,
+    window_rows,
+)
 
 # The NAB score
 
@@ -210,3 +231,288 @@ def test_nab_points_are_those_of_the_published_result_files(shared_data):
         points, count = PUBLISHED[name]
         assert flags[name].sum() == count
         assert nab_points(flags[name], windows, frame["timestamp"]) == pytest.approx(points, abs=1e-9)
+
+
+# Rows and runs
+
+
+def rows(text):
+    """Bools from a picture: a point is False."""
+    return np.array([sign != "." for sign in text])
+
+
+flag_lists = st.lists(st.booleans(), min_size=1, max_size=37)
+
+
+@given(flags=flag_lists)
+def test_runs_hold_every_flag_once_and_no_two_touch(flags):
+    found = flag_runs(flags)
+    again = np.zeros(len(flags), dtype=bool)
+    for first, last in found:
+        assert first <= last
+        again[first : last + 1] = True
+    np.testing.assert_array_equal(again, flags)
+    assert all(right[0] - left[1] > 1 for left, right in itertools.pairwise(found))
+
+
+def test_runs_end_where_the_series_changes():
+    series = ["a"] * 3 + ["b"] * 4
+    assert flag_runs(rows(".##.##."), series) == [(1, 2), (4, 5)]
+    assert flag_runs(rows(".####.#"), series) == [(1, 2), (3, 4), (6, 6)]
+
+
+def test_precision_recall_and_f1_by_hand():
+    labels = rows("..####..#.")
+    assert precision_recall_f1(labels, rows("...##.##..")) == pytest.approx((2 / 4, 2 / 5, 4 / 9))
+    assert precision_recall_f1(labels, labels) == (1, 1, 1)
+    assert precision_recall_f1(labels, ~labels) == (0, 0, 0)
+
+
+def test_measures_without_flags_or_labels_are_nan_or_0():
+    labels, none = rows("..##.."), rows("......")
+    for measure in (precision_recall_f1, event_f1):
+        np.testing.assert_array_equal(measure(labels, none), [np.nan, 0, 0])
+        np.testing.assert_array_equal(measure(none, labels), [0, np.nan, 0])
+        np.testing.assert_array_equal(measure(none, none), [np.nan] * 3)
+    np.testing.assert_array_equal(affiliation(labels, none), [np.nan, 0, 0])
+
+
+# VUS-PR
+
+
+def vus_by_its_definition(labels, scores, max_buffer, num_thresholds):
+    """Every threshold and buffer on its own, without sorting and sums."""
+    events = flag_runs(labels)
+    levels = [
+        sorted(scores, reverse=True)[int(place)] for place in np.linspace(0, len(scores) - 1, num_thresholds)
+    ]
+    areas = []
+    for buffer in range(max_buffer + 1):
+        weight = [float(label) for label in labels]
+        for first, last in events:
+            for away in range(1, buffer // 2 + 1):
+                for row in (first - away, last + away):
+                    if 0 <= row < len(labels):
+                        weight[row] = min(weight[row] + math.sqrt(1 - away / buffer), 1)
+        # Events whose slopes share a row are found together.
+        groups = []
+        for first, last in events:
+            reached = set(range(max(first - buffer // 2, 0), last + buffer // 2 + 1))
+            if groups and groups[-1] & reached:
+                reached |= groups.pop()
+            groups.append(reached)
+        last_recall = area = 0
+        for level in levels:
+            flags = [score >= level for score in scores]
+            hits = sum(w for w, flag in zip(weight, flags, strict=True) if flag)
+            flagged_slopes = sum(
+                w for w, flag, label in zip(weight, flags, labels, strict=True) if flag and not label
+            )
+            size = (sum(labels) + sum(labels) + flagged_slopes) / 2
+            touched = [any(flags[row] for row in group if row < len(flags)) for group in groups]
+            recall = min(hits / size, 1) * sum(touched) / len(touched)
+            area += (recall - last_recall) * hits / sum(flags)
+            last_recall = recall
+        areas.append(area)
+    return sum(areas) / len(areas)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**31), buffer=st.sampled_from([0, 1, 5, 8]), thresholds=st.sampled_from([2, 17, 53])
+)
+def test_vus_pr_is_its_definition(seed, buffer, thresholds):
+    random = np.random.default_rng(seed)
+    labels = np.repeat(random.random(11) < 0.3, random.integers(1, 9, 11))
+    labels[random.integers(len(labels))] = True
+    # A few levels only, so that many rows tie.
+    scores = np.round(random.random(len(labels)) + 0.4 * labels, 1)
+    assert vus_pr(labels, scores, buffer, thresholds) == pytest.approx(
+        vus_by_its_definition(labels, scores, buffer, thresholds), abs=1e-12
+    )
+
+
+def test_vus_pr_of_perfect_scores_is_nearly_1_and_forgives_a_little():
+    labels = rows("." * 40 + "#" * 11 + "." * 40)
+    assert vus_pr(labels, labels.astype(float), 0) == pytest.approx(1)
+    shifts = [vus_pr(labels, np.roll(labels, shift).astype(float), 10) for shift in (0, 1, 3, 7)]
+    assert sorted(shifts, reverse=True) == shifts
+    assert shifts[2] > auc_pr(labels, np.roll(labels, 3).astype(float))
+
+
+@pytest.mark.shared_data
+def test_vus_pr_is_the_published_one_of_tsb_ad(shared_data):
+    # Its table of VUS-PR by file (uni_mergedTable_VUS-PR.csv), method Sub-PCA: distances of
+    # the standardised windows of one period, 6 rows, to the principal axes by their variance.
+    path = shared_data / "anomaly" / "other" / "TSB-AD-U_001_NAB_id_1_Facility_tr_1007_1st_2014.csv"
+    table = pd.read_csv(path)
+    windows = np.lib.stride_tricks.sliding_window_view(table["Data"].to_numpy(), 6)
+    windows = (windows - windows.mean(axis=0)) / windows.std(axis=0)
+    _, sizes, axes = np.linalg.svd(windows, full_matrices=False)
+    along = windows @ axes.T
+    axes = axes * np.sign(along[np.abs(along).argmax(axis=0), np.arange(6)])[:, None]
+    distances = np.sqrt(((windows[:, None] - axes) ** 2).sum(axis=-1))
+    scores = (distances / (sizes**2 / (sizes**2).sum())).sum(axis=1)
+    scores = np.concatenate([scores[:1].repeat(3), scores, scores[-1:].repeat(2)])
+    assert vus_pr(table["Label"], scores, max_buffer=6) == pytest.approx(0.1803477717070326, abs=1e-9)
+
+
+# Affiliation
+
+
+def test_affiliation_of_the_papers_example():
+    # Minutes; the scores of the second event are printed in the tests of the authors.
+    scores = evaluation._zone_scores((50, 70), [(5, 6), (11, 12), (40, 60), (115, 130)], (30, 120))
+    assert scores == pytest.approx((0.6722222222, 0.9444444444), abs=1e-9)
+
+
+def affiliation_on_a_grid(labels, flags, steps=40):
+    """The definition with the zone cut into small steps: chances are shares of them."""
+    times = (np.arange(len(labels) * steps) + 0.5) / steps
+    events, flagged = flag_runs(labels), np.repeat(flags, steps)
+    middles = [(left[1] + 1 + right[0]) / 2 for left, right in itertools.pairwise(events)]
+    edges = [0, *middles, len(labels)]
+    scores = []
+    for number, (first, last) in enumerate(events):
+        zone = (times > edges[number]) & (times < edges[number + 1])
+        event = zone & (times > first) & (times < last + 1)
+        x = times[zone]
+        to_event = np.abs(x[:, None] - times[event]).min(axis=1)
+        found = times[zone & flagged]
+        if not len(found):
+            scores.append((np.nan, 0.0))
+            continue
+        precision = np.mean([(to_event >= to_event[np.argmin(abs(x - t))] - 1e-9).mean() for t in found])
+        recall = np.mean([(np.abs(x - t) >= np.abs(found - t).min() - 1e-9).mean() for t in times[event]])
+        scores.append((precision, recall))
+    precision, recall = np.array(scores).T
+    return np.nanmean(precision), recall.mean()
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**31))
+def test_affiliation_is_its_definition(seed):
+    random = np.random.default_rng(seed)
+    labels, flags = (np.repeat(random.random(7) < share, random.integers(1, 5, 7)) for share in (0.4, 0.5))
+    size = min(len(labels), len(flags))
+    labels, flags = labels[:size].copy(), flags[:size].copy()
+    labels[random.integers(size)] = flags[random.integers(size)] = True
+    precision, recall, f1 = affiliation(labels, flags)
+    assert (precision, recall) == pytest.approx(affiliation_on_a_grid(labels, flags), abs=0.03)
+    assert f1 == pytest.approx(2 * precision * recall / (precision + recall))
+
+
+def test_affiliation_of_random_flags_is_about_a_half_and_of_all_rows_too():
+    random = np.random.default_rng(5)
+    labels = np.arange(2003) // 50 == 13
+    precision, _, _ = affiliation(labels, random.random(2003) < 0.05)
+    assert precision == pytest.approx(0.5, abs=0.08)
+    assert affiliation(labels, labels) == (1, 1, 1)
+
+
+# Events
+
+
+def test_event_f1_counts_alarms_and_events_once():
+    labels = rows("..####......##..##.")
+    flags_ = rows("#..#.#.#.....#.....")
+    # Alarms: 0 wrong, 3 and 5 right, 7 wrong, 13 right. Events found: two of three.
+    assert event_f1(labels, flags_) == pytest.approx((3 / 5, 2 / 3, 2 * 0.6 * 2 / 3 / (0.6 + 2 / 3)))
+    # Two rows behind the first event the alarm in row 7 is still right, and finds nothing more.
+    assert event_f1(labels, flags_, slack=2)[:2] == pytest.approx((4 / 5, 2 / 3))
+
+
+def test_events_and_slack_end_with_their_series():
+    labels, flags_ = rows(".....##...."), rows("......####.")
+    series = np.repeat(["a", "b"], [6, 5])
+    assert event_f1(labels, flags_)[:2] == (1, 1)
+    assert event_f1(labels, flags_, series=series)[:2] == (1, 1 / 2)
+    labels, flags_ = rows("..##......."), rows("....##.....")
+    series = np.repeat(["a", "b"], [4, 7])
+    assert event_f1(labels, flags_, slack=2)[0] == 1
+    assert event_f1(labels, flags_, slack=2, series=series)[0] == 0
+
+
+def test_detection_delay_is_the_first_flag_after_the_start():
+    labels = rows("..####...##.##")
+    flags_ = rows("#...#....#....")
+    np.testing.assert_array_equal(detection_delays(labels, flags_), [2, 0, np.nan])
+
+
+def test_false_alarms_a_day_by_hand():
+    times = pd.date_range("2024-01-01", periods=60, freq="6h")
+    labels = np.arange(60) < 20
+    flags_ = np.isin(np.arange(60), [3, 20, 30, 31, 50])
+    # Row 3 is right, 30 and 31 are one alarm: 3 alarms in 40 rows of 6 hours.
+    flags_[19] = False
+    assert false_alarms_per_day(labels, flags_, times) == pytest.approx(3 / 10)
+    assert false_alarms_per_day(labels, flags_, times, slack=1) == pytest.approx(2 / 10)
+    both = np.tile(labels, 2), np.tile(flags_, 2), times.append(times)
+    assert false_alarms_per_day(*both, series=np.repeat([1, 2], 60)) == pytest.approx(3 / 10)
+    assert np.isnan(false_alarms_per_day(np.ones(5), np.ones(5), times[:5]))
+
+
+def test_point_adjusted_f1_is_near_1_for_random_flags():
+    labels = np.arange(5003) % 1000 > 600
+    flags_ = np.random.default_rng(3).random(5003) < 0.01
+    adjusted, random = point_adjusted_f1(labels, flags_)
+    assert adjusted > 0.95
+    assert random > 0.95
+    # One flag in a run of four of the seven rows: precision 4/5, recall 4/6.
+    adjusted, random = point_adjusted_f1(rows(".####.##"), rows("#.#....."), num_draws=500)
+    assert adjusted == pytest.approx(2 * 0.8 * 4 / 6 / (0.8 + 4 / 6))
+    assert 0.6 < random < 0.9
+    assert point_adjusted_f1(labels, flags_, seed=1) != point_adjusted_f1(labels, flags_, seed=2)
+
+
+def test_evaluate_is_every_measure_in_one_row():
+    labels, flags_ = rows("...####......###..."), rows(".....##.#.....#....")
+    scores = flags_ + np.linspace(0, 0.5, 19)
+    times = pd.date_range("2024-01-01", periods=19, freq="D")
+    table = evaluate(labels, flags_, scores, times, name="mine", max_buffer=4, slack=1)
+    assert table.index.tolist() == ["mine"]
+    row = table.iloc[0].to_dict()
+    assert tuple(row[name] for name in ("precision", "recall", "f1")) == precision_recall_f1(labels, flags_)
+    assert (row["auc_pr"], row["vus_pr"]) == (auc_pr(labels, scores), vus_pr(labels, scores, 4))
+    assert [row[f"affiliation_{part}"] for part in ("precision", "recall", "f1")] == list(
+        affiliation(labels, flags_)
+    )
+    assert [row[f"event_{part}"] for part in ("precision", "recall", "f1")] == list(
+        event_f1(labels, flags_, slack=1)
+    )
+    assert (row["median_delay"], row["false_alarms"]) == (1.5, 1)
+    assert row["false_alarms_per_day"] == pytest.approx(1 / 12)
+    assert (row["point_adjusted_f1"], row["point_adjusted_f1_random"]) == point_adjusted_f1(labels, flags_)
+
+
+def test_evaluate_of_a_series_without_anomalies_counts_its_false_alarms():
+    row = evaluate(rows("......."), rows(".##..#."), np.arange(7.0)).iloc[0]
+    assert row["false_alarms"] == 2
+    assert row["event_precision"] == 0
+    assert row[["auc_pr", "vus_pr", "affiliation_f1", "recall", "false_alarms_per_day"]].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: precision_recall_f1([1, 0], [1]), "`labels` and `flags` must have one.*: 2 and 1"),
+        (lambda: flag_runs([0.5]), r"`flags` must be True or False for each row.*shape \(1,\), float64"),
+        (lambda: flag_runs([[True]]), "`flags` must be True or False for each row"),
+        (lambda: auc_pr([1, 0], [1.0]), "`scores` must be one finite number for each label"),
+        (lambda: auc_pr([1, 0], [1.0, np.inf]), "Received: 1 not finite"),
+        (lambda: auc_pr([0, 0], [1.0, 2.0]), "Without a labelled row this measure says nothing"),
+        (lambda: vus_pr([0, 0], [1.0, 2.0]), "Without a labelled row"),
+        (lambda: affiliation([0, 0], [1, 0]), "Without a labelled row"),
+        (lambda: vus_pr([1, 0], [1.0, 2.0], max_buffer=-1), "`max_buffer` must be an int >= 0"),
+        (lambda: vus_pr([1, 0], [1.0, 2.0], num_thresholds=1), "`num_thresholds` must be an int >= 2"),
+        (lambda: event_f1([1, 0], [1, 0], slack=-1), "`slack` must be an int >= 0"),
+        (
+            lambda: false_alarms_per_day([1, 0], [1, 0], hours(3)),
+            "one time for each of two or more rows.*3 for 2",
+        ),
+        (lambda: false_alarms_per_day([0, 0], [1, 0], hours(2)[::-1]), "median step is not above 0"),
+    ],
+)
+def test_measures_refuse(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,12 +1,19 @@
 """How good alarms are, measured against labels that no fit and no threshold has seen.
 
-The NAB score rewards one early alarm in each labelled window and charges for alarms
-elsewhere; it works on a corpus of series at once:
+| measure | what it asks | random flags |
+|---|---|---|
+| `precision_recall_f1`, `auc_pr` | row by row, is it right? | the share of labelled rows |
+| `vus_pr` | the same, forgiving a few rows | about that |
+| `event_f1` | are alarms right, are events found? | low |
+| `affiliation` | how near are alarms and events? | about 0.5 |
+| `nab_score` | is the first alarm early, are there few others? | below 0 |
+| `detection_delays`, `false_alarms_per_day` | what does it mean for the user? | |
+| `point_adjusted_f1` | quoted in papers | near 1 on long events |
 
-    nab_score(flags, windows, times, profile="standard")
-
-where each argument is a dict from the name of a series to its flags `(rows,)`, its
-labelled windows `[(start, end), ...]` (both ends within) and its times `(rows,)`.
+Labels and flags are bools for each row. `evaluate` gives all but the NAB score, which
+works on a corpus of series at once: its arguments are dicts from the name of a series to
+its flags `(rows,)`, its labelled windows `[(start, end), ...]` (both ends within) and its
+times `(rows,)`.
 """
 
 import itertools
@@ -308,3 +315,502 @@ def _normalised(total, num_windows, cost):
         )
     silent = -cost.miss * num_windows
     return float(100 * (total - silent) / (cost.hit * num_windows - silent))
+
+
+def flag_runs(flags, series=None):
+    """First and last row of every run of flagged rows, both within.
+
+    Args:
+        flags: Bools `(rows,)`.
+        series: Values `(rows,)` that tell series apart; a run ends where they change.
+            `None` takes all rows for one series.
+
+    Returns:
+        List of `(first, last)` row numbers.
+
+    Raises:
+        ValueError: If `flags` is not one bool a row.
+
+    Example:
+
+    >>> flag_runs([False, True, True, False, True])
+    [(1, 2), (4, 4)]
+    >>> flag_runs([True, True], series=["a", "b"])
+    [(0, 0), (1, 1)]
+    """
+    flags = _bools("flags", flags)
+    begins = np.ones(len(flags), dtype=bool)
+    begins[1:] = ~flags[:-1]
+    if series is not None:
+        series = np.asarray(series)
+        begins[1:] |= series[1:] != series[:-1]
+    firsts = np.flatnonzero(flags & begins)
+    ends = np.append(~flags[1:] | begins[1:], True)[: len(flags)]
+    return list(zip(firsts.tolist(), np.flatnonzero(flags & ends).tolist(), strict=True))
+
+
+def precision_recall_f1(labels, flags):
+    """Precision, recall and F1 over single rows.
+
+    Args:
+        labels: Bools `(rows,)`: whether a row is anomalous.
+        flags: Bools `(rows,)`: whether it was flagged.
+
+    Returns:
+        Tuple of three floats from 0 to 1. Precision is NaN without flags, recall without
+        labels, F1 without both.
+
+    Raises:
+        ValueError: If they are not one bool a row each, and as many.
+
+    Example:
+
+    >>> precision_recall_f1([True, True, False, False], [True, False, True, True])
+    (0.3333333333333333, 0.5, 0.4)
+    """
+    labels, flags = _pair(labels, flags)
+    return _precision_recall_f1((labels & flags).sum(), flags.sum(), (labels & flags).sum(), labels.sum())
+
+
+def auc_pr(labels, scores):
+    """Average precision of scores over all thresholds, row by row.
+
+    Args:
+        labels: Bools `(rows,)`, at least one of them True.
+        scores: Finite floats `(rows,)`, higher is more anomalous.
+
+    Returns:
+        Float from 0 to 1; a random score reaches the share of labelled rows.
+
+    Raises:
+        ValueError: If no row is labelled, the lengths differ or a score is not finite.
+
+    Example:
+
+    >>> auc_pr([False, True, False, True], [0.1, 0.9, 0.8, 0.7])
+    0.8333333333333333
+    """
+    from sklearn.metrics import average_precision_score
+
+    labels, scores = _scored(labels, scores)
+    return float(average_precision_score(labels, scores))
+
+
+def vus_pr(labels, scores, max_buffer=100, num_thresholds=250):
+    """Volume under the precision-recall surface: `auc_pr` that forgives being a little off.
+
+    Each labelled event gets a slope of `buffer` / 2 rows on either side, along which a row
+    counts as partly anomalous, and recall is multiplied by the share of events that are
+    touched at all. The area under precision and recall is averaged over the buffers
+    0, 1, ..., `max_buffer`.
+
+    Args:
+        labels: Bools `(rows,)`, at least one of them True.
+        scores: Finite floats `(rows,)`, higher is more anomalous.
+        max_buffer: Int >= 0, rows; about one season, as in TSB-AD.
+        num_thresholds: Int >= 2. The thresholds are the scores at as many ranks, evenly
+            spaced from the highest to the lowest.
+
+    Returns:
+        Float from 0 to 1.
+
+    Raises:
+        ValueError: As `auc_pr`, or if an option is out of its range.
+
+    Example:
+
+    >>> labels = [False] * 20 + [True] * 5 + [False] * 20
+    >>> late = np.roll(labels, 3).astype(float)
+    >>> round(auc_pr(labels, late), 3), round(vus_pr(labels, late, max_buffer=8), 3)
+    (0.227, 0.484)
+
+    Source: Paparrizos et al., Volume under the surface: a new accuracy evaluation measure
+    for time-series anomaly detection, VLDB 2022.
+    """
+    labels, scores = _scored(labels, scores)
+    for name, value, least in (("max_buffer", max_buffer, 0), ("num_thresholds", num_thresholds, 2)):
+        if not isinstance(value, int | np.integer) or value < least:
+            raise ValueError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
+    order = np.argsort(-scores, kind="stable")
+    falling = scores[order]
+    levels = falling[np.linspace(0, len(scores) - 1, num_thresholds).astype(int)]
+    flagged = np.searchsorted(-falling, -levels, side="right")
+    areas = []
+    for buffer in range(max_buffer + 1):
+        weight, events = _sloped(labels, buffer)
+        highest = np.array([scores[first : last + 1].max() for first, last in events])
+        touched = (highest[:, None] >= levels).mean(axis=0)
+        hits = np.cumsum(weight[order])[flagged - 1]
+        slope_hits = np.cumsum(np.where(labels, 0.0, weight)[order])[flagged - 1]
+        # The anomalous rows, and half of the slopes that are flagged.
+        recall = np.minimum(hits / (labels.sum() + slope_hits / 2), 1) * touched
+        areas.append(np.diff(recall, prepend=0.0) @ (hits / flagged))
+    return float(np.mean(areas))
+
+
+def affiliation(labels, flags):
+    """Precision and recall by how near flags and events are, beside a flag at random.
+
+    Each event owns the rows that are nearer to it than to any other event. The precision
+    of a flag is the chance that a random row of its zone is at least as far from the
+    event; the recall of a row of the event is the chance that a random row of the zone is
+    at least as far from it as the nearest flag. Random flags reach about 0.5, not 0.
+
+    Args:
+        labels: Bools `(rows,)`, at least one of them True.
+        flags: Bools `(rows,)`.
+
+    Returns:
+        Tuple `(precision, recall, f1)`, each from 0 to 1: means over the events, of
+        precision over those with a flag in their zone. Precision and F1 are NaN without
+        flags.
+
+    Raises:
+        ValueError: If no row is labelled or the lengths differ.
+
+    Example:
+
+    >>> affiliation([False] * 9 + [True], [False] * 8 + [True, False])
+    (0.85, 0.925, 0.8859154929577465)
+
+    Source: Huet, Navarro and Rossi, Local evaluation of time series anomaly detection
+    algorithms, KDD 2022.
+    """
+    labels, flags = _pair(labels, flags)
+    _check_labelled(labels)
+    # Row i is the time from i to i + 1.
+    events = [(first, last + 1) for first, last in flag_runs(labels)]
+    found = [(first, last + 1) for first, last in flag_runs(flags)]
+    middles = [(end + begin) / 2 for (_, end), (begin, _) in itertools.pairwise(events)]
+    edges = [0, *middles, len(labels)]
+    scores = np.array(
+        [
+            _zone_scores(event, found, zone)
+            for event, zone in zip(events, itertools.pairwise(edges), strict=True)
+        ]
+    )
+    known = ~np.isnan(scores[:, 0])
+    precision = scores[known, 0].mean() if known.any() else np.nan
+    return _with_f1(precision, scores[:, 1].mean())
+
+
+def event_f1(labels, flags, *, slack=0, series=None):
+    """Precision, recall and F1 over events: how many alarms were right, how many events found.
+
+    An alarm is a run of flagged rows. It is right if it touches a labelled event or the
+    `slack` rows behind it; several alarms in one event are all right, and find it once.
+
+    Args:
+        labels: Bools `(rows,)`.
+        flags: Bools `(rows,)`.
+        slack: Int >= 0, rows behind an event in which an alarm is still right.
+        series: Values `(rows,)` that tell series apart. `None` takes all for one.
+
+    Returns:
+        Tuple of three floats from 0 to 1. Precision is NaN without alarms, recall without
+        events, F1 without both.
+
+    Raises:
+        ValueError: If the lengths differ, or `slack` is no int >= 0.
+
+    Example:
+
+    >>> event_f1([False, True, True, False, False, True], [False, False, True, False, True, False])
+    (0.5, 0.5, 0.5)
+    """
+    right, alarms, found, events = _event_counts(labels, flags, slack, series)
+    return _precision_recall_f1(right, alarms, found, events)
+
+
+def detection_delays(labels, flags, series=None):
+    """Rows from the start of each labelled event to its first flag.
+
+    Args:
+        labels: Bools `(rows,)`.
+        flags: Bools `(rows,)`.
+        series: Values `(rows,)` that tell series apart. `None` takes all for one.
+
+    Returns:
+        Float64 array `(events,)`, in rows, in the order of the events; NaN where an event
+        has no flag.
+
+    Raises:
+        ValueError: If the lengths differ.
+
+    Example:
+
+    >>> detection_delays([False, True, True, False, True], [True, False, True, False, False]).tolist()
+    [1.0, nan]
+    """
+    labels, flags = _pair(labels, flags)
+    inside = [flags[first : last + 1] for first, last in flag_runs(labels, series)]
+    return np.array([float(np.argmax(event)) if event.any() else np.nan for event in inside])
+
+
+def false_alarms_per_day(labels, flags, times, *, slack=0, series=None):
+    """Alarms in a day, of one series on average, that touch no labelled event.
+
+    Args:
+        labels: Bools `(rows,)`.
+        flags: Bools `(rows,)`.
+        times: Times `(rows,)`. A row lasts until the next, at the median distance.
+        slack: Int >= 0, rows behind an event in which an alarm is still right.
+        series: Values `(rows,)` that tell series apart. `None` takes all for one.
+
+    Returns:
+        Float >= 0: false alarms by days of rows that are not labelled. NaN without any.
+
+    Raises:
+        ValueError: If the lengths differ, there are less than two rows, or the median
+            distance of the times is not above 0.
+
+    Example:
+
+    >>> times = pd.date_range("2024-01-01", periods=96, freq="h")
+    >>> false_alarms_per_day(np.zeros(96, dtype=bool), np.arange(96) == 7, times)
+    0.25
+    """
+    right, alarms, _, _ = _event_counts(labels, flags, slack, series)
+    times = pd.DatetimeIndex(times)
+    labels = _bools("labels", labels)
+    if len(times) != len(labels) or len(times) < 2:
+        raise ValueError(
+            f"`times` must be one time for each of two or more rows. Received: {len(times)} for {len(labels)}."
+        )
+    # Where a series ends and the next begins the clock goes back, which the median passes over.
+    step = np.median(np.diff(times.as_unit("ns").asi8))
+    if step <= 0:
+        raise ValueError(
+            "`times` must be in the order of time within a series. Their median step is not above 0."
+        )
+    days = (~labels).sum() * step / 86_400e9
+    return float((alarms - right) / days) if days else np.nan
+
+
+def point_adjusted_f1(labels, flags, *, num_draws=20, seed=0):
+    """F1 after each event with any flag counts as flagged in all rows, beside its value for random flags.
+
+    Never optimise it: on long events random flags come near 1. It is given because papers
+    quote it, and only together with what as many random flags reach.
+
+    Args:
+        labels: Bools `(rows,)`.
+        flags: Bools `(rows,)`.
+        num_draws: Int >= 1, draws of random flags to average.
+        seed: Int >= 0.
+
+    Returns:
+        Tuple `(f1, random_f1)` of floats from 0 to 1. NaN without labels.
+
+    Raises:
+        ValueError: If the lengths differ.
+
+    Example:
+
+    >>> labels = np.arange(1000) >= 600
+    >>> f1, random_f1 = point_adjusted_f1(labels, np.arange(1000) % 100 == 0)
+    >>> round(f1, 2), round(random_f1, 2)
+    (0.99, 0.99)
+
+    Source: Kim et al., Towards a rigorous evaluation of time-series anomaly detection,
+    AAAI 2022.
+    """
+    labels, flags = _pair(labels, flags)
+    random = np.random.default_rng(seed)
+    events = flag_runs(labels)
+    drawn = [_adjusted_f1(labels, random.permutation(flags), events) for _ in range(num_draws)]
+    return _adjusted_f1(labels, flags, events), float(np.mean(drawn))
+
+
+def evaluate(labels, flags, scores=None, times=None, *, name=None, max_buffer=100, slack=0):
+    """All measures of one detector on one series, as a row of a table.
+
+    Rows of several series go below each other with `pandas.concat`.
+
+    Args:
+        labels: Bools `(rows,)`.
+        flags: Bools `(rows,)`.
+        scores: Finite floats `(rows,)`, higher is more anomalous. Without them `auc_pr` and
+            `vus_pr` are NaN.
+        times: Times `(rows,)`. Without them `false_alarms_per_day` is NaN.
+        name: Of the detector or the series, the row's index.
+        max_buffer: As in `vus_pr`.
+        slack: As in `event_f1`.
+
+    Returns:
+        `pandas.DataFrame` with one row and a column for each measure: `precision`,
+        `recall`, `f1`, `auc_pr`, `vus_pr`, `affiliation_precision`, `affiliation_recall`,
+        `affiliation_f1`, `event_precision`, `event_recall`, `event_f1`, `median_delay`
+        (rows, of the events found), `false_alarms`, `false_alarms_per_day`,
+        `point_adjusted_f1` and `point_adjusted_f1_random`. NaN where a measure needs
+        labels or flags and there are none.
+
+    Raises:
+        ValueError: If the lengths differ.
+
+    Example:
+
+    >>> labels = np.arange(100) // 10 == 4
+    >>> row = evaluate(labels, np.roll(labels, 2), name="late").round(2)
+    >>> row[["f1", "event_f1", "median_delay"]]
+           f1  event_f1  median_delay
+    late  0.8       1.0           2.0
+    """
+    labels, flags = _pair(labels, flags)
+    right, alarms, found, events = _event_counts(labels, flags, slack, None)
+    delays = detection_delays(labels, flags)
+    delays = delays[~np.isnan(delays)]
+    ranked = scores is not None and labels.any()
+    row = {
+        **dict(zip(("precision", "recall", "f1"), precision_recall_f1(labels, flags), strict=True)),
+        "auc_pr": auc_pr(labels, scores) if ranked else np.nan,
+        "vus_pr": vus_pr(labels, scores, max_buffer) if ranked else np.nan,
+    }
+    near = affiliation(labels, flags) if labels.any() else (np.nan,) * 3
+    counted = _precision_recall_f1(right, alarms, found, events)
+    for kind, values in (("affiliation", near), ("event", counted)):
+        row |= {
+            f"{kind}_{part}": value for part, value in zip(("precision", "recall", "f1"), values, strict=True)
+        }
+    row["median_delay"] = float(np.median(delays)) if len(delays) else np.nan
+    row["false_alarms"] = alarms - right
+    row["false_alarms_per_day"] = (
+        np.nan if times is None else false_alarms_per_day(labels, flags, times, slack=slack)
+    )
+    row["point_adjusted_f1"], row["point_adjusted_f1_random"] = point_adjusted_f1(labels, flags)
+    return pd.DataFrame([row], index=[name])
+
+
+def _bools(which, values):
+    values = np.asarray(values)
+    if values.ndim != 1 or not np.isin(values, (0, 1)).all():
+        raise ValueError(
+            f"`{which}` must be True or False for each row, `(rows,)`. Received: shape {values.shape}, "
+            f"{values.dtype}."
+        )
+    return values.astype(bool)
+
+
+def _pair(labels, flags):
+    labels, flags = _bools("labels", labels), _bools("flags", flags)
+    if labels.shape != flags.shape:
+        raise ValueError(
+            f"`labels` and `flags` must have one value for each row. Received: {len(labels)} and {len(flags)}."
+        )
+    return labels, flags
+
+
+def _scored(labels, scores):
+    labels, scores = _bools("labels", labels), np.asarray(scores, dtype=np.float64)
+    _check_labelled(labels)
+    if scores.shape != labels.shape or not np.isfinite(scores).all():
+        raise ValueError(
+            "`scores` must be one finite number for each label. Received: "
+            f"{(~np.isfinite(scores)).sum()} not finite, shape {scores.shape} for {len(labels)} labels."
+        )
+    return labels, scores
+
+
+def _check_labelled(labels):
+    if not labels.any():
+        raise ValueError(
+            "Without a labelled row this measure says nothing. Count the false alarms of such a series instead."
+        )
+
+
+def _precision_recall_f1(right, alarms, found, events):
+    return _with_f1(right / alarms if alarms else np.nan, found / events if events else np.nan)
+
+
+def _with_f1(precision, recall):
+    if np.isnan(precision) and np.isnan(recall):
+        f1 = np.nan
+    else:
+        # One side without anything to count: no alarm was right, or no event found.
+        known = np.nan_to_num([precision, recall])
+        f1 = 2 * known.prod() / known.sum() if known.all() else 0.0
+    return float(precision), float(recall), float(f1)
+
+
+def _event_counts(labels, flags, slack, series):
+    """Right alarms, all alarms, events found, all events."""
+    labels, flags = _pair(labels, flags)
+    if not isinstance(slack, int | np.integer) or slack < 0:
+        raise ValueError(f"`slack` must be an int >= 0, in rows. Received: slack={slack!r}.")
+    events, alarms = flag_runs(labels, series), flag_runs(flags, series)
+    near = labels.copy()
+    for _, last in events:
+        behind = slice(last + 1, last + 1 + slack)
+        near[behind] |= True if series is None else np.asarray(series)[behind] == np.asarray(series)[last]
+    right = sum(near[first : last + 1].any() for first, last in alarms)
+    found = sum(flags[first : last + 1].any() for first, last in events)
+    return int(right), len(alarms), int(found), len(events)
+
+
+def _sloped(labels, buffer):
+    """How anomalous each row counts with slopes of `buffer` / 2 rows, and the widened events."""
+    weight, half = labels.astype(np.float64), buffer // 2
+    distance = np.arange(1, half + 1)
+    slope = np.sqrt(1 - distance / max(buffer, 1))
+    widened = []
+    for first, last in flag_runs(labels):
+        before, behind = first - distance, last + distance
+        weight[before[before >= 0]] += slope[before >= 0]
+        weight[behind[behind < len(labels)]] += slope[behind < len(labels)]
+        if widened and widened[-1][1] >= first - half:
+            widened[-1][1] = last + half
+        else:
+            widened.append([max(first - half, 0), last + half])
+    return np.minimum(weight, 1), widened
+
+
+def _zone_scores(event, found, zone):
+    """Affiliation precision and recall of one event; times, not rows."""
+    found = [(max(begin, zone[0]), min(end, zone[1])) for begin, end in found]
+    found = [(begin, end) for begin, end in found if begin < end]
+    if not found:
+        return np.nan, 0.0
+    # A random time of the zone lies before or behind the event, at most this far from it.
+    reach = np.array([event[0] - zone[0], zone[1] - event[1]])
+
+    def to(distance):
+        """The chance to be at least as far away, summed up to a distance."""
+        near = np.minimum(distance, reach)
+        return (reach * near - near**2 / 2).sum()
+
+    precise = 0.0
+    for begin, end in found:
+        precise += max(min(end, event[1]) - max(begin, event[0]), 0) * (zone[1] - zone[0])
+        precise += to(max(event[0] - begin, 0)) - to(max(event[0] - end, 0))
+        precise += to(max(end - event[1], 0)) - to(max(begin - event[1], 0))
+    precision = precise / (zone[1] - zone[0]) / sum(end - begin for begin, end in found)
+
+    # Each time of the event is nearest to one end of one alarm, or lies in one.
+    recalled = 0.0
+    cuts = [zone[0], *((end + begin) / 2 for (_, end), (begin, _) in itertools.pairwise(found)), zone[1]]
+    for (begin, end), (low, high) in zip(found, itertools.pairwise(cuts), strict=True):
+        low, high = max(low, event[0]), min(high, event[1])
+        recalled += max(min(high, end) - max(low, begin), 0) * (zone[1] - zone[0])
+        # Before the alarm, times at least as far away are those behind its begin and, on the
+        # other side, those before the mirror image of its begin.
+        first, last = low, min(high, begin)
+        if first < last:
+            recalled += (last - first) * (zone[1] - begin) + _ramp(
+                2 * first - begin, 2 * last - begin, zone[0]
+            )
+        first, last = max(low, end), high
+        if first < last:
+            recalled += (last - first) * (end - zone[0]) + _ramp(end - 2 * last, end - 2 * first, -zone[1])
+    return precision, recalled / (zone[1] - zone[0]) / (event[1] - event[0])
+
+
+def _ramp(first, last, low):
+    """Half the integral of max(x - low, 0) from first to last."""
+    return (max(last - low, 0) ** 2 - max(first - low, 0) ** 2) / 4
+
+
+def _adjusted_f1(labels, flags, events):
+    adjusted = flags.copy()
+    for first, last in events:
+        adjusted[first : last + 1] = flags[first : last + 1].any()
+    return precision_recall_f1(labels, adjusted)[2]
