@@ -5,14 +5,26 @@ belongs to pyplot, so that notebooks display it; a program that draws many passe
 (`matplotlib.figure.Figure().subplots()`) or closes them with `pyplot.close`.
 """
 
+from tfts.plots.anomalies import (
+    plot_anomalies,
+    plot_contributions,
+    plot_events,
+    plot_residuals,
+    plot_threshold_alarms,
+)
 from tfts.plots.attention import plot_attention, plot_attention_heads
 from tfts.plots.forecasts import plot_forecast, plot_history, plot_horizon_errors, plot_metrics
 
 __all__ = [
+    "plot_anomalies",
     "plot_attention",
     "plot_attention_heads",
+    "plot_contributions",
+    "plot_events",
     "plot_forecast",
     "plot_history",
     "plot_horizon_errors",
     "plot_metrics",
+    "plot_residuals",
+    "plot_threshold_alarms",
 ]
