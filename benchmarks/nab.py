@@ -2,12 +2,11 @@
 
 Each detector sees the first 15 % of a series (750 rows at most), then scores and flags the
 rest; the labelled windows are read only to score the flags. NAB's own rows choose one
-threshold per detector over the whole corpus with the labels in view: the last column does
-the same, as an upper bound to set beside them. `--data` is NAB's folder with data/ and
-labels/; folders of data/ that are not there are left out, so published totals compare only
-where all 58 series are.
+threshold per detector over the whole corpus with the labels in view: the column "best
+threshold" does the same, as an upper bound to set beside them. Folders of NAB's data/ that
+are not there are left out, so published totals compare only where all 58 series are.
 
-    python -m benchmarks.nab --data FOLDER/anomaly/nab
+    python -m benchmarks.nab --data FOLDER
 """
 
 import argparse
@@ -140,13 +139,11 @@ def score_row(scores, flags, series):
 def main(arguments=None):
     """Runs the detectors and prints one row for each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    default = (
-        Path(os.environ.get("TFTS_DATA", Path(__file__).parents[2] / "shared" / "data")) / "anomaly" / "nab"
-    )
-    parser.add_argument("--data", type=Path, default=default, help="NAB's folder")
+    default = os.environ.get("TFTS_DATA", Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=Path(default), help="folder of the data sets")
     parser.add_argument("--detectors", nargs="+", choices=list(DETECTORS), default=list(DETECTORS))
     chosen = parser.parse_args(arguments)
-    series = list(load_nab(chosen.data))
+    series = list(load_nab(chosen.data / "anomaly" / "nab"))
     num_windows = sum(len(windows) for *_, windows in series)
     table = Table(
         title=f"NAB, {len(series)} of 58 series, {num_windows} windows; score 100 is perfect, 0 is silent"
