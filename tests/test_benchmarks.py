@@ -53,6 +53,18 @@ def test_nab_detectors_find_a_spike_and_see_only_what_went_before(nab_folder, na
 
 
 @pytest.mark.shared_data
+def test_nab_published_scores_are_those_of_its_table(shared_data):
+    table = nab.published_scores(shared_data / "anomaly" / "nab").round(1)
+    assert table.loc["numenta"].tolist() == [70.1, 63.1, 74.3]
+    assert table.loc["null"].tolist() == [0, 0, 0]
+    assert table.index[0] == "ARTime"
+
+
+def test_nab_without_its_table_has_no_published_scores(tmp_path):
+    assert nab.published_scores(tmp_path).empty
+
+
+@pytest.mark.shared_data
 def test_smap_msl_reader_gives_81_channels_with_their_labels(shared_data):
     channels = {name: rest for name, *rest in smap_msl.load_smap_msl(shared_data / "anomaly" / "smap_msl")}
     assert len(channels) == 81
