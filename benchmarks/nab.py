@@ -23,7 +23,6 @@ from rich.table import Table
 
 from tfts.anomaly.evaluation import NAB_PROFILES, nab_best_threshold, nab_score, probation_rows, window_rows
 
-
 # Those whose row in NAB's table of thresholds is also what its README says.
 PUBLISHED = ["ARTime", "numenta", "contextOSE", "numentaTM", "earthgeckoSkyline", "randomCutForest"]
 PUBLISHED += ["relativeEntropy", "skyline", "bayesChangePt", "expose", "null"]
