@@ -110,6 +110,17 @@ def test_sales_scores_of_the_truth_are_perfect_and_of_nothing_0():
     assert row["cause"] == pytest.approx((truth["target"].iloc[::2] == "Sales").mean())
 
 
+def test_an_alarm_that_never_ends_finds_the_first_fault_alone():
+    made = make_sales(1, 730, clean_days=365)
+    first = made.frame["time"].iloc[365]
+    events = made.faults.rename(columns={"store": "series", "cause": "target"}).iloc[:1]
+    events = events.assign(end=made.frame["time"].iloc[-1])
+    row = sales_anomalies.score_events(made, events, first)
+    assert row["recall"] == pytest.approx(1 / len(made.faults))
+    assert row["precision"] == 1
+    assert row["usual"] > 0.8
+
+
 def test_false_sales_events_are_counted_by_shop_and_month():
     made = make_sales(1, 400, clean_days=200, faults_per_year=0)
     day = made.frame["time"].iloc[250]
