@@ -125,6 +125,17 @@ def test_level_shift_and_drift_stay_to_the_end():
     np.testing.assert_allclose(ratio[27:], ratio[27])
 
 
+def test_lasting_changes_go_up_and_down_in_turn():
+    made = make_sales(3, 1200, clean_days=100, kinds=["level_shift", "slow_drift"], noise=0.0)
+    assert made.faults.groupby("store").size().min() >= 18
+    for store, table in made.frame.groupby("store"):
+        ratio = table["Sales"].to_numpy() / made.normal.loc[table.index, "Sales"].to_numpy()
+        days = table["time"].searchsorted(made.faults.loc[made.faults["store"] == store, "end"])
+        ups = np.diff(np.log(ratio[days]), prepend=0.0) > 0
+        assert (ups[1:] != ups[:-1]).all()
+    assert 0.3 < ratio.min() < ratio.max() < 3.1
+
+
 def test_stock_out_stops_sales_then_lowers_ratings():
     faulty, normal, fault = first_fault("stock_out")
     empty = (fault.end - fault.start).days + 1 - 5

@@ -39,6 +39,7 @@ _LEAD, _DELIVERY_DAYS = 2, (2, 5)
 # Days for which customers remember an empty shelf, and a full shop.
 _MEMORY, _CROWD = 5, 3
 _DRIFT_DAYS = 28
+_LASTING = ("level_shift", "slow_drift")
 # Rows that a fault of any kind can last, and that stay without one behind it.
 _LONGEST, _APART = _DRIFT_DAYS + 7, 10
 
@@ -122,7 +123,8 @@ def make_sales(
     | rating_collapse | ratings fall by 0.7 to 1.3 | 4 to 10 | 8.5 to 16.5 |
     | lost_feed | one target reads 0 | 2 to 5 | above 16 |
 
-    Promotions, holidays, Christmas and deliveries change sales and stock as much as faults
+    Of the lasting changes of a shop, level shifts and slow drifts, each goes the other way
+    than the one before. Promotions, holidays, Christmas and deliveries change sales and stock as much as faults
     do, and are no faults. Each shop draws from random streams of its own, so a table of
     more shops begins with those of fewer.
 
@@ -321,6 +323,9 @@ def _draw_faults(random, days, settings):
         start = int(random.integers(begin, end - length - _APART + 1))
         last = start + length - 1
         up, share = random.random() < 0.5, random.random()
+        # A shop that fell rises next, so that it keeps to the size of a shop.
+        lasting = [fault["strength"] > 1 for fault in found if fault["kind"] in _LASTING]
+        up = not lasting[-1] if lasting else up
         low, high = {
             "spike": (1.9, 2.6),
             "drop": (0.35, 0.55),
@@ -334,7 +339,7 @@ def _draw_faults(random, days, settings):
                 "cause": FAULTS[kind] or TARGETS[int(random.integers(len(TARGETS)))],
                 "start": start,
                 "end": last,
-                "until": days - 1 if kind in ("level_shift", "slow_drift") else last,
+                "until": days - 1 if kind in _LASTING else last,
                 "strength": low + share * (high - low),
             }
         )
