@@ -21,6 +21,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.judging import judge
 from tfts.anomaly.evaluation import NAB_PROFILES, nab_best_threshold, nab_score, probation_rows, window_rows
 
 # Those whose row in NAB's table of thresholds is also what its README says.
@@ -110,10 +111,31 @@ def windowed_gaussian_detector(train, test, window=6400, step=100, two_sided=Tru
     return scores, scores >= 1
 
 
+def anomaly_detector(model, **options):
+    """`AnomalyDetector` on a series; an event is one flag, in the row that raises it."""
+
+    def detect(train, test):
+        # A clock that is put back shows times twice.
+        train, times = train.drop_duplicates("timestamp"), test["timestamp"]
+        found = judge(
+            model, train, test, targets=["value"], time="timestamp", irregular="step_length", **options
+        )
+        rows = found.rows.drop_duplicates("time").set_index("time").reindex(times)
+        scores = (rows["score"] / rows["threshold"]).replace(np.inf, 1e6).fillna(0.0).to_numpy()
+        raised = times.isin([event.detected for event in found.events]) & ~times.duplicated()
+        return scores, raised.to_numpy()
+
+    return detect
+
+
 DETECTORS = {
     "std (k=3)": std_detector,
     "rolling z (200 rows, k=6)": rolling_z_detector,
     "windowedGaussian": windowed_gaussian_detector,
+    "linear, std (k=3), events": anomaly_detector("linear_regression", gap=20, cool_down=50),
+    "linear, conformal, events": anomaly_detector(
+        "linear_regression", threshold="rolling_conformal", gap=20, cool_down=50
+    ),
 }
 
 

@@ -19,6 +19,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.judging import judge
 from tfts.anomaly.evaluation import event_f1, flag_runs
 from tfts.data.sales import FAULTS, KNOWN_FUTURE, TARGETS, make_sales
 
@@ -115,12 +116,63 @@ def ridge_detector(train, test, k=6.0):
     return by_store(train, test, score, k)
 
 
+def anomaly_detector(model, *, by_factors=True, **options):
+    """`AnomalyDetector` on all shops, with the weekday and what is known ahead.
+
+    Args:
+        model: As in `AnomalyDetector`.
+        by_factors: Whether sales and the price are given by their logarithms, because
+            promotions and weekdays change sales by factors.
+        options: Other options of `AnomalyDetector`.
+    """
+
+    def prepared(frame):
+        days = {f"day_{day}": (frame["time"].dt.day_of_week == day).astype(float) for day in range(7)}
+        if by_factors:
+            # What leaves the stock is units all the same.
+            days |= {
+                "units": frame["Sales"],
+                "Sales": np.log1p(frame["Sales"]),
+                "price": np.log(frame["price"]),
+            }
+        return frame.assign(**days)
+
+    def detect(train, test):
+        found = judge(
+            model,
+            prepared(train),
+            prepared(test),
+            targets=list(TARGETS),
+            known_future=[*KNOWN_FUTURE, *(f"day_{day}" for day in range(7))],
+            time="time",
+            series="store",
+            **options,
+        )
+        told = [(event.series, event.start, event.end, event.targets[0]) for event in found.events]
+        return pd.DataFrame(told, columns=["series", "start", "end", "target"])
+
+    return detect
+
+
 # A detector is a function (train, test) -> events: series, start, end and target (or targets,
 # the first being the cause).
 DETECTORS = {
     "std (k=3)": std_detector,
     "rolling z (28 days, k=3)": rolling_z_detector,
     "ridge (k=6)": ridge_detector,
+    "linear, std (k=3)": anomaly_detector("linear_regression", by_factors=False),
+    "lstm, std (k=3)": anomaly_detector("lstm_regressor", by_factors=False),
+    "linear, mad (k=5)": anomaly_detector(
+        "linear_regression",
+        context_length=3,
+        score="scaled",
+        context=["promotion", "holiday"],
+        threshold="mad",
+        k=5.0,
+        gap=3,
+        cool_down=7,
+        new_normal=14,
+    ),
 }
 
 

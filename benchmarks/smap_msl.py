@@ -21,6 +21,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.judging import judge
 from tfts.anomaly.evaluation import evaluate
 
 COLUMNS = [
@@ -88,11 +89,35 @@ def random_detector(train, test, rate=0.002):
     return scores, scores > 1 - rate
 
 
+def anomaly_detector(model, **options):
+    """`AnomalyDetector` on the telemetry, which knows the commands of the row that it judges."""
+
+    def detect(train, test):
+        times = pd.date_range("2000-01-01", periods=len(train) + len(test), freq="min")
+        # A command that was never given in the training part can teach nothing.
+        kept = np.flatnonzero(np.ptp(train, axis=0) > 0)
+        kept = np.append(0, kept[kept > 0])
+        columns = ["telemetry", *(f"command_{column}" for column in kept[1:])]
+        frames = [
+            pd.DataFrame(part[:, kept], columns=columns, index=index)
+            for part, index in ((train, times[: len(train)]), (test, times[len(train) :]))
+        ]
+        rows = judge(model, *frames, targets=["telemetry"], **options).rows
+        rows = rows.set_index("time").reindex(times[len(train) :])
+        # Rows before the first judged one have no score.
+        return rows["score"].fillna(0.0).to_numpy(), rows["flag"].eq(True).to_numpy()
+
+    return detect
+
+
 # A detector is a function (train, test) -> (scores, flags) of arrays (rows, num_columns).
 DETECTORS = {
     "random": random_detector,
     "std (k=3)": std_detector,
     "rolling z (k=6)": rolling_z_detector,
+    "linear, std (k=3)": anomaly_detector("linear_regression"),
+    "linear, conformal": anomaly_detector("linear_regression", threshold="rolling_conformal"),
+    "pca windows, conformal": anomaly_detector("pca_windows", threshold="rolling_conformal"),
 }
 
 
