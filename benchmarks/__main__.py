@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import arima_origins, hourly_reference, windows_per_second
+from benchmarks import arima_origins, hourly_reference, nab, sales_anomalies, smap_msl, windows_per_second
 
 
 def main():
@@ -15,6 +15,9 @@ def main():
     windows_per_second.main(["--memory"])
     arima_origins.main(where)
     hourly_reference.main(where)
+    nab.main(where)
+    smap_msl.main(where)
+    sales_anomalies.main([])
 
 
 if __name__ == "__main__":

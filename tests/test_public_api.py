@@ -26,6 +26,7 @@ PUBLIC = [
     "backtest",
     "chronological_split",
     "load_dataset",
+    "make_sales",
     "make_series",
     "read_table",
 ]

@@ -21,6 +21,7 @@ _HOME = {
     "backtest": "tfts.backtesting",
     "chronological_split": "tfts.data.split",
     "load_dataset": "tfts.data.datasets",
+    "make_sales": "tfts.data.sales",
     "make_series": "tfts.data.synthetic",
     "read_table": "tfts.data.readers",
 }

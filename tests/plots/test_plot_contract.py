@@ -3,10 +3,10 @@
 import pytest
 from matplotlib import figure, pyplot
 
-from tests.plots import test_attention, test_forecasts
+from tests.plots import test_anomalies, test_attention, test_forecasts
 from tfts import plots
 
-DRAWN_ON_AXES = {**test_forecasts.CALLS, **test_attention.CALLS}
+DRAWN_ON_AXES = {**test_forecasts.CALLS, **test_attention.CALLS, **test_anomalies.CALLS}
 
 
 def test_every_function_is_tried_here():

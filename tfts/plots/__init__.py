@@ -5,6 +5,13 @@ belongs to pyplot, so that notebooks display it; a program that draws many passe
 (`matplotlib.figure.Figure().subplots()`) or closes them with `pyplot.close`.
 """
 
+from tfts.plots.anomalies import (
+    plot_anomalies,
+    plot_contributions,
+    plot_events,
+    plot_residuals,
+    plot_threshold_alarms,
+)
 from tfts.plots.attention import (
     plot_attention,
     plot_attention_heads,
@@ -22,9 +29,12 @@ from tfts.plots.forecasts import (
 )
 
 __all__ = [
+    "plot_anomalies",
     "plot_attention",
     "plot_attention_heads",
+    "plot_contributions",
     "plot_entropy",
+    "plot_events",
     "plot_forecast",
     "plot_head_distances",
     "plot_histories",
@@ -32,5 +42,7 @@ __all__ = [
     "plot_horizon_errors",
     "plot_lag_importance",
     "plot_metrics",
+    "plot_residuals",
+    "plot_threshold_alarms",
     "plot_top_lags",
 ]

@@ -62,3 +62,14 @@ def set_ticks(axis, unit, span):
         # One tick is enough: a single step or epoch has no fractions beside it.
         ticker.MultipleLocator(fitting[0]) if fitting else ticker.MaxNLocator(7, integer=True, min_n_ticks=1)
     )
+
+
+def time_axis(ax, zone):
+    """Stamps along the x axis, in the time zone of the data or without one (`None`)."""
+    from matplotlib import dates
+
+    # More than seven stamps such as 09:00 run into each other beside a long legend.
+    locator = dates.AutoDateLocator(tz=zone, minticks=3, maxticks=7)
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=zone))
+    ax.set_xlabel("time" if zone is None else f"time ({zone})")

@@ -15,6 +15,7 @@ from tfts.plots._parts import (
     line_style,
     markers,
     set_ticks,
+    time_axis,
 )
 
 _METRIC_LABELS = {
@@ -67,8 +68,6 @@ def plot_forecast(history, forecasts, actual=None, *, units=None, ax=None):
     >>> ax.get_ylabel()
     'load (MW)'
     """
-    from matplotlib import dates
-
     if isinstance(forecasts, pd.Series) or not hasattr(forecasts, "items"):
         raise ValueError(
             "`forecasts` must be a dict from model name to Series, or a DataFrame with one column for each "
@@ -110,11 +109,7 @@ def plot_forecast(history, forecasts, actual=None, *, units=None, ax=None):
     target = as_written("value" if history.name is None else history.name)
     ax.set_ylabel(f"{target} ({as_written(units)})" if units else target)
     if isinstance(history.index, pd.DatetimeIndex):
-        # More than seven stamps such as 09:00 run into each other beside a long legend.
-        locator = dates.AutoDateLocator(tz=history.index.tz, minticks=3, maxticks=7)
-        ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=history.index.tz))
-        ax.set_xlabel(f"time ({history.index.tz})" if history.index.tz is not None else "time")
+        time_axis(ax, history.index.tz)
         midnight = origin == origin.normalize()
         origin = f"{origin:%Y-%m-%d}" if midnight else f"{origin:%Y-%m-%d %H:%M}"
     else:
