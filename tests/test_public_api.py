@@ -20,6 +20,7 @@ PUBLIC = [
     "Panel",
     "SCALERS",
     "Scaler",
+    "THRESHOLDS",
     "WindowSpec",
     "add_calendar",
     "attention_scores",
@@ -29,7 +30,7 @@ PUBLIC = [
     "make_series",
     "read_table",
 ]
-TABLES = {"BASELINES", "METRICS", "MODELS", "SCALERS"}
+TABLES = {"BASELINES", "METRICS", "MODELS", "SCALERS", "THRESHOLDS"}
 MODULES = [found.name for found in pkgutil.walk_packages(tfts.__path__, "tfts.")]
 
 

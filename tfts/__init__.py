@@ -15,6 +15,7 @@ _HOME = {
     "Panel": "tfts.data.panel",
     "SCALERS": "tfts.data.scaling",
     "Scaler": "tfts.data.scaling",
+    "THRESHOLDS": "tfts.anomaly.thresholds",
     "WindowSpec": "tfts.data.windows",
     "add_calendar": "tfts.data.calendar",
     "attention_scores": "tfts.models",

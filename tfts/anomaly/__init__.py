@@ -1,0 +1,1 @@
+"""Alarms from residuals: scores, thresholds, events, detector, monitor, evaluation."""
