@@ -13,6 +13,7 @@ import pytest
 import tfts
 
 PUBLIC = [
+    "AnomalyDetector",
     "BASELINES",
     "Forecaster",
     "METRICS",

@@ -8,6 +8,7 @@ import importlib
 __version__ = "0.1.0"
 
 _HOME = {
+    "AnomalyDetector": "tfts.anomaly.detector",
     "BASELINES": "tfts.baselines",
     "Forecaster": "tfts.forecaster",
     "METRICS": "tfts.metrics",

@@ -148,11 +148,11 @@ class EventTracker:
             over, each an `Event` or `None`.
         """
         flagged = any(row.flags)
-        wanted, of = self.confirm
-        self._recent = [*self._recent, flagged][-of:]
         event = self._open
         if event is None and not flagged:
             return None, None
+        wanted, of = self.confirm
+        self._recent = [*self._recent, flagged][-of:]
         if event is None:
             self._open = event = {
                 "start": row.time,
@@ -174,7 +174,15 @@ class EventTracker:
         if event["detected"] is None and sum(self._recent) >= wanted:
             event["detected"] = row.time
             opened = self._event(event, is_open=True)
-        return opened, self._closed(event)
+        is_over, closed = self._over(event)
+        if is_over:
+            self._open, self._recent = None, []
+        return opened, closed
+
+    @property
+    def is_idle(self):
+        """Whether a row without a flag would change nothing."""
+        return self._open is None
 
     def finish(self):
         """The open event, which is not over, or `None`; nothing changes."""
@@ -195,19 +203,16 @@ class EventTracker:
             event["strength"], event["peak"] = strongest, row.time
             event["actual"], event["predicted"] = list(row.actual), list(row.predicted)
 
-    def _closed(self, event):
+    def _over(self, event):
+        """Whether the event is over, and what is to be told of it."""
         if event["detected"] is None:
             # Not confirmed yet: it waits as long as its first row can still count.
-            if event["quiet"] > max(self.gap, self.confirm[1] - 2):
-                self._open = None
-            return None
+            return event["quiet"] > max(self.gap, self.confirm[1] - 2), None
         if self.longest is not None and event["age"] >= self.longest and 2 * event["rows"] > event["age"]:
-            self._open, self._recent = None, []
-            return self._event(event, kind="level shift")
+            return True, self._event(event, kind="level shift")
         if event["quiet"] > self.gap and event["since_alarm"] >= self.cool_down:
-            self._open = None
-            return self._event(event)
-        return None
+            return True, self._event(event)
+        return False, None
 
     def _event(self, event, **changes):
         evidence = np.array(event["evidence"])
