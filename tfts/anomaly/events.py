@@ -1,5 +1,6 @@
 """Flagged rows become events: one each, with a start, an end, a peak and its causes."""
 
+import copy
 import dataclasses
 from typing import NamedTuple
 
@@ -240,7 +241,7 @@ class EventTracker:
         event = self._open
         if event is not None:
             event = {k: v.isoformat() if isinstance(v, pd.Timestamp) else v for k, v in event.items()}
-        return {"open": event, "recent": self._recent}
+        return {"open": copy.deepcopy(event), "recent": list(self._recent)}
 
     def set_state(self, state):
         """Takes what `get_state` of a tracker with the same options gave.
@@ -251,7 +252,8 @@ class EventTracker:
         event = state["open"]
         if event is not None:
             times = ("start", "end", "peak", "detected")
-            event = {k: pd.Timestamp(v) if k in times and v is not None else v for k, v in event.items()}
+            event = copy.deepcopy(event)
+            event |= {k: pd.Timestamp(event[k]) for k in times if event[k] is not None}
         self._open, self._recent = event, list(state["recent"])
         return self
 

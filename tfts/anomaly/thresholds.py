@@ -81,7 +81,7 @@ class Threshold:
         Returns:
             The threshold.
         """
-        vars(self).update(state)
+        vars(self).update({name: _plain(value) for name, value in state.items()})
         return self
 
     def _learn(self, sizes, symmetric):
@@ -481,7 +481,8 @@ def _pareto(excesses):
 def _plain(value):
     if isinstance(value, np.generic):
         return value.item()
-    return list(value) if isinstance(value, collections.deque) else value
+    # A list of its own, so that a state stays what it was.
+    return list(value) if isinstance(value, list | collections.deque) else value
 
 
 def _positive(name, value, unit):
