@@ -15,7 +15,8 @@ from tfts._messages import unknown
 from tfts.anomaly.events import check_event_options, event_table
 from tfts.anomaly.monitor import Monitor
 from tfts.anomaly.plan import Plan, distances
-from tfts.anomaly.scores import ResidualScore
+from tfts.anomaly.predictors import predictor_of
+from tfts.anomaly.scores import ResidualScore, robust_spread
 from tfts.anomaly.subsequence import SUBSEQUENCES
 from tfts.anomaly.thresholds import THRESHOLDS, build_threshold
 from tfts.baselines import BASELINES
@@ -24,6 +25,8 @@ from tfts.data.split import chronological_split
 from tfts.forecaster import Forecaster
 
 IRREGULAR = ("regularise", "step_length")
+# What is added to a column before its logarithm is taken, as a share of its median.
+_LOG_OFFSET = 0.1
 # Thresholds whose limit is `k` deviations.
 _WITH_K = ("std", "mad")
 _DAY = 86_400_000_000_000
@@ -78,6 +81,8 @@ class AnomalyDetector:
         direction: `"both"`, `"up"` or `"down"`.
         smooth: Span in rows of a running average of the residuals, which finds small
             changes that last; `None` for none.
+        log: Columns that the model sees as logarithms, for what goes by factors, such as
+            sales. A tenth of the median is added, so that 0 has one.
         same_row: Dict from a target to targets whose value in the same row may excuse
             its residual, such as `{"Inventory": ["Sales"]}`.
         threshold: A name of `THRESHOLDS`.
@@ -90,6 +95,9 @@ class AnomalyDetector:
         cool_down: Rows after an alarm that belong to its event.
         new_normal: Rows after which a level that stays is the normal one. `None` takes
             `context_length`.
+        replace: Targets whose flagged values the model's history holds as forecasts.
+            `None` takes all. What is counted on from the row before, as a stock is, should
+            stay as it is: its next value follows from the flagged one.
         validation: Share of the rows on which the best weights of a network are chosen.
         calibration: Share of the rows, the last ones, for scores and thresholds.
 
@@ -139,6 +147,7 @@ class AnomalyDetector:
         context=(),
         direction="both",
         smooth=None,
+        log=(),
         same_row=None,
         threshold="std",
         k=3.0,
@@ -148,11 +157,13 @@ class AnomalyDetector:
         gap=0,
         cool_down=0,
         new_normal=None,
+        replace=None,
         validation=0.15,
         calibration=0.2,
     ):
         given = {key: value for key, value in locals().items() if key != "self"}
-        for name in ("targets", "known_future"):
+        given["log"] = _listed(log)
+        for name in ("targets", "known_future", "replace"):
             if given[name] is not None:
                 given[name] = _listed(given[name])
         given["calendar"], given["context"] = _listed(calendar), _listed(context)
@@ -194,7 +205,7 @@ class AnomalyDetector:
             ValueError: If the table can't be used; too few rows among the reasons.
         """
         settings = self._settings
-        prepared, real_times = self._prepared(frame, exclude)
+        prepared, real_times = self._prepared(self._logarithms(frame), exclude)
         forecaster, subsequence = self._model(prepared, exclude)
         panel = forecaster.panel(prepared, allow_constant=True)
         share = 0 if self._is_simple(forecaster) else settings["validation"]
@@ -208,6 +219,7 @@ class AnomalyDetector:
         if subsequence is not None:
             subsequence.fit(_target_windows(forecaster, parts.train))
         self.forecaster_, self._subsequence = forecaster, subsequence
+        self._predictor = predictor_of(forecaster)
         self._calibrate(panel, parts.test, real_times)
         return self
 
@@ -303,7 +315,7 @@ class AnomalyDetector:
         if settings["model"] is None:
             settings["model"] = forecaster
         detector = cls(**settings)
-        detector.forecaster_ = forecaster
+        detector.forecaster_, detector._predictor = forecaster, predictor_of(forecaster)
         detector._subsequence = None
         if described["chosen"] in SUBSEQUENCES:
             with np.load(path.parent / "subsequence.npz") as arrays:
@@ -312,7 +324,8 @@ class AnomalyDetector:
         detector._chosen = described["chosen"]
         learnt = described["learnt"]
         learnt["score"] = ResidualScore.from_state(learnt["score"])
-        learnt["weights"] = None if learnt["weights"] is None else np.array(learnt["weights"])
+        for name in ("weights", "excuse_spread"):
+            learnt[name] = None if learnt[name] is None else np.array(learnt[name])
         learnt["thresholds"] = {
             name: [detector._threshold().set_state(state) for state in states]
             for name, states in learnt["thresholds"]
@@ -469,6 +482,34 @@ class AnomalyDetector:
             frame[settings["time"]] = numbered
         return frame, times
 
+    def _logarithms(self, frame):
+        """The table with logarithms in the columns of `log`."""
+        columns, series = self._settings["log"], self._settings["series"]
+        self._log_offsets = [[None, []]]
+        if not columns:
+            return frame
+        for column in columns:
+            if column not in frame.columns:
+                raise KeyError(unknown("column in log:", column, frame.columns))
+        whole = frame[columns].astype(np.float64)
+        offsets = whole.abs().median() * _LOG_OFFSET
+        self._log_offsets = [[None, offsets.tolist()]]
+        frame = frame.copy()
+        added = np.broadcast_to(offsets.to_numpy(), whole.shape)
+        if series is not None and series in frame.columns:
+            each = whole.abs().groupby(frame[series].to_numpy()).median() * _LOG_OFFSET
+            self._log_offsets += [[_plain_name(name), row.tolist()] for name, row in each.iterrows()]
+            added = each.loc[frame[series].to_numpy()].to_numpy()
+        shifted = whole.to_numpy() + added
+        if (shifted <= 0).any():
+            row, i = np.argwhere(shifted <= 0)[0]
+            raise ValueError(
+                f"Column {columns[i]!r} is to be seen as a logarithm, so its values must be 0 or above. Received: "
+                f"{whole.iloc[row, i]:.4g} in row {row}."
+            )
+        frame[columns] = np.log(shifted)
+        return frame
+
     def _times(self, frame):
         name = self._settings["time"]
         if name is not None and name not in frame.columns:
@@ -489,32 +530,38 @@ class AnomalyDetector:
             "tz": None if times.tz is None else str(times.tz),
             "step": self._step if self._is_irregular else _usual_step(panel.times),
             "weights": None,
+            "excuse_spread": None,
+            "log_offsets": self._log_offsets,
         }
         rows = forecaster.spec.origins(part)
         predicted, residual = self._residuals(part, rows)
         series = part.series_of(rows)
-        weights = self._excuses(residual)
-        # A plan with what is known so far gives the contexts in the order in which it looks for them.
+        scales = np.array([forecaster.scaler_.affine(name, panel.targets)[1] for name in panel.series])
         score = ResidualScore(settings["score"], settings["direction"])
-        self._learnt |= {"weights": weights, "score": score, "thresholds": {None: None}}
-        plan = Plan(
-            {**settings, "calendar": self._plan_calendar()}, forecaster, self._subsequence, self._learnt
-        )
-        predicted, residual = plan.explain(predicted, residual)
-        smooth = residual
+        self._learnt |= {
+            "score": score,
+            "thresholds": {None: None},
+            "units": [[None, scales.mean(axis=0).tolist()]],
+        }
+        # A plan of what is known so far reads rows as the monitor will.
+        plan = self._planned()
+        scored = residual
+        if settings["same_row"]:
+            scored = self._excuse(plan, panel, series, predicted, residual)
+            plan = self._planned()
+        if score.is_pooled:
+            scored = scored / scales[series]
+        smooth = scored
         if settings["smooth"] is not None:
             smooth = np.concatenate(
-                [_running(residual[series == i], plan.smoothing) for i in np.unique(series)]
+                [_running(scored[series == i], plan.smoothing) for i in np.unique(series)]
             )
         columns = [panel.values[rows + 1][:, plan.context_at]]
         if plan.clocks:
             columns.append(calendar_columns(times[rows + 1], plan.clocks).to_numpy())
         contexts = np.concatenate(columns, axis=1).astype(np.float64)
         contexts = contexts if contexts.shape[1] else None
-        usual = np.array(
-            [forecaster.scaler_.affine(panel.series[i], panel.targets)[1] for i in np.unique(series)]
-        )
-        score.fit(smooth, contexts, usual.mean(axis=0))
+        score.fit(smooth, contexts, 1.0 if score.is_pooled else scales.mean(axis=0))
         for i, target in enumerate(panel.targets):
             if np.nanmin(residual[:, i]) == np.nanmax(residual[:, i]):
                 warnings.warn(
@@ -550,9 +597,11 @@ class AnomalyDetector:
         made = ["step_length", *self._calendar_names()] if self._is_irregular else []
         return [*made, *(c for c in panel.known_future if c not in self.forecaster_.settings["known_future"])]
 
-    def _plan_calendar(self):
+    def _planned(self):
         calendar = self._settings["calendar"]
-        return calendar if self._is_irregular else self.forecaster_.settings["calendar"]
+        calendar = calendar if self._is_irregular else self.forecaster_.settings["calendar"]
+        settings = {**self._settings, "calendar": calendar}
+        return Plan(settings, self.forecaster_, self._predictor, self._subsequence, self._learnt)
 
     def _residuals(self, part, rows):
         """Forecasts and residuals of the rows after the given ones, each `(rows, targets)`."""
@@ -567,26 +616,49 @@ class AnomalyDetector:
         seen = ~np.isnan(forecaster.actual(part, rows)[:, 0])
         return usual * scale + offset, np.where(seen, residual * scale, np.nan)
 
-    def _excuses(self, residual):
-        """Weights `(targets, targets)` of what other targets' residuals say of each one's."""
-        same_row, targets = self._settings["same_row"], list(self.forecaster_.targets)
-        if not same_row:
-            return None
+    def _excuse(self, plan, panel, series, predicted, residual):
+        """Learns what targets of one row say of each other; residuals with their excuses."""
+        from sklearn.linear_model import HuberRegressor
+
+        same_row, targets = self._settings["same_row"], list(plan.targets)
         for name in [*same_row, *(source for sources in same_row.values() for source in sources)]:
             if name not in targets:
                 raise ValueError(unknown("target in same_row:", name, targets))
-        from sklearn.linear_model import HuberRegressor
+        if not plan.is_forecast:
+            raise ValueError(
+                f"`same_row` needs forecasts, which {self._chosen!r} does not make. Choose another model."
+            )
+        offsets = [plan.offsets(name) for name in panel.series]
 
+        def original(modelled):
+            rows = [plan.to_original(row, offsets[i]) for row, i in zip(modelled, series, strict=True)]
+            return np.array(rows)
+
+        usual = original(predicted)
+        error = original(predicted + residual) - usual
+        units = np.array([np.nanstd(error[series == i], axis=0) for i in range(len(panel.series))])
+        units = np.maximum(units, np.finfo(np.float32).tiny)
+        whole = ~np.isnan(error).any(axis=1)
         weights = np.zeros((len(targets), len(targets)))
-        whole = residual[~np.isnan(residual).any(axis=1)]
         for target, sources in same_row.items():
             i, at = targets.index(target), [targets.index(source) for source in sources]
-            spread = np.maximum(whole.std(axis=0), np.finfo(np.float32).tiny)
+            # In units of each series' target, so that large series don't decide alone.
+            unit = units[series[whole], i][:, None]
             # Robust, because one fault in the calibration rows would turn a straight line.
             model = HuberRegressor(fit_intercept=False, alpha=1e-3, max_iter=500)
-            fitted = model.fit(whole[:, at] / spread[at], whole[:, i] / spread[i])
-            weights[i, at] = fitted.coef_ * spread[i] / spread[at]
-        return weights
+            fitted = model.fit(error[whole][:, at] / unit, error[whole, i] / unit[:, 0])
+            weights[i, at] = fitted.coef_
+        left = (error - np.where(np.isnan(error), 0.0, error) @ weights.T) / units[series]
+        self._learnt["units"] = [
+            [None, units.mean(axis=0).tolist()],
+            *([name, row.tolist()] for name, row in zip(panel.series, units, strict=True)),
+        ]
+        self._learnt["weights"] = weights
+        self._learnt["excuse_spread"] = np.maximum(robust_spread(left), np.finfo(np.float32).tiny)
+        plan = self._planned()
+        explained, change = plan.explain(usual, error)
+        modelled = [plan.to_modelled(row, offsets[i]) for row, i in zip(explained, series, strict=True)]
+        return (predicted + residual - np.array(modelled)) * plan.certainty(change, units[series])
 
     def _primed(self, panel, times):
         """State of a monitor that has seen the last rows of the table."""
@@ -605,7 +677,8 @@ class AnomalyDetector:
             settings["model"] = None
         learnt = dict(self._learnt)
         learnt["score"] = learnt["score"].get_state()
-        learnt["weights"] = None if learnt["weights"] is None else learnt["weights"].tolist()
+        for name in ("weights", "excuse_spread"):
+            learnt[name] = None if learnt[name] is None else learnt[name].tolist()
         learnt["thresholds"] = [
             [name, [threshold.get_state() for threshold in thresholds]]
             for name, thresholds in learnt["thresholds"].items()
@@ -621,8 +694,7 @@ class AnomalyDetector:
     def _finish(self):
         plain = json.dumps(self._described(), sort_keys=True, default=str)
         self.fingerprint_ = hashlib.sha256(plain.encode()).hexdigest()[:16]
-        settings = {**self._settings, "calendar": self._plan_calendar()}
-        self.plan_ = Plan(settings, self.forecaster_, self._subsequence, self._learnt)
+        self.plan_ = self._planned()
         self.score_ = self._learnt["score"]
 
     def _rows(self, frame):
@@ -744,6 +816,10 @@ def _running(residual, smoothing):
 def _usual_step(times):
     steps = np.diff(times.as_unit("ns").asi8)
     return int(np.median(steps[steps > 0])) if (steps > 0).any() else _DAY
+
+
+def _plain_name(name):
+    return name.item() if isinstance(name, np.generic) else name
 
 
 def _listed(names):

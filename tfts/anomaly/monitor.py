@@ -156,13 +156,13 @@ class Monitor:
         self._series = {name: self._new(name).set_state(kept) for name, kept in state["series"]}
 
     def prime(self, series, time, values):
-        """Takes a row into the history without judging it."""
+        """Takes a row into the history without judging it; logarithms are taken already."""
         state = self._series.get(series)
         if state is None:
             state = self._series[series] = self._new(series)
         step = 1.0 if state.last is None else (time - state.last) / self._plan.step
         state.last = time
-        self._advance(state, time, self._plan.complete(values, time, step), judge=False)
+        self._remember(state, self._plan.complete(values, time, step))
 
     def record(self):
         """Keeps what is found of each row from now on; returns the list it is kept in."""
@@ -202,30 +202,51 @@ class Monitor:
             state.last = plan.later(state.last, 1)
             self._advance(state, state.last, plan.complete(empty, state.last, 1.0), is_filling=True)
 
-    def _advance(self, state, time, values, judge=True, is_filling=False):
+    def _enter(self, state, values):
+        """Scaled features of a row `(features,)`; its other columns enter the history."""
         plan = self._plan
         values = np.where(np.isnan(values), state.carry, values)
-        actual = values[plan.target_at]
         # A target is not carried on: its forecast stands in for it.
         state.carry = np.where(plan.is_target, np.nan, values)
         scaled = (values - state.offset) / state.scale
         _push(state.known, scaled[plan.known_at])
-        features = scaled[plan.feature_at]
-        if state.count < plan.rows or not judge:
-            features = np.where(np.isnan(features), state.past[-1], features)
-            _push(state.past, features)
-            _push(state.actual, features[: plan.num_targets])
-            state.count = min(state.count + 1, plan.memory)
-            self.counts["unjudged"] += judge and not is_filling
+        return values, scaled[plan.feature_at]
+
+    def _remember(self, state, values):
+        """Takes a row, as the model sees it, into the history."""
+        _, features = self._enter(state, values)
+        self._keep(state, features)
+
+    def _keep(self, state, features):
+        features = np.where(np.isnan(features), state.past[-1], features)
+        _push(state.past, features)
+        _push(state.actual, features[: self._plan.num_targets])
+        state.count = min(state.count + 1, self._plan.memory)
+
+    def _advance(self, state, time, values, is_filling=False):
+        plan = self._plan
+        original = values[plan.target_at]
+        values, features = self._enter(state, plan.transform(values, state.log_offsets))
+        if state.count < plan.rows:
+            self.counts["unjudged"] += not is_filling
+            self._keep(state, features)
             return None
+        actual = values[plan.target_at]
         usual, raw = plan.predict(state, features, time)
-        predicted = usual + state.shift
+        expected = usual + state.shift
         residual = raw - state.shift if plan.is_forecast else raw
-        predicted, residual = plan.explain(predicted, residual)
+        predicted = plan.to_original(expected, state.log_offsets)
+        certainty = None
+        if plan.weights is not None:
+            predicted, change = plan.explain(predicted, original - predicted)
+            certainty = plan.certainty(change, state.target_units)
+            expected = plan.to_modelled(predicted, state.log_offsets)
+            residual = actual - expected if plan.is_forecast else residual
         opened, flags = None, [False] * plan.num_targets
         if not is_filling:
-            opened, flags = self._judge(state, time, values, actual, predicted, residual)
-        kept = (predicted - state.target_offset) / state.target_scale
+            shown = original - predicted if plan.is_forecast else residual
+            opened, flags = self._judge(state, time, values, original, predicted, shown, residual, certainty)
+        kept = (expected - state.target_offset) / state.target_scale
         absent = np.isnan(actual)
         if absent.any():
             self.counts["missing_values"] += not is_filling
@@ -234,7 +255,7 @@ class Monitor:
         replace = absent.copy()
         for i, flag in enumerate(flags):
             state.replaced[i] = state.replaced[i] + 1 if flag else 0
-            replace[i] |= flag and state.replaced[i] <= plan.new_normal
+            replace[i] |= flag and plan.is_replaced[i] and state.replaced[i] <= plan.new_normal
         features = np.where(np.isnan(features), state.past[-1], features)
         features[: plan.num_targets] = np.where(replace, kept, seen)
         _push(state.past, features)
@@ -245,9 +266,10 @@ class Monitor:
             self._accept(state, time)
         return opened
 
-    def _judge(self, state, time, values, actual, predicted, residual):
+    def _judge(self, state, time, values, actual, predicted, residual, scored, certainty):
         plan = self._plan
-        smooth = state.smoothed(residual, plan.smoothing)
+        scored = scored / state.unit if certainty is None else scored / state.unit * certainty
+        smooth = state.smoothed(scored, plan.smoothing)
         contexts = plan.contexts(values, time)
         sizes, shares = plan.score.apply(smooth[None], contexts)
         sizes = sizes[0].tolist()
@@ -281,7 +303,7 @@ class Monitor:
         plan = self._plan
         seen = ~np.isnan(raw) & ~np.array(flags) & (state.shift != 0)
         state.shift = np.where(seen, state.shift + (raw - state.shift) / plan.new_normal, state.shift)
-        state.shift[np.abs(state.shift) < _SMALL * plan.score.spread_] = 0.0
+        state.shift[np.abs(state.shift) < _SMALL * plan.score.spread_ * state.unit] = 0.0
         state.is_shifted = bool(state.shift.any())
 
     def _accept(self, state, time):
@@ -302,7 +324,7 @@ class Monitor:
             )
             found.append(state.past[rows, : plan.num_targets] - scaled)
         state.shift = np.median(found, axis=0) * state.target_scale
-        state.shift[np.abs(state.shift) < _SMALL * plan.score.spread_] = 0.0
+        state.shift[np.abs(state.shift) < _SMALL * plan.score.spread_ * state.unit] = 0.0
         state.is_shifted = bool(state.shift.any())
 
 
@@ -315,6 +337,10 @@ class _SeriesState:
         self.count = 0
         self.offset, self.scale = plan.affine(series)
         self.target_offset, self.target_scale = self.offset[plan.target_at], self.scale[plan.target_at]
+        self.log_offsets = plan.offsets(series)
+        self.target_units = plan.units(series)
+        # Series of any size share one score and one threshold.
+        self.unit = self.target_scale if plan.score.is_pooled else np.ones(plan.num_targets)
         length = plan.memory + plan.spare
         self.past = np.zeros((length, len(plan.feature_at)))
         self.actual = np.zeros((length, plan.num_targets))

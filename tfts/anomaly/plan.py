@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pandas as pd
 
-from tfts.anomaly.predictors import predictor_of
 from tfts.data.calendar import calendar_columns
 
 CLOCK = ("hour", "weekday", "month", "day_of_year")
-# How far off the weight of an excuse may be, as a share of it. Errors of one forecast that the
-# other does not share draw the weight towards zero, by 15 % to 20 % in the tests' shops.
-_SLACK = 0.25
+# How far off the weight of an excuse may be, as a share of it: errors of one forecast that the
+# other does not share draw it towards zero.
+_UNSURE = 0.1
+# The least that a logarithm is taken of, as a share of what is added to every value.
+_LEAST = 0.01
 # Rows of calendar that are made at once: one at a time would cost more than the forecast.
 _BLOCK = 512
 
@@ -125,8 +126,11 @@ class Plan:
     """All that a `Monitor` needs of its detector to judge a row.
 
     Args:
-        detector: A fitted `AnomalyDetector`.
-        learnt: Dict of what its `fit` learnt.
+        settings: Dict of the arguments of the detector.
+        forecaster: Its fitted `Forecaster`.
+        predictor: The `Predictor` of the forecaster.
+        subsequence: Its fitted subsequence method, or `None`.
+        learnt: Dict of what else its `fit` learnt.
 
     Example:
 
@@ -138,8 +142,8 @@ class Plan:
     (('sales',), 1, True)
     """
 
-    def __init__(self, settings, forecaster, subsequence, learnt):
-        self.forecaster, self.subsequence = forecaster, subsequence
+    def __init__(self, settings, forecaster, predictor, subsequence, learnt):
+        self.forecaster, self.predictor, self.subsequence = forecaster, predictor, subsequence
         self.is_forecast = subsequence is None
         self.targets = forecaster.targets
         self.num_targets = len(self.targets)
@@ -160,11 +164,22 @@ class Plan:
         self.feature_at = np.array([columns.index(c) for c in [*self.targets, *others]])
         self.known_at = np.array([columns.index(c) for c in known], dtype=np.int64)
         self.is_target = np.isin(np.arange(len(columns)), self.target_at)
-        self.predictor = predictor_of(forecaster)
+        self.log_at = np.array([columns.index(c) for c in settings["log"]], dtype=np.int64)
+        self.is_log = np.isin(self.target_at, self.log_at)
+        self.log_offsets = {name: np.array(offsets) for name, offsets in learnt["log_offsets"]}
+        self._log_targets = [
+            list(self.log_at).index(i)
+            for i, is_log in zip(self.target_at, self.is_log, strict=True)
+            if is_log
+        ]
+        self._units = {name: np.array(units) for name, units in learnt["units"]}
+        replace = self.targets if settings["replace"] is None else settings["replace"]
+        self.is_replaced = [target in replace for target in self.targets]
         self.rows = self.predictor.rows if self.is_forecast else forecaster.spec.context_length - 1
         self.memory = max(self.predictor.memory, self.rows)
 
         self.score, self.weights = learnt["score"], learnt["weights"]
+        self.excuse_spread = learnt["excuse_spread"]
         self.is_joint = self.score.kind == "joint"
         self._thresholds = learnt["thresholds"]
         smooth = settings["smooth"]
@@ -198,10 +213,50 @@ class Plan:
         """The fitted thresholds of one series, one for each target."""
         return self._thresholds.get(series, self._thresholds[None])
 
+    def units(self, series):
+        """Usual size of the deviations of the targets of one series, original units."""
+        return self._units.get(series, self._units[None])
+
+    def offsets(self, series):
+        """What is added to the `log` columns of one series before the logarithm is taken."""
+        return self.log_offsets.get(series, self.log_offsets[None])
+
     def complete(self, values, time, step_length):
         """The user's columns and those that follow from the time, in the order of the scaler."""
         parts = [values, [step_length]] if self.is_irregular else [values]
         return np.concatenate([*parts, self._calendar(time)])
+
+    def transform(self, values, offsets):
+        """Values as the model sees them: the logarithm of the `log` columns.
+
+        Args:
+            values: Float64 `(columns,)`.
+            offsets: As from `offsets`.
+        """
+        if not len(self.log_at):
+            return values
+        values = values.copy()
+        # What has no logarithm is as far off as a value can be.
+        values[self.log_at] = np.log(np.maximum(values[self.log_at] + offsets, _LEAST * offsets))
+        return values
+
+    def to_original(self, modelled, offsets):
+        """Targets `(targets,)` as the model sees them, in original units."""
+        if not self.is_log.any():
+            return modelled
+        made = modelled.copy()
+        # Beyond it, a forecast is nonsense and a float would overflow.
+        made[self.is_log] = np.exp(np.minimum(made[self.is_log], 80.0)) - offsets[self._log_targets]
+        return made
+
+    def to_modelled(self, original, offsets):
+        """Targets `(targets,)` in original units, as the model sees them."""
+        if not self.is_log.any():
+            return original
+        made = original.copy()
+        added = offsets[self._log_targets]
+        made[self.is_log] = np.log(np.maximum(made[self.is_log] + added, _LEAST * added))
+        return made
 
     def contexts(self, values, time):
         """What the spread of a row depends on, `(1, contexts)`, or `None`."""
@@ -218,7 +273,8 @@ class Plan:
             time: Time of the row, nanoseconds.
 
         Returns:
-            Tuple `(usual, residual)`, each float64 `(targets,)` in original units.
+            Tuple `(usual, residual)`, each float64 `(targets,)`, not scaled; logarithms where
+            the model sees them.
         """
         targets = features[: self.num_targets]
         if self.is_forecast:
@@ -239,19 +295,28 @@ class Plan:
 
         Args:
             predicted: Float `(..., targets)`, original units.
-            residual: Float `(..., targets)`.
+            residual: Float `(..., targets)`, original units.
 
         Returns:
-            Both, changed where that makes the residual smaller: an excuse may not accuse.
+            Tuple `(predicted, change)`: the forecast with what the others explain, and how
+            much that is. It is 0 where it would make the residual larger, because an
+            excuse may not accuse.
         """
-        if self.weights is None:
-            return predicted, residual
         change = np.where(np.isnan(residual), 0.0, residual) @ self.weights.T
-        # The weights are known to so much, which matters where the other residual is large.
-        most, least = change + _SLACK * np.abs(change), change - _SLACK * np.abs(change)
-        change = np.clip(residual, least, most)
         change = np.where(np.abs(residual - change) < np.abs(residual), change, 0.0)
-        return predicted + change, residual - change
+        return predicted + change, change
+
+    def certainty(self, change, unit):
+        """What a residual counts for beside an excuse, whose weight is not known exactly.
+
+        Args:
+            change: Float `(..., targets)`, what others explain, in original units.
+            unit: Float `(targets,)`: scale of the series, original units.
+
+        Returns:
+            Float `(..., targets)`, 1 or less.
+        """
+        return 1 / np.sqrt(1 + (_UNSURE * change / (self.excuse_spread * unit)) ** 2)
 
 
 def distances(subsequence, windows):

@@ -80,7 +80,7 @@ class ResidualScore:
         """Learns centres and spreads from residuals of rows that no model was fitted on.
 
         Args:
-            residuals: Float `(rows, targets)`, original units, NaN where there is none.
+            residuals: Float `(rows, targets)`, all in one unit, NaN where there is none.
             contexts: Float `(rows, contexts)`: what the spread may depend on, such as
                 the weekday or a promotion.
             scale: Float or `(targets,)`: a usual deviation of the target itself, in
@@ -101,7 +101,7 @@ class ResidualScore:
         centre = np.nanmean(residuals, axis=0) if self.kind == "residual" else np.nanmedian(residuals, axis=0)
         self.centre_ = np.zeros_like(centre) if self.kind in ("absolute", "squared") else centre
         floor = np.maximum(_FLOOR * np.broadcast_to(scale, centre.shape), np.finfo(np.float32).tiny)
-        self.spread_ = np.maximum(_robust_spread(residuals), floor)
+        self.spread_ = np.maximum(robust_spread(residuals), floor)
         self.contexts_ = []
         scaled = (residuals - self.centre_) / self.spread_
         if contexts is not None and self.kind in ("scaled", "joint"):
@@ -180,8 +180,14 @@ class ResidualScore:
         return score
 
 
-def _robust_spread(residuals):
-    """Robust standard deviation of each column; the plain one where half the rows are equal."""
+def robust_spread(residuals):
+    """Robust standard deviation of each column; the plain one where half the rows are equal.
+
+    Example:
+
+    >>> robust_spread(np.array([[0.0], [1.0], [2.0], [3.0], [400.0]])).tolist()
+    [1.4826]
+    """
     spread = _MAD * np.nanmedian(np.abs(residuals - np.nanmedian(residuals, axis=0)), axis=0)
     return np.where(spread > 0, spread, np.nanstd(residuals, axis=0))
 
@@ -195,7 +201,7 @@ def _effects(scaled, column):
         share = count / (count + _PRIOR_ROWS)
         rows = np.where(count > 0, rows, 0.0)
         shift = np.nanmedian(rows, axis=0) * share
-        squares = np.square(_robust_spread(rows)) if len(rows) > 2 else np.ones(scaled.shape[1])
+        squares = np.square(robust_spread(rows)) if len(rows) > 2 else np.ones(scaled.shape[1])
         factor = np.sqrt(share * squares + 1 - share)
         effects[float(value)] = (shift.tolist(), np.maximum(factor, _FLOOR).tolist())
     return effects
