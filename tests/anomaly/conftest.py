@@ -15,7 +15,7 @@ def shops(rows=173, names=("a", "b"), seed=0, freq="D"):
         promotion = (np.arange(rows) % 11 == 3 + i).astype(float)
         noise = random.normal(0, 2, rows)
         sold = (1 + i) * (WEEK[np.arange(rows) % 7] + 30 * promotion + noise)
-        stock = 500 - (1 + i) * noise + random.normal(0, 1, rows)
+        stock = 900 - sold + random.normal(0, 1, rows)
         times = pd.date_range("2023-01-01", periods=rows, freq=freq)
         parts.append(
             pd.DataFrame({"day": times, "shop": name, "sold": sold, "stock": stock, "promotion": promotion})

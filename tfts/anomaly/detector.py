@@ -16,7 +16,7 @@ from tfts.anomaly.events import check_event_options, event_table
 from tfts.anomaly.monitor import Monitor
 from tfts.anomaly.plan import Plan, distances
 from tfts.anomaly.predictors import predictor_of
-from tfts.anomaly.scores import ResidualScore, robust_spread
+from tfts.anomaly.scores import ResidualScore, RunningAverage
 from tfts.anomaly.subsequence import SUBSEQUENCES
 from tfts.anomaly.thresholds import THRESHOLDS, build_threshold
 from tfts.baselines import BASELINES
@@ -80,11 +80,12 @@ class AnomalyDetector:
             `"hour"`, `"weekday"`, `"month"` or `"day_of_year"`.
         direction: `"both"`, `"up"` or `"down"`.
         smooth: Span in rows of a running average of the residuals, which finds small
-            changes that last; `None` for none.
+            changes that last, see `RunningAverage`; `None` for none.
         log: Columns that the model sees as logarithms, for what goes by factors, such as
             sales. A tenth of the median is added, so that 0 has one.
-        same_row: Dict from a target to targets whose value in the same row may excuse
-            its residual, such as `{"Inventory": ["Sales"]}`.
+        same_row: Dict from a target to targets that it may also be explained by in the
+            judged row, such as `{"Inventory": ["Sales"]}`: a second model sees them, and
+            the smaller residual counts.
         threshold: A name of `THRESHOLDS`.
         k: Deviations, for the thresholds `"std"` and `"mad"` alone.
         threshold_options: Dict of options of the other thresholds.
@@ -204,13 +205,13 @@ class AnomalyDetector:
         Raises:
             ValueError: If the table can't be used; too few rows among the reasons.
         """
-        settings = self._settings
-        prepared, real_times = self._prepared(self._logarithms(frame), exclude)
+        logged, self._log_offsets = self._logarithms(frame)
+        prepared, real_times = self._prepared(logged, exclude)
         forecaster, subsequence = self._model(prepared, exclude)
         panel = forecaster.panel(prepared, allow_constant=True)
-        share = 0 if self._is_simple(forecaster) else settings["validation"]
-        parts = chronological_split(panel, share, settings["calibration"])
-        if not forecaster.is_fitted:
+        parts = self._parts(forecaster, panel)
+        self._may_fit = not forecaster.is_fitted
+        if self._may_fit:
             forecaster.fit(parts.train, validation=parts.validation or 0, **training)
         elif training:
             raise ValueError(
@@ -219,7 +220,8 @@ class AnomalyDetector:
         if subsequence is not None:
             subsequence.fit(_target_windows(forecaster, parts.train))
         self.forecaster_, self._subsequence = forecaster, subsequence
-        self._predictor = predictor_of(forecaster)
+        self._fit_aides(frame, exclude, training)
+        self._predictors = self._made_predictors()
         self._calibrate(panel, parts.test, real_times)
         return self
 
@@ -292,6 +294,8 @@ class AnomalyDetector:
         self._check_fitted()
         with replacing_folder(folder) as partial:
             self.forecaster_.save(partial / "forecaster")
+            for i, aide in enumerate(self._aides.values()):
+                aide.save(partial / f"aide_{i}")
             if self._subsequence is not None:
                 np.savez(partial / "subsequence.npz", **self._subsequence.get_state())
             write_json({**self._described(), "start": self._start}, partial / "detector.json")
@@ -315,7 +319,12 @@ class AnomalyDetector:
         if settings["model"] is None:
             settings["model"] = forecaster
         detector = cls(**settings)
-        detector.forecaster_, detector._predictor = forecaster, predictor_of(forecaster)
+        detector.forecaster_ = forecaster
+        detector._aides = {
+            target: Forecaster.load(path.parent / f"aide_{i}")
+            for i, target in enumerate(settings["same_row"])
+        }
+        detector._predictors = detector._made_predictors()
         detector._subsequence = None
         if described["chosen"] in SUBSEQUENCES:
             with np.load(path.parent / "subsequence.npz") as arrays:
@@ -324,8 +333,8 @@ class AnomalyDetector:
         detector._chosen = described["chosen"]
         learnt = described["learnt"]
         learnt["score"] = ResidualScore.from_state(learnt["score"])
-        for name in ("weights", "excuse_spread"):
-            learnt[name] = None if learnt[name] is None else np.array(learnt[name])
+        if learnt["average"] is not None:
+            learnt["average"] = RunningAverage.from_state(learnt["average"])
         learnt["thresholds"] = {
             name: [detector._threshold().set_state(state) for state in states]
             for name, states in learnt["thresholds"]
@@ -369,9 +378,8 @@ class AnomalyDetector:
             low = 0 if name == "validation" else 1e-9
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
                 raise ValueError(f"`{name}` must be a share from 0 to {high}. Received: {name}={value!r}.")
-        smooth = settings["smooth"]
-        if smooth is not None and (isinstance(smooth, bool) or not isinstance(smooth, int) or smooth < 2):
-            raise ValueError(f"`smooth` must be an int >= 2 (rows) or None. Received: smooth={smooth!r}.")
+        if settings["smooth"] is not None:
+            RunningAverage(settings["smooth"])
         least = settings["min_size"]
         for value in least.values() if isinstance(least, dict) else [least]:
             if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
@@ -482,23 +490,24 @@ class AnomalyDetector:
             frame[settings["time"]] = numbered
         return frame, times
 
-    def _logarithms(self, frame):
-        """The table with logarithms in the columns of `log`."""
+    def _logarithms(self, frame, without=()):
+        """The table with logarithms in the columns of `log`, and what was added before."""
         columns, series = self._settings["log"], self._settings["series"]
-        self._log_offsets = [[None, []]]
+        columns = [column for column in columns if column not in without]
+        log_offsets = [[None, []]]
         if not columns:
-            return frame
+            return frame, log_offsets
         for column in columns:
             if column not in frame.columns:
                 raise KeyError(unknown("column in log:", column, frame.columns))
         whole = frame[columns].astype(np.float64)
         offsets = whole.abs().median() * _LOG_OFFSET
-        self._log_offsets = [[None, offsets.tolist()]]
+        log_offsets = [[None, offsets.tolist()]]
         frame = frame.copy()
         added = np.broadcast_to(offsets.to_numpy(), whole.shape)
         if series is not None and series in frame.columns:
             each = whole.abs().groupby(frame[series].to_numpy()).median() * _LOG_OFFSET
-            self._log_offsets += [[_plain_name(name), row.tolist()] for name, row in each.iterrows()]
+            log_offsets += [[_plain_name(name), row.tolist()] for name, row in each.iterrows()]
             added = each.loc[frame[series].to_numpy()].to_numpy()
         shifted = whole.to_numpy() + added
         if (shifted <= 0).any():
@@ -508,13 +517,16 @@ class AnomalyDetector:
                 f"{whole.iloc[row, i]:.4g} in row {row}."
             )
         frame[columns] = np.log(shifted)
-        return frame
+        return frame, log_offsets
 
     def _times(self, frame):
         name = self._settings["time"]
         if name is not None and name not in frame.columns:
             raise KeyError(unknown("time column", name, frame.columns))
         return pd.DatetimeIndex(frame.index if name is None else pd.to_datetime(frame[name]))
+
+    def _made_predictors(self):
+        return {name: predictor_of(f) for name, f in {None: self.forecaster_, **self._aides}.items()}
 
     def _calibrate(self, panel, part, real_times):
         """Score, thresholds and start from the residuals of the calibration rows."""
@@ -529,39 +541,29 @@ class AnomalyDetector:
             "freq": panel.freq,
             "tz": None if times.tz is None else str(times.tz),
             "step": self._step if self._is_irregular else _usual_step(panel.times),
-            "weights": None,
-            "excuse_spread": None,
             "log_offsets": self._log_offsets,
         }
         rows = forecaster.spec.origins(part)
-        predicted, residual = self._residuals(part, rows)
+        residual = self._residuals(part, rows)
         series = part.series_of(rows)
         scales = np.array([forecaster.scaler_.affine(name, panel.targets)[1] for name in panel.series])
         score = ResidualScore(settings["score"], settings["direction"])
-        self._learnt |= {
-            "score": score,
-            "thresholds": {None: None},
-            "units": [[None, scales.mean(axis=0).tolist()]],
-        }
+        self._learnt |= {"score": score, "average": None, "thresholds": {None: None}}
         # A plan of what is known so far reads rows as the monitor will.
         plan = self._planned()
-        scored = residual
-        if settings["same_row"]:
-            scored = self._excuse(plan, panel, series, predicted, residual)
-            plan = self._planned()
-        if score.is_pooled:
-            scored = scored / scales[series]
-        smooth = scored
+        for target, aided in self._aided_residuals(part, rows).items():
+            i = panel.targets.index(target)
+            residual[:, i] = np.where(np.abs(aided) < np.abs(residual[:, i]), aided, residual[:, i])
+        scored = residual / scales[series] if score.is_pooled else residual
         if settings["smooth"] is not None:
-            smooth = np.concatenate(
-                [_running(scored[series == i], plan.smoothing) for i in np.unique(series)]
-            )
+            self._learnt["average"] = RunningAverage(settings["smooth"]).fit(scored, series)
+            scored = self._learnt["average"].apply(scored, series)
         columns = [panel.values[rows + 1][:, plan.context_at]]
         if plan.clocks:
             columns.append(calendar_columns(times[rows + 1], plan.clocks).to_numpy())
         contexts = np.concatenate(columns, axis=1).astype(np.float64)
         contexts = contexts if contexts.shape[1] else None
-        score.fit(smooth, contexts, 1.0 if score.is_pooled else scales.mean(axis=0))
+        score.fit(scored, contexts, 1.0 if score.is_pooled else scales.mean(axis=0))
         for i, target in enumerate(panel.targets):
             if np.nanmin(residual[:, i]) == np.nanmax(residual[:, i]):
                 warnings.warn(
@@ -570,7 +572,7 @@ class AnomalyDetector:
                     "on more varied rows, or set `min_size`.",
                     stacklevel=4,
                 )
-        sizes, _ = score.apply(smooth, contexts)
+        sizes, _ = score.apply(scored, contexts)
         groups = {None: np.ones(len(rows), dtype=bool)}
         if not score.is_pooled and len(panel.series) > 1:
             groups |= {panel.series[i]: series == i for i in np.unique(series)}
@@ -601,64 +603,60 @@ class AnomalyDetector:
         calendar = self._settings["calendar"]
         calendar = calendar if self._is_irregular else self.forecaster_.settings["calendar"]
         settings = {**self._settings, "calendar": calendar}
-        return Plan(settings, self.forecaster_, self._predictor, self._subsequence, self._learnt)
+        aides = {name: (aide, self._predictors[name]) for name, aide in self._aides.items()}
+        return Plan(
+            settings, self.forecaster_, self._predictors[None], aides, self._subsequence, self._learnt
+        )
 
     def _residuals(self, part, rows):
-        """Forecasts and residuals of the rows after the given ones, each `(rows, targets)`."""
+        """Residuals of the rows after the given ones, `(rows, targets)`."""
         forecaster = self.forecaster_
         if self._subsequence is None:
             predicted = forecaster.forecast_windows(part, rows)[:, 0]
-            return predicted, forecaster.actual(part, rows)[:, 0].astype(np.float64) - predicted
-        usual, residual = distances(self._subsequence, _target_windows(forecaster, part, rows))
+            return forecaster.actual(part, rows)[:, 0].astype(np.float64) - predicted
+        _, residual = distances(self._subsequence, _target_windows(forecaster, part, rows))
         names = np.asarray(part.series, dtype=object)[part.series_of(rows)]
         pairs = {name: forecaster.scaler_.affine(name, part.targets) for name in part.series}
-        offset, scale = (np.stack([pairs[name][i] for name in names]) for i in (0, 1))
+        scale = np.stack([pairs[name][1] for name in names])
         seen = ~np.isnan(forecaster.actual(part, rows)[:, 0])
-        return usual * scale + offset, np.where(seen, residual * scale, np.nan)
+        return np.where(seen, residual * scale, np.nan)
 
-    def _excuse(self, plan, panel, series, predicted, residual):
-        """Learns what targets of one row say of each other; residuals with their excuses."""
-        from sklearn.linear_model import HuberRegressor
-
-        same_row, targets = self._settings["same_row"], list(plan.targets)
-        for name in [*same_row, *(source for sources in same_row.values() for source in sources)]:
-            if name not in targets:
-                raise ValueError(unknown("target in same_row:", name, targets))
-        if not plan.is_forecast:
-            raise ValueError(
-                f"`same_row` needs forecasts, which {self._chosen!r} does not make. Choose another model."
-            )
-        offsets = [plan.offsets(name) for name in panel.series]
-
-        def original(modelled):
-            rows = [plan.to_original(row, offsets[i]) for row, i in zip(modelled, series, strict=True)]
-            return np.array(rows)
-
-        usual = original(predicted)
-        error = original(predicted + residual) - usual
-        units = np.array([np.nanstd(error[series == i], axis=0) for i in range(len(panel.series))])
-        units = np.maximum(units, np.finfo(np.float32).tiny)
-        whole = ~np.isnan(error).any(axis=1)
-        weights = np.zeros((len(targets), len(targets)))
+    def _fit_aides(self, frame, exclude, training):
+        """A forecaster for each target of `same_row`, which sees the other targets named there."""
+        main, same_row = self.forecaster_, self._settings["same_row"]
+        self._aides, self._aide_parts = {}, {}
         for target, sources in same_row.items():
-            i, at = targets.index(target), [targets.index(source) for source in sources]
-            # In units of each series' target, so that large series don't decide alone.
-            unit = units[series[whole], i][:, None]
-            # Robust, because one fault in the calibration rows would turn a straight line.
-            model = HuberRegressor(fit_intercept=False, alpha=1e-3, max_iter=500)
-            fitted = model.fit(error[whole][:, at] / unit, error[whole, i] / unit[:, 0])
-            weights[i, at] = fitted.coef_
-        left = (error - np.where(np.isnan(error), 0.0, error) @ weights.T) / units[series]
-        self._learnt["units"] = [
-            [None, units.mean(axis=0).tolist()],
-            *([name, row.tolist()] for name, row in zip(panel.series, units, strict=True)),
-        ]
-        self._learnt["weights"] = weights
-        self._learnt["excuse_spread"] = np.maximum(robust_spread(left), np.finfo(np.float32).tiny)
-        plan = self._planned()
-        explained, change = plan.explain(usual, error)
-        modelled = [plan.to_modelled(row, offsets[i]) for row, i in zip(explained, series, strict=True)]
-        return (predicted + residual - np.array(modelled)) * plan.certainty(change, units[series])
+            for name in (target, *sources):
+                if name not in main.targets:
+                    raise ValueError(unknown("target in same_row:", name, main.targets))
+            if self._subsequence is not None or not self._may_fit:
+                raise ValueError(
+                    "`same_row` needs forecasters that are fitted here, by name or from an unfitted Forecaster. "
+                    f"Received: {self._chosen or 'a fitted Forecaster'}."
+                )
+            known = [*main.settings["known_future"], *sources]
+            aide = Forecaster(**{**main.settings, "targets": [target], "known_future": known})
+            prepared, _ = self._prepared(self._logarithms(frame, without=sources)[0], exclude)
+            parts = self._parts(aide, aide.panel(prepared, allow_constant=True))
+            self._aides[target] = aide.fit(parts.train, validation=parts.validation or 0, **training)
+            self._aide_parts[target] = parts.test
+
+    def _aided_residuals(self, part, rows):
+        """Target -> residuals `(rows,)` of its aide for the rows after the given ones."""
+        residuals = {}
+        wanted = pd.MultiIndex.from_arrays([part.series_of(rows), part.times[rows + 1]])
+        for target, aide in self._aides.items():
+            # Its panel can have other rows at the ends of the series.
+            own = self._aide_parts[target]
+            origins = aide.spec.origins(own)
+            left = aide.actual(own, origins)[:, 0, 0] - aide.forecast_windows(own, origins)[:, 0, 0]
+            index = pd.MultiIndex.from_arrays([own.series_of(origins), own.times[origins + 1]])
+            residuals[target] = pd.Series(left, index=index).reindex(wanted).to_numpy()
+        return residuals
+
+    def _parts(self, forecaster, panel):
+        share = 0 if self._is_simple(forecaster) else self._settings["validation"]
+        return chronological_split(panel, share, self._settings["calibration"])
 
     def _primed(self, panel, times):
         """State of a monitor that has seen the last rows of the table."""
@@ -677,8 +675,8 @@ class AnomalyDetector:
             settings["model"] = None
         learnt = dict(self._learnt)
         learnt["score"] = learnt["score"].get_state()
-        for name in ("weights", "excuse_spread"):
-            learnt[name] = None if learnt[name] is None else learnt[name].tolist()
+        if learnt["average"] is not None:
+            learnt["average"] = learnt["average"].get_state()
         learnt["thresholds"] = [
             [name, [threshold.get_state() for threshold in thresholds]]
             for name, thresholds in learnt["thresholds"].items()
@@ -797,20 +795,6 @@ def _target_windows(forecaster, panel, rows=None):
     scaled = forecaster.scaler_.transform(panel)
     at = rows[:, None] + np.arange(2 - forecaster.spec.context_length, 2)
     return scaled.values[at][..., panel.indices(panel.targets)].astype(np.float64)
-
-
-def _running(residual, smoothing):
-    """Running average of the rows of one series, as a monitor makes it."""
-    made = np.empty_like(residual)
-    average = None
-    for row, values in enumerate(residual):
-        known = np.where(np.isnan(values), 0.0, values)
-        if average is None:
-            average = known * smoothing
-        else:
-            average = average + smoothing * np.where(np.isnan(values), 0.0, values - average)
-        made[row] = np.where(np.isnan(values), np.nan, average)
-    return made
 
 
 def _usual_step(times):

@@ -235,17 +235,14 @@ class Monitor:
         usual, raw = plan.predict(state, features, time)
         expected = usual + state.shift
         residual = raw - state.shift if plan.is_forecast else raw
-        predicted = plan.to_original(expected, state.log_offsets)
-        certainty = None
-        if plan.weights is not None:
-            predicted, change = plan.explain(predicted, original - predicted)
-            certainty = plan.certainty(change, state.target_units)
-            expected = plan.to_modelled(predicted, state.log_offsets)
-            residual = actual - expected if plan.is_forecast else residual
+        if plan.aides:
+            aided, left = plan.predict_aided(state, features, time)
+            # What another target explains may excuse a residual, not make one.
+            better = np.abs(left) < np.abs(residual)
+            expected, residual = np.where(better, aided, expected), np.where(better, left, residual)
         opened, flags = None, [False] * plan.num_targets
         if not is_filling:
-            shown = original - predicted if plan.is_forecast else residual
-            opened, flags = self._judge(state, time, values, original, predicted, shown, residual, certainty)
+            opened, flags = self._judge(state, time, values, original, expected, residual)
         kept = (expected - state.target_offset) / state.target_scale
         absent = np.isnan(actual)
         if absent.any():
@@ -266,12 +263,15 @@ class Monitor:
             self._accept(state, time)
         return opened
 
-    def _judge(self, state, time, values, actual, predicted, residual, scored, certainty):
+    def _judge(self, state, time, values, actual, expected, found):
         plan = self._plan
-        scored = scored / state.unit if certainty is None else scored / state.unit * certainty
-        smooth = state.smoothed(scored, plan.smoothing)
+        predicted = plan.to_original(expected, state.log_offsets)
+        residual = actual - predicted if plan.is_forecast else found
+        scored = found / state.unit
+        if plan.average is not None:
+            state.average, scored = plan.average.step(state.average, scored)
         contexts = plan.contexts(values, time)
-        sizes, shares = plan.score.apply(smooth[None], contexts)
+        sizes, shares = plan.score.apply(scored[None], contexts)
         sizes = sizes[0].tolist()
         limits, flags = [], []
         for i, size in enumerate(sizes):
@@ -311,7 +311,7 @@ class Monitor:
         plan = self._plan
         state.accept = False
         state.replaced = [0] * plan.num_targets
-        state.smooth = None
+        state.average = np.zeros(plan.num_targets)
         state.past[:, : plan.num_targets] = state.actual
         if not plan.is_forecast:
             return
@@ -338,7 +338,6 @@ class _SeriesState:
         self.offset, self.scale = plan.affine(series)
         self.target_offset, self.target_scale = self.offset[plan.target_at], self.scale[plan.target_at]
         self.log_offsets = plan.offsets(series)
-        self.target_units = plan.units(series)
         # Series of any size share one score and one threshold.
         self.unit = self.target_scale if plan.score.is_pooled else np.ones(plan.num_targets)
         length = plan.memory + plan.spare
@@ -347,23 +346,12 @@ class _SeriesState:
         self.known = np.zeros((length + 1, len(plan.known_at)))
         self.carry = np.where(plan.is_target, np.nan, self.offset)
         self.thresholds = [copy.deepcopy(threshold) for threshold in plan.thresholds(series)]
-        self.smooth = None
+        self.average = np.zeros(plan.num_targets)
         self.shift = np.zeros(plan.num_targets)
         self.is_shifted = False
         self.accept = False
         self.replaced = [0] * plan.num_targets
         self.tracker = EventTracker(series, plan.targets, **plan.event_options)
-
-    def smoothed(self, residual, smoothing):
-        """The running average of residuals, or the residual itself."""
-        if smoothing is None:
-            return residual
-        if self.smooth is None:
-            self.smooth = np.where(np.isnan(residual), 0.0, residual) * smoothing
-        else:
-            step = np.where(np.isnan(residual), 0.0, residual - self.smooth)
-            self.smooth = self.smooth + smoothing * step
-        return np.where(np.isnan(residual), np.nan, self.smooth)
 
     def get_state(self):
         """Plain data for a JSON file."""
@@ -375,7 +363,7 @@ class _SeriesState:
             "known": self.known.tolist(),
             "carry": [None if math.isnan(value) else value for value in self.carry.tolist()],
             "thresholds": [threshold.get_state() for threshold in self.thresholds],
-            "smooth": None if self.smooth is None else self.smooth.tolist(),
+            "average": self.average.tolist(),
             "shift": self.shift.tolist(),
             "replaced": self.replaced,
             "tracker": self.tracker.get_state(),
@@ -390,7 +378,7 @@ class _SeriesState:
         self.carry = np.array([np.nan if value is None else value for value in state["carry"]])
         for threshold, kept in zip(self.thresholds, state["thresholds"], strict=True):
             threshold.set_state(kept)
-        self.smooth = None if state["smooth"] is None else np.array(state["smooth"])
+        self.average = np.array(state["average"])
         self.shift = np.array(state["shift"])
         self.is_shifted = bool(self.shift.any())
         self.tracker.set_state(state["tracker"])

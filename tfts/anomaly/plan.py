@@ -8,11 +8,10 @@ import pandas as pd
 from tfts.data.calendar import calendar_columns
 
 CLOCK = ("hour", "weekday", "month", "day_of_year")
-# How far off the weight of an excuse may be, as a share of it: errors of one forecast that the
-# other does not share draw it towards zero.
-_UNSURE = 0.1
 # The least that a logarithm is taken of, as a share of what is added to every value.
 _LEAST = 0.01
+# A forecast of a logarithm above it is nonsense, and its exponential would overflow.
+_HIGHEST = 80.0
 # Rows of calendar that are made at once: one at a time would cost more than the forecast.
 _BLOCK = 512
 
@@ -129,6 +128,8 @@ class Plan:
         settings: Dict of the arguments of the detector.
         forecaster: Its fitted `Forecaster`.
         predictor: The `Predictor` of the forecaster.
+        aides: Dict from target to `(forecaster, predictor)` that see other targets of the
+            same row.
         subsequence: Its fitted subsequence method, or `None`.
         learnt: Dict of what else its `fit` learnt.
 
@@ -142,7 +143,7 @@ class Plan:
     (('sales',), 1, True)
     """
 
-    def __init__(self, settings, forecaster, predictor, subsequence, learnt):
+    def __init__(self, settings, forecaster, predictor, aides, subsequence, learnt):
         self.forecaster, self.predictor, self.subsequence = forecaster, predictor, subsequence
         self.is_forecast = subsequence is None
         self.targets = forecaster.targets
@@ -172,18 +173,18 @@ class Plan:
             for i, is_log in zip(self.target_at, self.is_log, strict=True)
             if is_log
         ]
-        self._units = {name: np.array(units) for name, units in learnt["units"]}
         replace = self.targets if settings["replace"] is None else settings["replace"]
         self.is_replaced = [target in replace for target in self.targets]
         self.rows = self.predictor.rows if self.is_forecast else forecaster.spec.context_length - 1
         self.memory = max(self.predictor.memory, self.rows)
+        self.features = [*self.targets, *others]
+        self.known = list(known)
 
-        self.score, self.weights = learnt["score"], learnt["weights"]
-        self.excuse_spread = learnt["excuse_spread"]
+        self.score = learnt["score"]
+        self.aides = [_Aide(self, target, *pair) for target, pair in aides.items()]
         self.is_joint = self.score.kind == "joint"
         self._thresholds = learnt["thresholds"]
-        smooth = settings["smooth"]
-        self.smoothing = None if smooth is None else 2.0 / (smooth + 1)
+        self.average = learnt["average"]
         least = settings["min_size"]
         self.min_size = [least.get(t, 0.0) if isinstance(least, dict) else least for t in self.targets]
         self.new_normal = settings["new_normal"] or max(forecaster.spec.context_length, 2)
@@ -213,10 +214,6 @@ class Plan:
         """The fitted thresholds of one series, one for each target."""
         return self._thresholds.get(series, self._thresholds[None])
 
-    def units(self, series):
-        """Usual size of the deviations of the targets of one series, original units."""
-        return self._units.get(series, self._units[None])
-
     def offsets(self, series):
         """What is added to the `log` columns of one series before the logarithm is taken."""
         return self.log_offsets.get(series, self.log_offsets[None])
@@ -245,17 +242,7 @@ class Plan:
         if not self.is_log.any():
             return modelled
         made = modelled.copy()
-        # Beyond it, a forecast is nonsense and a float would overflow.
-        made[self.is_log] = np.exp(np.minimum(made[self.is_log], 80.0)) - offsets[self._log_targets]
-        return made
-
-    def to_modelled(self, original, offsets):
-        """Targets `(targets,)` in original units, as the model sees them."""
-        if not self.is_log.any():
-            return original
-        made = original.copy()
-        added = offsets[self._log_targets]
-        made[self.is_log] = np.log(np.maximum(made[self.is_log] + added, _LEAST * added))
+        made[self.is_log] = np.exp(np.minimum(made[self.is_log], _HIGHEST)) - offsets[self._log_targets]
         return made
 
     def contexts(self, values, time):
@@ -263,6 +250,15 @@ class Plan:
         if not self.context_at and not self.clocks:
             return None
         return np.concatenate([values[self.context_at], self._context_clock(time)])[None]
+
+    def predict_aided(self, state, features, time):
+        """Like `predict`, with a look at other targets of the row; NaN where none may be had."""
+        usual = np.full(self.num_targets, np.nan)
+        for aide in self.aides:
+            stamp = self.timestamp(time) if aide.predictor.needs_time else None
+            usual[aide.at] = aide(state, features, stamp)
+        residual = features[: self.num_targets] - usual
+        return usual * state.target_scale + state.target_offset, residual * state.target_scale
 
     def predict(self, state, features, time):
         """What the targets of a row should be, and how far from it they are.
@@ -290,33 +286,43 @@ class Plan:
             scaled, residual = usual[0], np.where(np.isnan(targets), np.nan, residual[0])
         return scaled * state.target_scale + state.target_offset, residual * state.target_scale
 
-    def explain(self, predicted, residual):
-        """Lets the other targets of the same row excuse a residual.
 
-        Args:
-            predicted: Float `(..., targets)`, original units.
-            residual: Float `(..., targets)`, original units.
+class _Aide:
+    """A second forecast of one target, which sees other targets of the row that is judged.
 
-        Returns:
-            Tuple `(predicted, change)`: the forecast with what the others explain, and how
-            much that is. It is 0 where it would make the residual larger, because an
-            excuse may not accuse.
-        """
-        change = np.where(np.isnan(residual), 0.0, residual) @ self.weights.T
-        change = np.where(np.abs(residual - change) < np.abs(residual), change, 0.0)
-        return predicted + change, change
+    It sees them in original units, because what one target takes from another is counted.
+    """
 
-    def certainty(self, change, unit):
-        """What a residual counts for beside an excuse, whose weight is not known exactly.
+    def __init__(self, plan, target, forecaster, predictor):
+        columns, known = forecaster.scaler_.columns, forecaster.known_future
+        self.predictor, self.scaler = predictor, forecaster.scaler_
+        self.at = plan.targets.index(target)
+        past = [target, *(c for c in columns if c != target and c not in known)]
+        self.past_at = [plan.features.index(c) for c in past]
+        self.from_known = [i for i, c in enumerate(known) if c in plan.known]
+        self.known_at = [plan.known.index(c) for c in known if c in plan.known]
+        self.names = [c for c in known if c not in plan.known]
+        self.from_past = [known.index(c) for c in self.names]
+        self.sources = [plan.targets.index(c) for c in self.names]
+        self.is_log = plan.is_log[self.sources]
+        self.log_at = [list(plan.log_at).index(plan.target_at[i]) for i in self.sources if plan.is_log[i]]
 
-        Args:
-            change: Float `(..., targets)`, what others explain, in original units.
-            unit: Float `(targets,)`: scale of the series, original units.
-
-        Returns:
-            Float `(..., targets)`, 1 or less.
-        """
-        return 1 / np.sqrt(1 + (_UNSURE * change / (self.excuse_spread * unit)) ** 2)
+    def __call__(self, state, features, stamp):
+        """The scaled forecast, a float; NaN where what it looks at is missing."""
+        past, known = state.past[-state.count :], state.known[-state.count - 1 :]
+        sources = np.vstack([past[:, self.sources], features[self.sources]])
+        if np.isnan(sources[-1]).any():
+            return math.nan
+        sources = sources * state.target_scale[self.sources] + state.target_offset[self.sources]
+        if self.log_at:
+            # As in `to_original`: no forecast in the history may overflow.
+            logs = np.minimum(sources[:, self.is_log], _HIGHEST)
+            sources[:, self.is_log] = np.exp(logs) - state.log_offsets[self.log_at]
+        offset, scale = self.scaler.affine(state.series, self.names)
+        table = np.empty((len(known), len(self.from_known) + len(self.from_past)))
+        table[:, self.from_known] = known[:, self.known_at]
+        table[:, self.from_past] = (sources - offset) / scale
+        return self.predictor(past[:, self.past_at], table, state.series, stamp)[0]
 
 
 def distances(subsequence, windows):

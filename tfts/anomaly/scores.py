@@ -101,7 +101,7 @@ class ResidualScore:
         centre = np.nanmean(residuals, axis=0) if self.kind == "residual" else np.nanmedian(residuals, axis=0)
         self.centre_ = np.zeros_like(centre) if self.kind in ("absolute", "squared") else centre
         floor = np.maximum(_FLOOR * np.broadcast_to(scale, centre.shape), np.finfo(np.float32).tiny)
-        self.spread_ = np.maximum(robust_spread(residuals), floor)
+        self.spread_ = np.maximum(_robust_spread(residuals), floor)
         self.contexts_ = []
         scaled = (residuals - self.centre_) / self.spread_
         if contexts is not None and self.kind in ("scaled", "joint"):
@@ -180,14 +180,106 @@ class ResidualScore:
         return score
 
 
-def robust_spread(residuals):
-    """Robust standard deviation of each column; the plain one where half the rows are equal.
+class RunningAverage:
+    """A residual, or the running average of the latest ones where that is further out.
+
+    A small change that lasts is lost among single residuals, and clear in their average,
+    whose own spread is smaller. The average is brought to the spread of the residuals, so
+    that one score and one threshold serve both. No residual counts for more than three
+    spreads in it, so that a spike is one anomaly and not the start of a long one.
+
+    Args:
+        span: Int >= 2, rows: each residual weighs `2 / (span + 1)`, and those before it
+            the rest.
+
+    Attributes:
+        centre_, spread_: Float64 `(targets,)`, of the residuals.
+        factor_: Float64 `(targets,)`, spread of the residuals by that of the averages.
+
+    Raises:
+        ValueError: If `span` is not an int >= 2.
 
     Example:
 
-    >>> robust_spread(np.array([[0.0], [1.0], [2.0], [3.0], [400.0]])).tolist()
-    [1.4826]
+    >>> noise = np.random.default_rng(0).normal(size=(1009, 1))
+    >>> average = RunningAverage(span=15).fit(noise, np.zeros(1009))
+    >>> state, found = np.zeros(1), []
+    >>> for _ in range(20):
+    ...     state, larger = average.step(state, np.array([1.5]))
+    ...     found.append(float(larger[0]))
+    >>> found[0], bool(found[-1] > 4)
+    (1.5, True)
     """
+
+    def __init__(self, span):
+        if isinstance(span, bool) or not isinstance(span, int | np.integer) or span < 2:
+            raise ValueError(f"`smooth` must be an int >= 2 (rows) or None. Received: smooth={span!r}.")
+        self.span = int(span)
+
+    def fit(self, residuals, series):
+        """Learns from calibration residuals.
+
+        Args:
+            residuals: Float64 `(rows, targets)`, NaN where there is none.
+            series: `(rows,)`: which series each row is of, in the order of time.
+
+        Returns:
+            The average.
+        """
+        tiny = np.finfo(np.float32).tiny
+        self.centre_ = np.nanmedian(residuals, axis=0)
+        self.spread_ = np.maximum(_robust_spread(residuals), tiny)
+        self.factor_ = np.ones_like(self.spread_)
+        averages = np.concatenate([self._run(residuals[series == i])[0] for i in np.unique(series)])
+        self.factor_ = 1 / np.maximum(_robust_spread(averages), tiny)
+        return self
+
+    def apply(self, residuals, series):
+        """`step` over the rows of each series, `(rows, targets)`."""
+        found = np.empty_like(residuals)
+        for i in np.unique(series):
+            found[series == i] = self._run(residuals[series == i])[1]
+        return found
+
+    def step(self, average, residual):
+        """Takes the next residual of one series.
+
+        Args:
+            average: Float64 `(targets,)`, as the last step gave it; zeros at first.
+            residual: Float64 `(targets,)`.
+
+        Returns:
+            Tuple of the new average, and the residual or the average in its place.
+        """
+        off = (residual - self.centre_) / self.spread_
+        seen = np.where(np.isnan(off), average, np.clip(off, -3.0, 3.0))
+        average = average + 2 / (self.span + 1) * (seen - average)
+        wide = average * self.factor_
+        return average, np.where(np.abs(wide) > np.abs(off), self.centre_ + wide * self.spread_, residual)
+
+    def _run(self, residuals):
+        average, averages, found = np.zeros(residuals.shape[1]), [], []
+        for row in residuals:
+            average, larger = self.step(average, row)
+            averages.append(average)
+            found.append(larger)
+        return np.array(averages), np.array(found)
+
+    def get_state(self):
+        """Everything learnt, as plain data for a JSON file."""
+        names = ("centre_", "spread_", "factor_")
+        return {"span": self.span, **{name: getattr(self, name).tolist() for name in names}}
+
+    @classmethod
+    def from_state(cls, state):
+        """The average that `get_state` described."""
+        average = cls(state["span"])
+        vars(average).update({k: np.array(v) for k, v in state.items() if k != "span"})
+        return average
+
+
+def _robust_spread(residuals):
+    """Robust standard deviation of each column; the plain one where half the rows are equal."""
     spread = _MAD * np.nanmedian(np.abs(residuals - np.nanmedian(residuals, axis=0)), axis=0)
     return np.where(spread > 0, spread, np.nanstd(residuals, axis=0))
 
@@ -201,7 +293,7 @@ def _effects(scaled, column):
         share = count / (count + _PRIOR_ROWS)
         rows = np.where(count > 0, rows, 0.0)
         shift = np.nanmedian(rows, axis=0) * share
-        squares = np.square(robust_spread(rows)) if len(rows) > 2 else np.ones(scaled.shape[1])
+        squares = np.square(_robust_spread(rows)) if len(rows) > 2 else np.ones(scaled.shape[1])
         factor = np.sqrt(share * squares + 1 - share)
         effects[float(value)] = (shift.tolist(), np.maximum(factor, _FLOOR).tolist())
     return effects
