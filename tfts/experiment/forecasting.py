@@ -136,6 +136,10 @@ def load_frame(settings):
     if data.source == "synthetic":
         truth = make_series(**{"seed": settings.seed, **data.options})
         frame = truth.frame
+    elif data.source == "sales":
+        from tfts.data.sales import make_sales
+
+        frame = make_sales(**{"seed": settings.seed, **data.options}).frame
     elif data.source == "dataset":
         frame = load_dataset(data.name)
     else:
