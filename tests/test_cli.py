@@ -110,3 +110,32 @@ def test_a_killed_run_goes_on(folder):
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert state.is_file()
+
+
+DETECTION = """
+data: {source: file, path: sun.csv, time: date, targets: [sunspots]}
+learn: 0.7
+detector: {model: linear_regression, context_length: 22, threshold: mad, k: 4}
+"""
+
+
+def test_detect_then_a_file_then_a_live_feed(folder):
+    (folder / "alarms.yaml").write_text(DETECTION)
+    ran = tfts("detect", "alarms.yaml", cwd=folder)
+    assert ran.returncode == 0, ran.stderr
+    assert "Results: runs/alarms" in ran.stdout
+    judged = tfts("detect", "runs/alarms", "--data", "sun.csv", "--out", "events.csv", cwd=folder)
+    assert judged.returncode == 0, judged.stderr
+    assert len(pd.read_csv(folder / "events.csv")) > 0
+    command = [sys.executable, "-c", "from tfts.cli import main; main()", "monitor", "runs/alarms"]
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    lines = "date,sunspots\n1924-01-01,30\n1925-01-01,5000\n"
+    live = subprocess.run(command, cwd=folder, env=environment, input=lines, capture_output=True, text=True)
+    assert live.returncode == 0, live.stderr
+    assert '"severity": "high"' in live.stdout
+    assert (folder / "runs" / "alarms" / "monitor.json").is_file()
+    wrong = tfts("detect", "runs/alarms", cwd=folder)
+    assert wrong.returncode == 2
+    assert "together with --data FILE" in wrong.stderr
+    wrong = tfts("detect", "alarms.yaml", "--set", "detector.treshold=std", cwd=folder)
+    assert "Did you mean 'detector.threshold'?" in wrong.stderr

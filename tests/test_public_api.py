@@ -13,6 +13,7 @@ import pytest
 import tfts
 
 PUBLIC = [
+    "AnomalyDetector",
     "BASELINES",
     "Forecaster",
     "METRICS",
@@ -20,6 +21,7 @@ PUBLIC = [
     "Panel",
     "SCALERS",
     "Scaler",
+    "THRESHOLDS",
     "WindowSpec",
     "add_calendar",
     "attention_scores",
@@ -30,7 +32,7 @@ PUBLIC = [
     "make_series",
     "read_table",
 ]
-TABLES = {"BASELINES", "METRICS", "MODELS", "SCALERS"}
+TABLES = {"BASELINES", "METRICS", "MODELS", "SCALERS", "THRESHOLDS"}
 MODULES = [found.name for found in pkgutil.walk_packages(tfts.__path__, "tfts.")]
 
 

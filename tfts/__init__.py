@@ -8,6 +8,7 @@ import importlib
 __version__ = "0.1.0"
 
 _HOME = {
+    "AnomalyDetector": "tfts.anomaly.detector",
     "BASELINES": "tfts.baselines",
     "Forecaster": "tfts.forecaster",
     "METRICS": "tfts.metrics",
@@ -15,6 +16,7 @@ _HOME = {
     "Panel": "tfts.data.panel",
     "SCALERS": "tfts.data.scaling",
     "Scaler": "tfts.data.scaling",
+    "THRESHOLDS": "tfts.anomaly.thresholds",
     "WindowSpec": "tfts.data.windows",
     "add_calendar": "tfts.data.calendar",
     "attention_scores": "tfts.models",

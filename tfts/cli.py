@@ -1,4 +1,4 @@
-"""The commands: `tfts run`, `tfts forecast`, `tfts report`."""
+"""The commands: `tfts run`, `tfts detect`, `tfts regress` and what goes with them."""
 
 import contextlib
 import logging
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 app = typer.Typer(
-    help="Time-series forecasting with Keras: one YAML file in, compared forecasts out.",
+    help="Time-series forecasting with Keras: one YAML file in, compared forecasts or alarms out.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -120,6 +120,78 @@ def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a run.")]):
     from tfts.report import write_report
 
     Console().print(f"Report: {write_report(run_dir)}")
+
+
+@app.command()
+def detect(
+    source: Annotated[
+        Path, typer.Argument(metavar="CONFIG|RUN_DIR", help="YAML file with the settings, or a finished run.")
+    ],
+    data: Annotated[Path | None, typer.Option(help="With RUN_DIR: CSV or Parquet file to judge.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="With RUN_DIR: CSV or Parquet file for the events.")
+    ] = None,
+    rows: Annotated[
+        Path | None, typer.Option(help="With RUN_DIR: CSV or Parquet file for the judged rows.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="With CONFIG: folder. [default: runs/NAME]")] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="section.key=value", help="With CONFIG: overrules one setting."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace a run with other settings in the folder.")] = False,
+):
+    """Finds anomalies: fits by CONFIG and judges later rows, or judges a file with a fitted run."""
+    if source.is_dir() != (data is not None):
+        raise ValueError(
+            "Give a CONFIG file, or the folder of a run together with --data FILE. Received: "
+            f"{str(source)!r}, --data {data}."
+        )
+    if source.is_dir() and (output or change or overwrite):
+        raise ValueError("--output, --set and --overwrite go with a CONFIG file, not with a fitted run.")
+    if not source.is_dir() and (out or rows):
+        raise ValueError("--out and --rows go with a fitted run; a CONFIG file writes into --output.")
+    with _quiet_start():
+        from tfts._files import check_table_path, write_table
+        from tfts.config import DetectionSettings, read_settings
+        from tfts.experiment.detection import detect as run_detection
+        from tfts.experiment.detection import detect_file
+
+    if not source.is_dir():
+        settings = read_settings(source, change or (), kind=DetectionSettings)
+        run_detection(settings, output or Path("runs") / source.stem, overwrite=overwrite)
+        return
+    for path in (out, rows):
+        if path is not None:
+            check_table_path(path)
+    judged, events = detect_file(source, data)
+    for path, table in ((out, events), (rows, judged)):
+        if path is not None:
+            write_table(table, path)
+
+
+@app.command()
+def monitor(
+    run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run of `tfts detect`.")],
+    state: Annotated[
+        Path | None, typer.Option(help="File of the state. [default: monitor.json in RUN_DIR]")
+    ] = None,
+    every: Annotated[int, typer.Option(help="Rows after which the state is written.", min=1)] = 1000,
+):
+    """Judges rows from standard input (CSV or JSON lines); alarms are JSON lines on standard output.
+
+    Killed, it loses nothing: started again with the rows after the last state, it raises the
+    same alarms. Rows that the state knows are ignored.
+    """
+    with _quiet_start():
+        from tfts.experiment.detection import watch
+
+    try:
+        done = watch(run_dir, sys.stdin, state=state, every=every)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    told = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in done.counts.items())
+    Console(stderr=True).print(f"End of input: {told or 'no rows'}.")
 
 
 def main():

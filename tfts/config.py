@@ -29,12 +29,12 @@ class _Section(pydantic.BaseModel):
 class Data(_Section):
     """Where the table comes from and what its columns mean."""
 
-    source: typing.Literal["synthetic", "dataset", "file"] = Field(
-        description="synthetic (make_series), dataset (ships with statsmodels) or file (path)"
+    source: typing.Literal["synthetic", "sales", "dataset", "file"] = Field(
+        description="synthetic (make_series), sales (make_sales), dataset (ships with statsmodels) or file (path)"
     )
     name: str | None = Field(None, description="name of the dataset")
     path: str | None = Field(None, description="CSV or Parquet file")
-    options: dict[str, typing.Any] = Field({}, description="options of make_series")
+    options: dict[str, typing.Any] = Field({}, description="options of make_series or make_sales")
     columns: list[str] | None = Field(None, description="columns to keep")
     encoding: str | None = Field(None, description="encoding of a CSV file")
     na_values: list[str | float] | None = Field(None, description="further marks of a missing value")
@@ -116,6 +116,47 @@ class Settings(_Section):
     baselines: dict[str, dict[str, typing.Any]] = {}
     models: dict[str, dict[str, typing.Any]] = {}
     report: Report = Report()
+    seed: int = 0
+
+
+class Detector(_Section):
+    """How rows are judged; the options of `AnomalyDetector`."""
+
+    model: str = "lstm_regressor"
+    model_options: dict[str, typing.Any] = {}
+    context_length: int = Field(28, ge=1)
+    irregular: typing.Literal["regularise", "step_length"] = "regularise"
+    log: list[str] = Field([], description="columns that go by factors")
+    same_row: dict[str, list[str]] = Field({}, description="targets that explain a target of the same row")
+    score: str = "residual"
+    context: list[str] = Field([], description="what the spread of residuals depends on")
+    direction: typing.Literal["both", "up", "down"] = "both"
+    smooth: int | None = Field(None, ge=2, description="rows of the running average")
+    threshold: str = "std"
+    k: float = Field(3.0, gt=0, description="deviations, of std and mad")
+    threshold_options: dict[str, typing.Any] = {}
+    min_size: float | dict[str, float] = Field(0.0, description="smallest residual worth an alarm")
+    confirm: tuple[int, int] = (1, 1)
+    gap: int = Field(0, ge=0)
+    cool_down: int = Field(0, ge=0)
+    new_normal: int | None = Field(None, ge=2)
+    replace: list[str] | None = Field(None, description="targets whose flagged values are replaced")
+    validation: float = Field(0.15, ge=0, le=0.9)
+    calibration: float = Field(0.2, gt=0, le=0.9)
+
+
+class DetectionSettings(_Section):
+    """Everything `tfts detect` needs to know."""
+
+    data: Data
+    detector: Detector = Detector()
+    training: Training = Training()
+    learn: float | _Time = Field(
+        0.5, description="share of the rows to learn from, or the first time to judge"
+    )
+    exclude: list[tuple[_Time, _Time]] = Field(
+        [], description="first and last time of rows known to be wrong"
+    )
     seed: int = 0
 
 

@@ -141,6 +141,29 @@ class Forecaster:
         return self.model.count_params() if self._is_keras else self.model.num_parameters
 
     @property
+    def settings(self):
+        """The arguments it was made with, a dict."""
+        return dict(self._settings)
+
+    @property
+    def freq(self):
+        """Time step of the fitted rows, a pandas offset alias."""
+        self._check_fitted()
+        return self._freq
+
+    @property
+    def targets(self):
+        """Names of the columns that are forecast, a tuple."""
+        self._check_fitted()
+        return self._targets
+
+    @property
+    def known_future(self):
+        """Names of the columns known ahead, calendar columns too, a tuple."""
+        self._check_fitted()
+        return self._known_future
+
+    @property
     def _is_keras(self):
         return hasattr(self.model, "count_params")
 

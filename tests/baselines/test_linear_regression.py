@@ -153,3 +153,12 @@ def test_reference_numbers(shared_data, options, rmse, mae):
     assert len(rows) == 231
     assert np.sqrt(np.mean(error**2)) == pytest.approx(rmse, abs=5e-5)
     assert np.mean(np.abs(error)) == pytest.approx(mae, abs=5e-5)
+
+
+def test_one_target_one_step_ahead():
+    panel = Panel.from_frame(
+        pd.DataFrame({"y": 3.0 * np.arange(19.0)}, index=pd.date_range("2024-01-01", periods=19, freq="D"))
+    )
+    spec = WindowSpec(context_length=2, horizon=1)
+    fitted = build_baseline("linear_regression").fit(panel, spec)
+    np.testing.assert_allclose(fitted.predict(panel, spec, [5, 18]), [[[18.0]], [[57.0]]], rtol=1e-4)

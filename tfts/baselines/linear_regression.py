@@ -87,7 +87,9 @@ class LinearRegression(Baseline):
             spread[spread == 0] = 1.0
         model = linear_model.Ridge(alpha)
         model.fit(inputs / spread, future.reshape(len(rows), -1))
-        self.coef_, self.intercept_ = (model.coef_ / spread).T, model.intercept_
+        # With one output, some versions of scikit-learn leave the axis of outputs out.
+        self.coef_ = (np.atleast_2d(model.coef_) / spread).T
+        self.intercept_ = np.atleast_1d(model.intercept_)
 
     def _forecast(self, panel, spec, rows):
         window = self._describe(panel, spec)

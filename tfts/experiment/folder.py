@@ -90,13 +90,16 @@ def _changed(old, new, prefix=""):
 
 def _clear(output):
     """Removes what an older run wrote, and nothing else."""
-    for name in ("models", "training", "nulls", "attention"):
+    for name in ("models", "training", "nulls", "attention", "detector"):
         shutil.rmtree(output / name, ignore_errors=True)
     for pattern in (
         "run.json",
         "*_metrics.csv",
         "forecasts.*",
         "predictions.csv",
+        "judged.parquet",
+        "events.csv",
+        "monitor.json",
         "test_rows.*",
         "attention_*",
         "*.png",

@@ -5,6 +5,7 @@ import pandas as pd
 
 from tfts.data.datasets import load_dataset
 from tfts.data.readers import read_table
+from tfts.data.sales import make_sales
 from tfts.data.synthetic import make_series
 
 
@@ -30,6 +31,8 @@ def load_frame(settings):
     if data.source == "synthetic":
         truth = make_series(**{"seed": settings.seed, **data.options})
         frame = truth.frame
+    elif data.source == "sales":
+        frame = make_sales(**{"seed": settings.seed, **data.options}).frame
     elif data.source == "dataset":
         frame = load_dataset(data.name)
     else:
@@ -39,7 +42,7 @@ def load_frame(settings):
     if data.source != "file" and data.columns is not None:
         frame = frame[data.columns]
     if data.start is not None or data.end is not None:
-        name = _time_name(data)
+        name = time_name(data)
         times = pd.DatetimeIndex(frame.index if name is None else pd.to_datetime(frame[name]))
         inside = np.ones(len(frame), dtype=bool)
         if data.start is not None:
@@ -72,7 +75,7 @@ def forecaster_options(settings):
         "targets": data.targets,
         "known_future": data.known_future,
         "calendar": data.calendar,
-        "time": _time_name(data),
+        "time": time_name(data),
         "series": data.series,
         "freq": data.freq,
         "missing": data.missing,
@@ -83,6 +86,13 @@ def forecaster_options(settings):
     }
 
 
-def _time_name(data):
-    """The time column of the table as it is read: two columns become one, `time`."""
+def time_name(data):
+    """The time column of the table as it is read: two columns become one, `time`.
+
+    Example:
+
+    >>> from tfts.config import Data
+    >>> time_name(Data(source="file", path="bike.csv", time=["dteday", "hr"]))
+    'time'
+    """
     return "time" if isinstance(data.time, list) else data.time

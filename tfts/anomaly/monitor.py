@@ -1,0 +1,399 @@
+"""Rows judged one by one as they come: the same steps for a live feed and for a whole table."""
+
+import collections
+import copy
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tfts._files import write_json
+from tfts._messages import unknown
+from tfts.anomaly.events import EventTracker, Judged
+
+# Rows from which the offset of a new level is estimated.
+_SHIFT_ROWS = 7
+# An offset below this share of the residuals' spread is none.
+_SMALL = 0.25
+# A size above a limit of zero, in multiples of it.
+_STRONGEST = 1000.0
+
+
+class Monitor:
+    """Judges the rows of many series as they come, and raises one alarm for each event.
+
+    Made by `AnomalyDetector.monitor`. For each series it keeps the rows that the model
+    sees, the state of the thresholds and the open event, and nothing else, so that its
+    memory does not grow with the rows.
+
+    What it does with rows that are not as they should be, counted in `counts`:
+
+    - `late` and `repeated` rows, not after the newest row of their series, are ignored;
+    - `missing` rows, where the time leaps, are put in: the model's forecast stands in for
+      them, and nothing is judged;
+    - a row with a missing target is judged by its other targets (`missing_values`), and
+      other missing values are carried on from the row before;
+    - a `flagged` value enters the model's history as its forecast, so that it can't spoil
+      the forecasts after it, until the event is closed as a level shift, from where on
+      the new level is the normal one;
+    - the first rows of an unknown series (`unjudged`) only fill its history.
+
+    Attributes:
+        counts: `collections.Counter` of the above, and of all `rows`.
+
+    Example:
+
+    >>> from tfts.anomaly.detector import AnomalyDetector
+    >>> days = pd.date_range("2024-01-01", periods=90)
+    >>> usual = pd.DataFrame({"sales": np.random.default_rng(0).normal(100, 5, 90)}, index=days)
+    >>> detector = AnomalyDetector("linear_regression", context_length=7).fit(usual)
+    >>> monitor = detector.monitor()
+    >>> monitor.update({"time": "2024-03-31", "sales": 101.0})
+    >>> event = monitor.update({"time": "2024-04-01", "sales": 10.0})
+    >>> event.targets, event.direction, event.severity
+    (('sales',), 'down', 'high')
+    """
+
+    def __init__(self, detector, state=None):
+        self._detector = detector
+        self._plan = detector.plan_
+        self._series = {}
+        self._records = None
+        self.counts = collections.Counter()
+        self.closed = collections.deque(maxlen=1000)
+        if state is not None:
+            self._set_state(state)
+
+    def update(self, row):
+        """Judges the next row.
+
+        Args:
+            row: Mapping from column to value, such as a dict or a row of a CSV file: the
+                time, the series if there are many, the targets and the other columns.
+
+        Returns:
+            The `Event` to raise an alarm for, as far as it is known, or `None`.
+
+        Raises:
+            KeyError: If a column is missing.
+            ValueError: If the time or a value can't be read.
+        """
+        plan = self._plan
+        for column in plan.keys:
+            if column not in row:
+                raise KeyError(unknown("column", column, list(row)) + f" The detector needs {column!r}.")
+        try:
+            stamp = pd.Timestamp(row[plan.time_name])
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"The time {row[plan.time_name]!r} can't be read ({error}).") from error
+        if stamp is pd.NaT:
+            raise ValueError("The row has no time.")
+        series = row[plan.series_name] if plan.series_name is not None else ""
+        values = np.array([_number(column, row[column]) for column in plan.columns])
+        return self.take(plan.known_name(series), plan.nanoseconds(stamp), values)
+
+    def take(self, series, time, values):
+        """`update` for a row that is read already.
+
+        Args:
+            series: Name of the series.
+            time: Int, nanoseconds since 1970 (UTC).
+            values: Float64 `(columns,)`: the columns of the user's table as in `fit`.
+
+        Returns:
+            As `update`.
+        """
+        plan = self._plan
+        self.counts["rows"] += 1
+        state = self._series.get(series)
+        if state is None:
+            state = self._series[series] = self._new(series)
+        time, steps = plan.place(time, state.last)
+        if steps <= 0:
+            self.counts["repeated" if time == state.last else "late"] += 1
+            return None
+        if steps > 1:
+            self._fill(state, steps - 1)
+        step_length = steps if state.last is None else (time - state.last) / plan.step
+        state.last = time
+        return self._advance(state, time, plan.complete(values, time, step_length))
+
+    def events(self):
+        """The newest events that are over (1,000 at most) and those that go on, by their start."""
+        going = [state.tracker.finish() for state in self._series.values()]
+        return sorted([*self.closed, *(e for e in going if e is not None)], key=lambda event: event.start)
+
+    def save(self, path):
+        """Writes the state as JSON, complete or not at all.
+
+        Args:
+            path: Path of the file. `AnomalyDetector.monitor(path)` goes on from there.
+        """
+        write_json(self.get_state(), path)
+
+    def get_state(self):
+        """All that is kept of the rows, as plain data for a JSON file."""
+        return {
+            "detector": self._detector.fingerprint_,
+            "counts": dict(self.counts),
+            "series": [[name, state.get_state()] for name, state in self._series.items()],
+        }
+
+    def _set_state(self, state):
+        if not isinstance(state, dict):
+            path = Path(state)
+            if not path.is_file():
+                raise FileNotFoundError(f"There is no monitor state {str(path)!r}.")
+            state = json.loads(path.read_text())
+        if state["detector"] != self._detector.fingerprint_:
+            raise ValueError(
+                "The monitor state belongs to another detector, or to this one before it was fitted again. Start "
+                "without a state."
+            )
+        self.counts = collections.Counter(state["counts"])
+        self._series = {name: self._new(name).set_state(kept) for name, kept in state["series"]}
+
+    def prime(self, series, time, values):
+        """Takes a row into the history without judging it; logarithms are taken already."""
+        state = self._series.get(series)
+        if state is None:
+            state = self._series[series] = self._new(series)
+        step = 1.0 if state.last is None else (time - state.last) / self._plan.step
+        state.last = time
+        self._remember(state, self._plan.complete(values, time, step))
+
+    def record(self):
+        """Keeps what is found of each row from now on; returns the list it is kept in."""
+        self._records = []
+        return self._records
+
+    def forget(self, series):
+        """Drops all that is kept of a series, which then starts anew."""
+        self._series.pop(series, None)
+
+    def hand_over(self):
+        """The events of `events`, those that are over for the last time."""
+        found = self.events()
+        self.closed.clear()
+        for state in self._series.values():
+            state.tracker.set_state({"open": None, "recent": []})
+        return found
+
+    def last_times(self):
+        """Series -> time of its newest row, nanoseconds since 1970 (UTC)."""
+        return {name: state.last for name, state in self._series.items()}
+
+    def _new(self, series):
+        return _SeriesState(self._plan, series)
+
+    def _fill(self, state, missing):
+        """Puts the forecast in the place of rows that never came."""
+        plan = self._plan
+        self.counts["missing"] += missing
+        # After a whole history of forecasts more of them change nothing but the season's place.
+        if missing > 2 * plan.memory:
+            leap = (missing - plan.memory) // plan.memory * plan.memory
+            missing -= leap
+            state.last = plan.later(state.last, leap)
+        empty = np.full(len(plan.columns), np.nan)
+        for _ in range(missing):
+            state.last = plan.later(state.last, 1)
+            self._advance(state, state.last, plan.complete(empty, state.last, 1.0), is_filling=True)
+
+    def _enter(self, state, values):
+        """Scaled features of a row `(features,)`; its other columns enter the history."""
+        plan = self._plan
+        values = np.where(np.isnan(values), state.carry, values)
+        # A target is not carried on: its forecast stands in for it.
+        state.carry = np.where(plan.is_target, np.nan, values)
+        scaled = (values - state.offset) / state.scale
+        _push(state.known, scaled[plan.known_at])
+        return values, scaled[plan.feature_at]
+
+    def _remember(self, state, values):
+        """Takes a row, as the model sees it, into the history."""
+        _, features = self._enter(state, values)
+        self._keep(state, features)
+
+    def _keep(self, state, features):
+        features = np.where(np.isnan(features), state.past[-1], features)
+        _push(state.past, features)
+        _push(state.actual, features[: self._plan.num_targets])
+        state.count = min(state.count + 1, self._plan.memory)
+
+    def _advance(self, state, time, values, is_filling=False):
+        plan = self._plan
+        original = values[plan.target_at]
+        values, features = self._enter(state, plan.transform(values, state.log_offsets))
+        if state.count < plan.rows:
+            self.counts["unjudged"] += not is_filling
+            self._keep(state, features)
+            return None
+        actual = values[plan.target_at]
+        usual, raw = plan.predict(state, features, time)
+        expected = usual + state.shift
+        residual = raw - state.shift if plan.is_forecast else raw
+        if plan.aides:
+            aided, left = plan.predict_aided(state, features, time)
+            # What another target explains may excuse a residual, not make one.
+            better = np.abs(left) < np.abs(residual)
+            expected, residual = np.where(better, aided, expected), np.where(better, left, residual)
+        opened, flags = None, [False] * plan.num_targets
+        if not is_filling:
+            opened, flags = self._judge(state, time, values, original, expected, residual)
+        kept = (expected - state.target_offset) / state.target_scale
+        absent = np.isnan(actual)
+        if absent.any():
+            self.counts["missing_values"] += not is_filling
+        seen = np.where(absent, kept, features[: plan.num_targets])
+        _push(state.actual, seen)
+        replace = absent.copy()
+        for i, flag in enumerate(flags):
+            state.replaced[i] = state.replaced[i] + 1 if flag else 0
+            replace[i] |= flag and plan.is_replaced[i] and state.replaced[i] <= plan.new_normal
+        features = np.where(np.isnan(features), state.past[-1], features)
+        features[: plan.num_targets] = np.where(replace, kept, seen)
+        _push(state.past, features)
+        state.count = min(state.count + 1, plan.memory)
+        if state.is_shifted:
+            self._follow_shift(state, raw, flags)
+        if state.accept:
+            self._accept(state, time)
+        return opened
+
+    def _judge(self, state, time, values, actual, expected, found):
+        plan = self._plan
+        predicted = plan.to_original(expected, state.log_offsets)
+        residual = actual - predicted if plan.is_forecast else found
+        scored = found / state.unit
+        if plan.average is not None:
+            state.average, scored = plan.average.step(state.average, scored)
+        contexts = plan.contexts(values, time)
+        sizes, shares = plan.score.apply(scored[None], contexts)
+        sizes = sizes[0].tolist()
+        limits, flags = [], []
+        for i, size in enumerate(sizes):
+            limit = state.thresholds[i].update(size)
+            limits.append(limit)
+            flags.append(size > limit and abs(residual[i]) >= plan.min_size[i])
+        if plan.is_joint and any(flags):
+            # One distance for the whole row: those have to do with it that make up much of it.
+            most = shares[0].max()
+            flags = [flag and share >= 0.5 * most for flag, share in zip(flags, shares[0], strict=True)]
+        if self._records is not None:
+            self._records.append((state.series, time, actual, predicted, residual, sizes, limits, flags))
+        flagged = any(flags)
+        if not flagged and state.tracker.is_idle:
+            return None, flags
+        self.counts["flagged"] += flagged
+        strengths = [s / lim if lim > 0 else _STRONGEST for s, lim in zip(sizes, limits, strict=True)]
+        strengths = [min(s, _STRONGEST) if s == s else 0.0 for s in strengths]
+        shares = None if shares is None else shares[0].tolist()
+        judged = Judged(plan.timestamp(time), flags, strengths, actual.tolist(), predicted.tolist(), shares)
+        opened, closed = state.tracker.update(judged)
+        if closed is not None:
+            self.closed.append(closed)
+            state.accept = closed.kind == "level shift"
+        return opened, flags
+
+    def _follow_shift(self, state, raw, flags):
+        """Lets the offset of a new level go as the model gets used to it."""
+        plan = self._plan
+        seen = ~np.isnan(raw) & ~np.array(flags) & (state.shift != 0)
+        state.shift = np.where(seen, state.shift + (raw - state.shift) / plan.new_normal, state.shift)
+        state.shift[np.abs(state.shift) < _SMALL * plan.score.spread_ * state.unit] = 0.0
+        state.is_shifted = bool(state.shift.any())
+
+    def _accept(self, state, time):
+        """Takes the rows of a level shift for normal ones."""
+        plan = self._plan
+        state.accept = False
+        state.replaced = [0] * plan.num_targets
+        state.average = np.zeros(plan.num_targets)
+        state.past[:, : plan.num_targets] = state.actual
+        if not plan.is_forecast:
+            return
+        found = []
+        for back in range(plan.spare):
+            rows = len(state.past) - 1 - back
+            past, known = state.past[:rows], state.known[: rows + 2]
+            scaled = plan.predictor(
+                past[-plan.rows :], known[-plan.rows - 1 :], state.series, plan.timestamp(time)
+            )
+            found.append(state.past[rows, : plan.num_targets] - scaled)
+        state.shift = np.median(found, axis=0) * state.target_scale
+        state.shift[np.abs(state.shift) < _SMALL * plan.score.spread_ * state.unit] = 0.0
+        state.is_shifted = bool(state.shift.any())
+
+
+class _SeriesState:
+    """What a monitor keeps of one series."""
+
+    def __init__(self, plan, series):
+        self.series = series
+        self.last = None
+        self.count = 0
+        self.offset, self.scale = plan.affine(series)
+        self.target_offset, self.target_scale = self.offset[plan.target_at], self.scale[plan.target_at]
+        self.log_offsets = plan.offsets(series)
+        # Series of any size share one score and one threshold.
+        self.unit = self.target_scale if plan.score.is_pooled else np.ones(plan.num_targets)
+        length = plan.memory + plan.spare
+        self.past = np.zeros((length, len(plan.feature_at)))
+        self.actual = np.zeros((length, plan.num_targets))
+        self.known = np.zeros((length + 1, len(plan.known_at)))
+        self.carry = np.where(plan.is_target, np.nan, self.offset)
+        self.thresholds = [copy.deepcopy(threshold) for threshold in plan.thresholds(series)]
+        self.average = np.zeros(plan.num_targets)
+        self.shift = np.zeros(plan.num_targets)
+        self.is_shifted = False
+        self.accept = False
+        self.replaced = [0] * plan.num_targets
+        self.tracker = EventTracker(series, plan.targets, **plan.event_options)
+
+    def get_state(self):
+        """Plain data for a JSON file."""
+        return {
+            "last": self.last,
+            "count": self.count,
+            "past": self.past.tolist(),
+            "actual": self.actual.tolist(),
+            "known": self.known.tolist(),
+            "carry": [None if math.isnan(value) else value for value in self.carry.tolist()],
+            "thresholds": [threshold.get_state() for threshold in self.thresholds],
+            "average": self.average.tolist(),
+            "shift": self.shift.tolist(),
+            "replaced": self.replaced,
+            "tracker": self.tracker.get_state(),
+        }
+
+    def set_state(self, state):
+        """Takes what `get_state` gave."""
+        self.last, self.count, self.replaced = state["last"], state["count"], list(state["replaced"])
+        for name in ("past", "actual", "known"):
+            kept = getattr(self, name)
+            kept[:] = np.array(state[name]).reshape(kept.shape)
+        self.carry = np.array([np.nan if value is None else value for value in state["carry"]])
+        for threshold, kept in zip(self.thresholds, state["thresholds"], strict=True):
+            threshold.set_state(kept)
+        self.average = np.array(state["average"])
+        self.shift = np.array(state["shift"])
+        self.is_shifted = bool(self.shift.any())
+        self.tracker.set_state(state["tracker"])
+        return self
+
+
+def _push(table, row):
+    table[:-1] = table[1:]
+    table[-1] = row
+
+
+def _number(column, value):
+    if value is None or value == "":
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Column {column!r} must hold a number. Received: {value!r}.") from error

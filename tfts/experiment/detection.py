@@ -1,0 +1,376 @@
+"""What `tfts detect` and `tfts monitor` do, step by step."""
+
+import csv
+import itertools
+import json
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from tfts._files import write_json, write_table
+from tfts.anomaly.detector import AnomalyDetector
+from tfts.anomaly.events import event_table
+from tfts.config import DetectionSettings
+from tfts.data.readers import read_table
+from tfts.experiment.folder import claim, now
+from tfts.experiment.tables import load_frame, time_name
+
+# Rows after which the state of a live feed is written, if no alarm came before.
+_EVERY = 1000
+_SHOWN = 20
+
+
+def detect(settings, output, *, overwrite=False, console=None):
+    """Learns from the first rows of a table, judges the others, and writes what it finds.
+
+    A run that was stopped goes on when it is started again with the same settings: a
+    fitted detector is not fitted again.
+
+    Args:
+        settings: `DetectionSettings`, as from `read_settings(path, kind=DetectionSettings)`.
+        output: Folder for the results: `detector/`, `judged.parquet` (a row for each value
+            judged), `events.csv`, `run.json`.
+        overwrite: Whether a run with other settings in `output` may be replaced.
+        console: `rich.console.Console` for what is found.
+
+    Returns:
+        DataFrame with the events, a row each.
+
+    Raises:
+        ValueError: If `output` holds a run with other settings, or the data can't be used.
+
+    Example:
+
+    >>> import io
+    >>> from tfts.config import parse_settings
+    >>> settings = parse_settings('''
+    ... data: {source: dataset, name: sunspots}
+    ... detector: {model: linear_regression, context_length: 22, threshold: mad, k: 6}
+    ... ''', kind=DetectionSettings)
+    >>> events = detect(settings, "sunspots", console=Console(file=io.StringIO()))
+    >>> sorted(path.name for path in Path("sunspots").iterdir())
+    ['detector', 'events.csv', 'judged.parquet', 'run.json']
+    """
+    console = console or Console()
+    output = Path(output)
+    started = time.monotonic()
+    check_detector(settings)
+    frame, _ = load_frame(settings)
+    learnt, new = split_frame(frame, settings)
+    console.print(f"[bold]Data[/bold] {len(learnt):,} rows to learn from, {len(new):,} to judge")
+    described = claim(output, settings, overwrite)
+    write_json(described, output / "run.json")
+    if (output / "detector" / "detector.json").is_file():
+        console.print("Detector: already fitted")
+        detector = AnomalyDetector.load(output / "detector")
+    else:
+        detector = fit_detector(settings, learnt)
+        detector.save(output / "detector")
+    rows, events = _judge(detector, new, console)
+    write_table(rows, output / "judged.parquet")
+    write_table(events, output / "events.csv")
+    described |= {
+        "judged": len(rows),
+        "flagged": int(rows["flag"].sum()),
+        "events": len(events),
+        "expected_alarms_a_day": detector.expected_alarms_a_day_,
+        "seconds": round(time.monotonic() - started, 2),
+        "finished": now(),
+    }
+    write_json(described, output / "run.json")
+    print_events(events, console)
+    expected = ", ".join(f"{t} {rate:.3g}" for t, rate in detector.expected_alarms_a_day_.items())
+    console.print(f"Flagged rows a day expected of usual rows: {expected}")
+    console.print(f"{described['flagged']} of {len(rows)} values flagged. Results: {output}")
+    return events
+
+
+def _judge(detector, frame, console):
+    """Judged rows and events; what is to be said of them goes to the console."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        rows, found = detector.judge(frame)
+    for warning in told:
+        console.print(f"[yellow]Note[/yellow] {warning.message}", highlight=False)
+    return rows, event_table(found)
+
+
+def check_detector(settings):
+    """Refuses names and options of a detector before long work is done for them.
+
+    Example:
+
+    >>> from tfts.config import parse_settings
+    >>> check_detector(parse_settings("data: {source: dataset, name: co2}", kind=DetectionSettings))
+    """
+    _new_detector(settings)
+
+
+def _new_detector(settings):
+    data, own = settings.data, settings.detector.model_dump()
+    own["confirm"] = tuple(own["confirm"])
+    return AnomalyDetector(
+        **own,
+        targets=data.targets,
+        known_future=data.known_future if "known_future" in data.model_fields_set else None,
+        calendar=data.calendar,
+        time=_time_of(data),
+        series="store" if data.source == "sales" and data.series is None else data.series,
+        freq=data.freq,
+        missing=data.missing,
+        limit=data.limit,
+        duplicates=data.duplicates,
+        scaler=data.scaler,
+        per_series=data.per_series if "per_series" in data.model_fields_set else True,
+    )
+
+
+def _time_of(data):
+    return "time" if data.source == "sales" and data.time is None else time_name(data)
+
+
+def split_frame(frame, settings):
+    """The rows to learn from and the rows to judge: all before a time, and all others.
+
+    Example:
+
+    >>> from tfts.config import parse_settings
+    >>> settings = parse_settings(
+    ...     "{data: {source: dataset, name: co2}, learn: 1990-01-06}", kind=DetectionSettings
+    ... )
+    >>> frame, _ = load_frame(settings)
+    >>> [len(part) for part in split_frame(frame, settings)]
+    [1658, 626]
+    """
+    name, learn = _time_of(settings.data), settings.learn
+    times = pd.DatetimeIndex(frame.index if name is None else pd.to_datetime(frame[name]))
+    if isinstance(learn, str):
+        first = pd.Timestamp(learn)
+    elif 0 < learn < 1:
+        first = np.sort(times.unique())[int(learn * times.nunique())]
+    else:
+        raise ValueError(f"`learn` must be a share in (0, 1) or a time. Received: learn={learn!r}.")
+    early = np.asarray(times < first)
+    if early.all() or not early.any():
+        raise ValueError(
+            f"All {len(frame)} rows are {'before' if early.all() else 'from'} {first} on, so that none is left to "
+            f"{'judge' if early.all() else 'learn from'}. Change `learn`."
+        )
+    return frame[early], frame[~early]
+
+
+def fit_detector(settings, frame):
+    """The fitted detector of a run.
+
+    Example:
+
+    >>> from tfts.config import parse_settings
+    >>> settings = parse_settings('''
+    ... data: {source: dataset, name: sunspots}
+    ... detector: {model: seasonal_naive, context_length: 11, model_options: {season_length: 11}}
+    ... ''', kind=DetectionSettings)
+    >>> fit_detector(settings, load_frame(settings)[0]).is_fitted
+    True
+    """
+    detector = _new_detector(settings)
+    training = {}
+    if settings.detector.model in _networks():
+        training = {**settings.training.model_dump(), "seed": settings.seed, "verbose": 0}
+    return detector.fit(frame, exclude=settings.exclude, **training)
+
+
+def _networks():
+    from tfts.models import MODELS
+
+    return MODELS
+
+
+def read_run(run_dir):
+    """Settings and detector of a run of `tfts detect`.
+
+    Raises:
+        FileNotFoundError: If the folder holds no such run.
+
+    Example:
+
+    >>> read_run("nowhere")
+    Traceback (most recent call last):
+    FileNotFoundError: nowhere holds no detector: ... Give the --output of `tfts detect`.
+    """
+    run_dir = Path(run_dir)
+    if not (run_dir / "detector" / "detector.json").is_file() or not (run_dir / "run.json").is_file():
+        raise FileNotFoundError(
+            f"{run_dir} holds no detector: detector/detector.json is not there. Give the --output of `tfts detect`."
+        )
+    settings = DetectionSettings.model_validate(json.loads((run_dir / "run.json").read_text())["settings"])
+    return settings, AnomalyDetector.load(run_dir / "detector")
+
+
+def detect_file(run_dir, path, console=None):
+    """Judges the rows of a file with the detector of a run.
+
+    Args:
+        run_dir: Folder of a finished run of `tfts detect`.
+        path: CSV or Parquet file.
+        console: `rich.console.Console` for what is found.
+
+    Returns:
+        Tuple of the judged rows and the events, as `AnomalyDetector.judge` and
+        `event_table` give them.
+
+    Example:
+
+    >>> import io
+    >>> from tfts.config import parse_settings
+    >>> from tfts.data.datasets import load_dataset
+    >>> settings = parse_settings('''
+    ... data: {source: dataset, name: sunspots}
+    ... detector: {model: persistence, context_length: 1}
+    ... ''', kind=DetectionSettings)
+    >>> _ = detect(settings, "run", console=Console(file=io.StringIO()))
+    >>> load_dataset("sunspots").rename_axis("time").to_csv("sunspots.csv")
+    >>> rows, events = detect_file("run", "sunspots.csv", Console(file=io.StringIO()))
+    >>> len(rows)
+    308
+    """
+    settings, detector = read_run(run_dir)
+    data, name = settings.data, detector.plan_.time_name
+    frame = read_table(
+        path,
+        columns=data.columns,
+        time=data.time or name,
+        encoding=data.encoding,
+        na_values=data.na_values,
+    )
+    if detector.settings["time"] is None:
+        frame = frame.set_index(name)
+    console = console or Console()
+    rows, events = _judge(detector, frame, console)
+    print_events(events, console)
+    return rows, events
+
+
+def print_events(events, console):
+    """Prints events, the gravest first, a sentence each.
+
+    Example:
+
+    >>> print_events(event_table([]), Console(width=60))
+    No event.
+    """
+    if events.empty:
+        console.print("No event.")
+        return
+    table = Table(box=None, padding=(0, 1), show_header=False)
+    grave = events.sort_values("strength", ascending=False)
+    for event in grave.head(_SHOWN).sort_values("start").itertuples():
+        table.add_row(f"{event.start:%Y-%m-%d %H:%M}", event.sentence)
+    more = f", the {_SHOWN} gravest:" if len(events) > _SHOWN else ":"
+    console.print(f"{len(events)} event{'s' if len(events) > 1 else ''}{more}")
+    console.print(table)
+
+
+def watch(run_dir, lines, *, state=None, every=_EVERY, out=None, errors=None):
+    """Judges lines as they come, and writes a line of JSON for each alarm.
+
+    The state is written after every alarm and every `every` rows, and at the end. Started
+    again, it goes on from there; rows that the state knows are ignored as late ones, so
+    the feed may begin anywhere before them.
+
+    Args:
+        run_dir: Folder of a finished run of `tfts detect`.
+        lines: Iterable of text lines: JSON objects, or CSV with a header.
+        state: Path of the state. `None` is `monitor.json` in `run_dir`.
+        every: Int >= 1, rows.
+        out: Text file for the alarms. `None` is standard output.
+        errors: Text file for what is said of lines that can't be read, which are left
+            out. `None` is standard error.
+
+    Returns:
+        The `Monitor`.
+
+    Example:
+
+    >>> import io
+    >>> from tfts.config import parse_settings
+    >>> settings = parse_settings('''
+    ... data: {source: dataset, name: sunspots}
+    ... detector: {model: linear_regression, context_length: 22}
+    ... ''', kind=DetectionSettings)
+    >>> _ = detect(settings, "run", console=Console(file=io.StringIO()))
+    >>> lines = ["time,sunspots", "1855-01-01,10.2", "1856-01-01,900.0"]
+    >>> alarms = io.StringIO()
+    >>> watch("run", lines, out=alarms).counts["rows"]
+    2
+    >>> json.loads(alarms.getvalue())["severity"]
+    'high'
+    """
+    if every < 1:
+        raise ValueError(f"`every` must be an int >= 1 (rows). Received: every={every}.")
+    out, errors = out or sys.stdout, errors or sys.stderr
+    run_dir = Path(run_dir)
+    settings, detector = read_run(run_dir)
+    path = Path(state) if state is not None else run_dir / "monitor.json"
+    monitor = detector.monitor(path if path.is_file() else None)
+    if path.is_file():
+        print(f"Going on from {path}, which knows {monitor.counts['rows']:,} rows.", file=errors)
+    since = 0
+    try:
+        for number, row in _rows(lines, errors):
+            try:
+                event = monitor.update(_joined(row, settings.data))
+            except (ValueError, KeyError) as error:
+                print(f"Line {number} is left out: {error.args[0]}", file=errors)
+                monitor.counts["unreadable"] += 1
+                continue
+            since += 1
+            if event is not None:
+                print(json.dumps(event.to_dict()), file=out, flush=True)
+            if event is not None or since >= every:
+                monitor.save(path)
+                since = 0
+    finally:
+        monitor.save(path)
+    return monitor
+
+
+def _rows(lines, errors):
+    """Yields line numbers and rows of CSV or of JSON lines, whichever the first line is."""
+    numbered = ((i, line) for i, line in enumerate(lines, 1) if line.strip())
+    first = next(numbered, None)
+    if first is None:
+        return
+    if not first[1].lstrip().startswith("{"):
+        header = next(csv.reader([first[1]]))
+        for number, line in numbered:
+            cells = next(csv.reader([line]))
+            if len(cells) != len(header):
+                print(f"Line {number} is left out: {len(cells)} cells, not {len(header)}.", file=errors)
+                continue
+            yield number, dict(zip(header, cells, strict=True))
+        return
+    for number, line in itertools.chain([first], numbered):
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            print(f"Line {number} is left out: no JSON ({error}).", file=errors)
+            continue
+        if not isinstance(row, dict):
+            print(f"Line {number} is left out: expected a JSON object.", file=errors)
+            continue
+        yield number, row
+
+
+def _joined(row, data):
+    """A row whose date and hour of two columns are one time."""
+    if not isinstance(data.time, list) or "time" in row:
+        return row
+    day, hour = (row[name] for name in data.time)
+    stamp = f"{day} {hour}" if ":" in str(hour) else pd.Timestamp(day) + pd.Timedelta(hours=float(hour))
+    return {**row, "time": stamp}
