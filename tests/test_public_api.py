@@ -15,11 +15,14 @@ import tfts
 PUBLIC = [
     "BASELINES",
     "Forecaster",
+    "LinearRegression",
+    "LogisticRegression",
     "METRICS",
     "MODELS",
     "Panel",
     "SCALERS",
     "Scaler",
+    "SoftmaxRegression",
     "WindowSpec",
     "add_calendar",
     "attention_scores",
@@ -86,7 +89,7 @@ print("every order")
     assert fresh_python(code) == "every order"
 
 
-@pytest.mark.parametrize("package", ["tfts.baselines", "tfts.layers", "tfts.models"])
+@pytest.mark.parametrize("package", ["tfts.baselines", "tfts.layers", "tfts.models", "tfts.regression"])
 def test_packages_keep_what_their_all_says(package):
     module = importlib.import_module(package)
     for name in module.__all__:
