@@ -270,9 +270,9 @@ class DescentEstimator(BaseEstimator):
         rates = [
             float(self.learning_rate(step)) for step in range(done * steps, (done + epochs) * steps, steps)
         ]
-        if not np.isfinite(rates).all() or min(rates) <= 0:
+        if not np.isfinite(rates).all() or min(rates) < 0:
             raise ValueError(
-                "`learning_rate` must give finite rates above 0. Received: a schedule that gives "
+                "`learning_rate` must give finite rates >= 0. Received: a schedule that gives "
                 f"{min(rates)} to {max(rates)}."
             )
         return np.array(rates)

@@ -42,7 +42,8 @@ class State(NamedTuple):
     Fields: `epoch`; `weights`, where the slope was taken last; `point` and `pace`, the last
     plain step and the step count of the acceleration; `slope`, `loss` and `cost` at
     `weights`; `best`, the lowest cost watched; `kept`, the weights to give back; `stale`,
-    epochs since `best`; `factor` of the learning rate; `done`.
+    epochs since `best`; `factor` of the learning rate and its `growth` after a better epoch;
+    `done`.
     """
 
     epoch: object
@@ -56,6 +57,7 @@ class State(NamedTuple):
     kept: object
     stale: object
     factor: object
+    growth: object
     done: object
 
 
@@ -141,7 +143,7 @@ def _epochs(evaluate, sweep, validate, record, state, until, plan):
     Dataset need.
     """
     dtype = state.weights.dtype
-    (epoch, weights, point, pace, slope, loss, cost, best, kept, stale, factor, done) = state
+    (epoch, weights, point, pace, slope, loss, cost, best, kept, stale, factor, growth, done) = state
     first = epoch
     costs, losses, rates, checks = [_growing(dtype, ()) for _ in range(4)]
     paths = _growing(dtype, weights.shape)
@@ -175,8 +177,14 @@ def _epochs(evaluate, sweep, validate, record, state, until, plan):
             tried_cost = loss + penalty(weights, plan.l1, plan.l2)
             worse = tf.logical_not(tried_cost <= cost)
             cost = tried_cost
-        changed = tf.where(worse, tf.constant(0.5, dtype), tf.constant(1.05, dtype))
-        factor = tf.where(plan.adaptive, factor * changed, factor)
+        # Halved after a worse epoch, larger by a twentieth after a better one.
+        changed = tf.where(worse, factor / 2, factor * (1 + growth))
+        factor = tf.where(plan.adaptive, changed, factor)
+        if sweep is None:
+            # The first rate is safe: below it only the momentum can be at fault. And a
+            # growth that led to a restart was too fast, for restarts cost the momentum.
+            factor = tf.where(plan.accelerate, tf.maximum(factor, 1), factor)
+            growth = tf.where(tf.logical_and(plan.accelerate, worse), growth / 2, growth)
         watched = cost
         margin = tf.zeros_like(cost)
         if validate is not None:
@@ -197,7 +205,7 @@ def _epochs(evaluate, sweep, validate, record, state, until, plan):
         epoch += 1
         lost = tf.logical_not(cost <= plan.limit)
         done = tf.logical_or(tf.logical_or(flat, lost), stale >= plan.patience)
-    state = State(epoch, weights, point, pace, slope, loss, cost, best, kept, stale, factor, done)
+    state = State(epoch, weights, point, pace, slope, loss, cost, best, kept, stale, factor, growth, done)
     history = {"cost": costs.stack(), "loss": losses.stack(), "learning_rate": rates.stack()}
     if validate is not None:
         history["val_loss"] = checks.stack()
@@ -220,10 +228,10 @@ def _signature(dtype):
     column, matrix = spec(None, 1), spec(None, None)
     integer, truth = spec(kind=tf.int32), spec(kind=tf.bool)
     plan = Plan(spec(None), column, column, matrix, spec(), integer, truth, truth, spec(), integer, integer)
-    state = State(
-        integer, matrix, matrix, spec(), matrix, spec(), spec(), spec(), matrix, integer, spec(), truth
-    )
-    return [rows, rows, state, integer, plan]
+    kinds = dict.fromkeys(State._fields, spec())
+    kinds |= dict.fromkeys(("weights", "point", "slope", "kept"), matrix)
+    kinds |= {"epoch": integer, "stale": integer, "done": truth}
+    return [rows, rows, State(**kinds), integer, plan]
 
 
 @functools.cache
@@ -365,6 +373,7 @@ def descend(link, rows, weights, plan, *, batches=False, valid_rows=None, record
         kept=weights,
         stale=tf.constant(0),
         factor=tf.ones((), dtype),
+        growth=tf.constant(0.05, dtype),
         done=tf.constant(False),
     )
     parts = []
