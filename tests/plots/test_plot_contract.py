@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from matplotlib import figure, pyplot
 
-from tests.plots import test_attention, test_forecasts
+from tests.plots import test_attention, test_forecasts, test_regression
 from tfts import plots
 
-DRAWN_ON_AXES = {**test_forecasts.CALLS, **test_attention.CALLS}
+DRAWN_ON_AXES = {**test_forecasts.CALLS, **test_attention.CALLS, **test_regression.CALLS}
 
 
 def test_every_function_is_tried_here():

@@ -103,7 +103,7 @@ def test_tolerance_and_patience_end_the_descent():
 
 def test_a_lost_descent_ends_at_the_limit():
     rows, start = make_problem("identity"), np.zeros((COLUMNS, OUTPUTS))
-    weights, history, done = descend("identity", rows, start, make_plan(500, rate=100.0, limit=1e9))
+    _, history, done = descend("identity", rows, start, make_plan(500, rate=100.0, limit=1e9))
     assert done
     assert 1e9 < history["cost"][-1] < 1e30
     assert len(history["cost"]) < 20

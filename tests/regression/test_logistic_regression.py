@@ -111,7 +111,7 @@ def test_classes_of_partial_fit(ages):
     model = LogisticRegression()
     with pytest.raises(ValueError, match="first call of partial_fit needs `classes`"):
         model.partial_fit(X, y)
-    with pytest.raises(ValueError, match="Label 3 is none of the classes of the first fit, \\[0, 1\\]"):
+    with pytest.raises(ValueError, match="Label 2 is none of the classes of the first fit, \\[0, 1\\]"):
         model.partial_fit(X, y + 2, classes=[0, 1])
     model.partial_fit(X[:2], y[:2], classes=[0, 1])
     with pytest.raises(ValueError, match=r"must stay those of the first call, \[0, 1\]. Received: \[1, 2\]"):

@@ -73,8 +73,10 @@ def test_class_weights_act_alike_on_a_dataset():
 def test_wrong_options():
     X, y = datasets.load_iris(return_X_y=True)
     with pytest.raises(
-        ValueError, match="Unknown probability 'joint'. Expected one of: conditional, marginal"
+        ValueError, match=r"Unknown probability 'joint'. Expected one of: conditional, marginal"
     ):
         SoftmaxRegression(probability="joint").fit(X, y)
-    with pytest.raises(ValueError, match="SoftmaxRegression tells classes apart. Received: `y` with 1 class"):
+    with pytest.raises(
+        ValueError, match=r"SoftmaxRegression tells classes apart. Received: `y` with 1 class"
+    ):
         SoftmaxRegression().fit(X, np.zeros(150))

@@ -7,10 +7,15 @@ belongs to pyplot, so that notebooks display it; a program that draws many passe
 
 from tfts.plots.attention import plot_attention, plot_attention_heads
 from tfts.plots.forecasts import plot_forecast, plot_history, plot_horizon_errors, plot_metrics
+from tfts.plots.regression import plot_confusion, plot_cost_surface, plot_decision_boundary, plot_fit
 
 __all__ = [
     "plot_attention",
     "plot_attention_heads",
+    "plot_confusion",
+    "plot_cost_surface",
+    "plot_decision_boundary",
+    "plot_fit",
     "plot_forecast",
     "plot_history",
     "plot_horizon_errors",

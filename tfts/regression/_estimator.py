@@ -148,6 +148,7 @@ class DescentEstimator(BaseEstimator):
         unit[unit == 0] = 1.0
         values, vectors = np.linalg.eigh(normal / np.outer(unit, unit))
         table = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T * unit
+        table[:, np.diag(normal) == 0] = 0.0
         columns = moments.num_features + bool(self.fit_intercept)
         return table[:, :columns], table[:, columns:], np.ones(len(table)), 1.0
 
@@ -479,9 +480,12 @@ class DescentEstimator(BaseEstimator):
             **self._y_options(),
         )
         self._check_missing(X)
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        if (weights < 0).any():
+            raise ValueError(f"`sample_weight` must be >= 0. Received: {weights.min()}.")
+        # Newer releases of scikit-learn have refused that already, in other words.
         if not weights.any():
-            raise ValueError("All `sample_weight` are 0, so that there is no row to learn from.")
+            raise ValueError("`sample_weight` must contain at least one non-zero number.")
         return X, y, weights
 
     def _check_missing(self, X):
@@ -567,7 +571,8 @@ class DescentEstimator(BaseEstimator):
 
         Args:
             dtype: `"float32"`, or `"float64"` for features that are large beside their
-                spread, such as years.
+                spread, such as years. `predict` of Keras rounds arrays to its own default
+                type: call the model with float64 tensors, or set `keras.config.set_floatx`.
 
         Returns:
             Uncompiled `keras.Model` from `(batch, features)` to `(batch, outputs)`: values,
