@@ -1,4 +1,4 @@
-"""The commands: `tfts run`, `tfts forecast`."""
+"""The commands: `tfts run`, `tfts forecast`, `tfts regress`."""
 
 import contextlib
 import json
@@ -103,6 +103,24 @@ def forecast(
     table = Forecaster.load(run_dir / "models" / model).predict(frame)
     write_table(table, out)
     Console().print(f"{len(table)} rows of forecasts: {out}")
+
+
+@app.command()
+def regress(
+    config: Annotated[Path, typer.Argument(help="YAML file with the settings.")],
+    output: Annotated[Path | None, typer.Option(help="Folder for the results. [default: runs/NAME]")] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="section.key=value", help="Overrules one setting.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace a run with other settings in the folder.")] = False,
+):
+    """Fits a linear, logistic or softmax regression and scores it on rows it has not seen."""
+    with _quiet_start():
+        from tfts.config import RegressSettings, read_settings
+        from tfts.experiment.regression import run as run_regression
+
+    settings = read_settings(config, change or (), RegressSettings)
+    run_regression(settings, output or Path("runs") / config.stem, overwrite=overwrite)
 
 
 def main():
