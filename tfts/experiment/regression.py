@@ -50,7 +50,7 @@ def run(settings, output, *, overwrite=False, console=None):
     >>> table[["model", "part", "accuracy"]].round(2)
           model      part  accuracy
     0  logistic  training      0.99
-    1  logistic      test      0.96
+    1  logistic      test      0.97
     2     guess  training      0.63
     3     guess      test      0.63
     """
@@ -190,7 +190,7 @@ def _split(table, targets, settings):
         counts = table[targets[0]].value_counts()
         if counts.min() < 2:
             raise ValueError(
-                f"Class {counts.idxmin()!r} has 1 row, which can't be learnt from and scored. Leave it out."
+                f"Class {counts.idxmin()} has 1 row, which can't be learnt from and scored. Leave it out."
             )
         stratify = table[targets[0]]
     return train_test_split(
