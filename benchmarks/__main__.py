@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import arima_origins, hourly_reference, windows_per_second
+from benchmarks import arima_origins, hourly_reference, regression, windows_per_second
 
 
 def main():
@@ -15,6 +15,8 @@ def main():
     windows_per_second.main(["--memory"])
     arima_origins.main(where)
     hourly_reference.main(where)
+    regression.main([])
+    regression.main(["--stream"])
 
 
 if __name__ == "__main__":

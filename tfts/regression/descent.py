@@ -278,7 +278,8 @@ def _compiled(link, batches, validated, record, dtype):
             plan,
         )
 
-    return tf.function(train, input_signature=_signature(dtype))
+    # Traced here, for tf.function would take the graphs of other losses for retracing and warn.
+    return tf.function(train, input_signature=_signature(dtype)).get_concrete_function()
 
 
 @functools.cache
