@@ -37,7 +37,7 @@ from tfts import LinearRegression, LogisticRegression
 FEATURES = 20
 # Rows in one file: 20 features and a target of 4 bytes each; and in one batch of it.
 _FILE_ROWS = 1_000_000
-_BATCH = 50_000
+_BATCH = 5_000
 
 
 def make_rows(num_rows, task, seed=0):
@@ -151,7 +151,7 @@ def stream_here(folder, task):
     if task == "linear":
         model = LinearRegression()
     else:
-        model = LogisticRegression(batch_size=_BATCH, max_iter=3, tol=None)
+        model = LogisticRegression(batch_size=_BATCH, l2=1e-7, max_iter=3, tol=None)
     began = time.perf_counter()
     model.fit(read_files(folder))
     seconds = time.perf_counter() - began
