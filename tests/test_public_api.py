@@ -32,7 +32,7 @@ PUBLIC = [
     "make_series",
     "read_table",
 ]
-TABLES = {"BASELINES", "METRICS", "MODELS", "SCALERS"}
+TABLES = {"BASELINES", "METRICS", "MODELS", "REGRESSIONS", "SCALERS", "SCORES"}
 MODULES = [found.name for found in pkgutil.walk_packages(tfts.__path__, "tfts.")]
 
 

@@ -179,6 +179,19 @@ def test_a_dataset_is_read_once_for_least_squares():
     assert model.standard_errors_.shape == (2, 3)
 
 
+def test_a_cost_that_falls_and_rises_again_is_divergence():
+    # Two directions: the rate suits the flat one, where nearly all of the cost is, and is a
+    # little too large for the steep one.
+    X = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 3.0], [0.0, -3.0]])
+    y = np.array([100.0, -100.0, 0.01, -0.01])
+    options = {"scaling": None, "fit_intercept": False, "max_iter": 2000}
+    rate = LinearRegression(**options).fit(X, y).safe_rate_
+    assert rate == pytest.approx(4 / 18)
+    LinearRegression(learning_rate=1.99 * rate, **options).fit(X, y)
+    with pytest.raises(ValueError, match=r"diverged: .* the lowest was .* at most 0\.2222 will do"):
+        LinearRegression(learning_rate=2.02 * rate, **options).fit(X, y)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

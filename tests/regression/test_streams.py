@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfts.regression import LinearRegression
+from tfts.regression import LinearRegression, LogisticRegression
 from tfts.regression.streams import survey
 
 
@@ -42,3 +42,13 @@ def test_survey_counts_labels_by_weight():
 def test_wrong_datasets(dataset, message):
     with pytest.raises(ValueError, match=message):
         LinearRegression().fit(dataset)
+
+
+def test_whole_numbers_are_worked_on_in_double_precision():
+    X, y = np.arange(12).reshape(6, 2) % 5, np.array([0, 1, 0, 1, 1, 0])
+    batches = tf.data.Dataset.from_tensor_slices((X, y[:, None])).batch(4)
+    model = LogisticRegression(max_iter=4, tol=None).fit(batches)
+    assert model.history_["cost"].dtype == np.float64
+    np.testing.assert_allclose(
+        model.coef_, LogisticRegression(max_iter=4, tol=None).fit(X, y).coef_, rtol=1e-6
+    )

@@ -315,33 +315,37 @@ class DescentEstimator(BaseEstimator):
             self._warn_not_converged()
 
     def _check_descent(self, costs, rates, ignorance, limit):
-        """Refuses a cost that ends where knowing nothing would have been better."""
-        last = costs[-1]
-        rising = last > costs[0] and last > ignorance * (1 + 1e-6)
-        if self.batch_size is not None:
-            # A cost met batch by batch wavers even where all is well.
-            rising = last > 10 * ignorance and last > 0
-        if last <= limit and not rising:
+        """Refuses weights of a rate that is too large."""
+        last, lowest = costs[-1], np.min(costs)
+        # Over all rows a cost that rises again shows a rate that is too large; one met batch
+        # by batch wavers even where all is well, unless it is worse than knowing nothing.
+        if self.batch_size is None:
+            risen = last > lowest * (1 + 1e-5)
+        else:
+            risen = last > 10 * ignorance
+        if last <= limit and not risen:
             return
         raise ValueError(
-            f"Gradient descent diverged: after {len(costs)} epochs the cost is {last:.4g}, with all weights 0 it is "
-            f"{ignorance:.4g}. The learning rate, last {rates[-1]:.4g}, is too large for these features: a rate "
-            f"of at most {self.safe_rate_:.4g} will do. learning_rate='auto' takes that one"
+            f"Gradient descent diverged: after {len(costs)} epochs the cost is {last:.4g}, the lowest was "
+            f"{lowest:.4g}, and with all weights 0 it is {ignorance:.4g}. The learning rate, last {rates[-1]:.4g}, is "
+            f"too large for these features: a rate of at most {self.safe_rate_:.4g} will do. learning_rate='auto' "
+            "takes that one"
             + ("." if self.scaling in SCALINGS else ", and scaling='standardize' allows a larger one.")
         )
 
     def _warn_not_converged(self):
         costs = self.history_["cost"]
-        rose = int((np.diff(costs) > 0).sum())
+        state = f"its slope is above tol={self.tol}"
+        if self.batch_size is not None:
+            state = f"it may still fall by more than tol={self.tol} of itself"
         way = "raise `max_iter` or `tol`"
         if self.batch_size is None and self.learning_rate != "auto":
             way += f", or try learning_rate='auto' (the safe rate is {self.safe_rate_:.4g})"
         if self.scaling not in SCALINGS:
             way += ", or scaling='standardize'"
         warnings.warn(
-            f"{type(self).__name__} has not converged after {len(costs)} epochs: the cost, now {costs[-1]:.6g}, rose "
-            f"in {rose} of them and its slope is above tol={self.tol}. To let it, {way}; tol=None asks for "
-            "exactly `max_iter` epochs.",
+            f"{type(self).__name__} has not converged after {len(costs)} epochs: the cost is {costs[-1]:.6g}, and "
+            f"{state}. To let it, {way}; tol=None asks for exactly `max_iter` epochs.",
             ConvergenceWarning,
             stacklevel=4,
         )

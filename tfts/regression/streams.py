@@ -107,7 +107,7 @@ def prepared(dataset, scaling, classes, num_outputs, class_weights, found):
         found: The `Survey` of the dataset.
 
     Returns:
-        `tf.data.Dataset`, in the dtype of `X`.
+        `tf.data.Dataset`, in float32 if `X` is, else in float64.
 
     Example:
 
@@ -122,7 +122,7 @@ def prepared(dataset, scaling, classes, num_outputs, class_weights, found):
     import tensorflow as tf
 
     offset, scale, intercept = scaling
-    dtype = dataset.element_spec[0].dtype
+    dtype = tf.float32 if dataset.element_spec[0].dtype == tf.float32 else tf.float64
     of_class = np.ones(1) if class_weights is None else class_weights
     total = found.weight
     if class_weights is not None:
