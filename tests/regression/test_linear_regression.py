@@ -150,6 +150,17 @@ def test_a_large_mean_of_the_target_costs_no_digits():
         np.testing.assert_allclose(far.history_["mse"][-1], near.history_["mse"][-1], rtol=1e-4)
 
 
+@pytest.mark.parametrize("size", [1e-150, 1e150])
+def test_units_of_any_size(size):
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    np.testing.assert_allclose(
+        LinearRegression(tol=1e-9).fit(X, size * X[:, 0]).coef_ / size, [1, 0], atol=1e-6
+    )
+    np.testing.assert_allclose(
+        LinearRegression(tol=1e-9).fit(size * X, X[:, 0]).coef_ * size, [1, 0], atol=1e-6
+    )
+
+
 def test_more_features_than_rows():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(7, 13)), rng.normal(size=7)

@@ -52,3 +52,12 @@ def test_whole_numbers_are_worked_on_in_double_precision():
     np.testing.assert_allclose(
         model.coef_, LogisticRegression(max_iter=4, tol=None).fit(X, y).coef_, rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("labels", [[False, True], [3, 8], ["no", "yes"], [0.5, 1.5]])
+def test_labels_of_every_kind(labels):
+    X = np.arange(10.0)[:, None]
+    y = np.array(labels)[(X[:, 0] > 4).astype(int)]
+    model = LogisticRegression(max_iter=9, tol=None).fit(tf.data.Dataset.from_tensor_slices((X, y)).batch(3))
+    assert model.classes_.tolist() == labels
+    np.testing.assert_array_equal(model.predict(X), y)

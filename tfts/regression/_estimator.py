@@ -218,7 +218,7 @@ class DescentEstimator(BaseEstimator):
             patience=len(rates) + 1 if patient else self.n_iter_no_change,
             adaptive=adaptive,
             accelerate=auto,
-            limit=1e6 * self._ignorance(moments, num_outputs) + np.finfo(np.float32).tiny,
+            limit=1e6 * self._ignorance(moments, num_outputs) + float(np.finfo(np.float32).tiny),
             seed=check_random_state(self.random_state).randint(2**31 - 1),
             batch_size=self.batch_size or 1,
         )

@@ -137,7 +137,7 @@ def prepared(dataset, scaling, classes, num_outputs, class_weights, found):
         if classes is None:
             targets = tf.reshape(tf.cast(y, dtype), (-1, num_outputs))
         else:
-            hot = tf.cast(tf.reshape(y, (-1, 1)) == tf.constant(list(classes), y.dtype), dtype)
+            hot = tf.cast(tf.reshape(y, (-1, 1)) == tf.constant(np.asarray(classes).tolist(), y.dtype), dtype)
             weights *= tf.linalg.matvec(hot, tf.constant(np.broadcast_to(of_class, len(classes)), dtype))
             targets = hot[:, -num_outputs:]
         return table, targets, weights / tf.cast(mean_weight, dtype)
