@@ -80,3 +80,11 @@ def test_wrong_options():
         ValueError, match=r"SoftmaxRegression tells classes apart. Received: `y` with 1 class"
     ):
         SoftmaxRegression().fit(X, np.zeros(150))
+
+
+def test_warm_start_keeps_the_classes():
+    X = np.arange(6.0)[:, None]
+    model = SoftmaxRegression(warm_start=True).fit(X, [0, 0, 0, 1, 1, 1])
+    with pytest.raises(ValueError, match=r"are for the classes \[0, 1\]\. Received: \[1, 2\]"):
+        model.fit(X, [1, 1, 1, 2, 2, 2])
+    assert model.fit(X, [1, 1, 1, 0, 0, 0]).predict(X).tolist() == [1, 1, 1, 0, 0, 0]

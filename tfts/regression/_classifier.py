@@ -99,6 +99,11 @@ class DescentClassifier(ClassifierMixin, DescentEstimator):
         if learn:
             classes, codes = np.unique(y, return_inverse=True)
             self._num_outputs(len(classes), y)
+            if self.warm_start and hasattr(self, "coef_") and not np.array_equal(classes, self.classes_):
+                raise ValueError(
+                    "warm_start=True goes on from the weights of the last fit, which are for the classes "
+                    f"{self.classes_.tolist()}. Received: {classes.tolist()}."
+                )
             self.classes_ = classes
             return self._hot(codes)
         strange = np.setdiff1d(y, self.classes_)
