@@ -67,6 +67,7 @@ def test_files_of_a_linear_run(cars):
         "models/linear/model.keras",
         "predicted.png",
         "predictions.csv",
+        "report.html",
         "run.json",
     ]
     assert list(table.columns) == ["model", "target", "part", "rows", "rmse", "mae", "r2"]

@@ -17,6 +17,7 @@ from tfts._messages import unknown
 from tfts.data.readers import read_table
 from tfts.experiment.forecasting import _claim, _now
 from tfts.regression import REGRESSIONS, SCORES
+from tfts.report.regression import write_regression_report
 
 SETS = ("breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine")
 
@@ -95,8 +96,10 @@ def run(settings, output, *, overwrite=False, console=None):
     described["seconds"] = round(time.monotonic() - started, 2)
     described["finished"] = _now()
     write_json(described, output / "run.json")
+    report = write_regression_report(output)
     print_scores(scores, console)
     console.print(f"{model.n_iter_} epochs, fitted in {seconds:.2f} s. Results: {output}")
+    console.print(f"Report: {report}")
     return scores
 
 
