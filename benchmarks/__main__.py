@@ -2,7 +2,15 @@
 
 import argparse
 
-from benchmarks import arima_origins, hourly_reference, nab, sales_anomalies, smap_msl, windows_per_second
+from benchmarks import (
+    arima_origins,
+    hourly_reference,
+    nab,
+    regression,
+    sales_anomalies,
+    smap_msl,
+    windows_per_second,
+)
 
 
 def main():
@@ -18,6 +26,8 @@ def main():
     nab.main(where)
     smap_msl.main(where)
     sales_anomalies.main([])
+    regression.main([])
+    regression.main(["--stream"])
 
 
 if __name__ == "__main__":

@@ -16,11 +16,14 @@ PUBLIC = [
     "AnomalyDetector",
     "BASELINES",
     "Forecaster",
+    "LinearRegression",
+    "LogisticRegression",
     "METRICS",
     "MODELS",
     "Panel",
     "SCALERS",
     "Scaler",
+    "SoftmaxRegression",
     "THRESHOLDS",
     "WindowSpec",
     "add_calendar",
@@ -32,7 +35,7 @@ PUBLIC = [
     "make_series",
     "read_table",
 ]
-TABLES = {"BASELINES", "METRICS", "MODELS", "SCALERS", "THRESHOLDS"}
+TABLES = {"BASELINES", "METRICS", "MODELS", "REGRESSIONS", "SCALERS", "SCORES", "THRESHOLDS"}
 MODULES = [found.name for found in pkgutil.walk_packages(tfts.__path__, "tfts.")]
 
 
@@ -89,7 +92,7 @@ print("every order")
     assert fresh_python(code) == "every order"
 
 
-@pytest.mark.parametrize("package", ["tfts.baselines", "tfts.layers", "tfts.models"])
+@pytest.mark.parametrize("package", ["tfts.baselines", "tfts.layers", "tfts.models", "tfts.regression"])
 def test_packages_keep_what_their_all_says(package):
     module = importlib.import_module(package)
     for name in module.__all__:

@@ -194,6 +194,24 @@ def monitor(
     Console(stderr=True).print(f"End of input: {told or 'no rows'}.")
 
 
+@app.command()
+def regress(
+    config: Annotated[Path, typer.Argument(help="YAML file with the settings.")],
+    output: Annotated[Path | None, typer.Option(help="Folder for the results. [default: runs/NAME]")] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="section.key=value", help="Overrules one setting.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace a run with other settings in the folder.")] = False,
+):
+    """Fits a linear, logistic or softmax regression and scores it on rows it has not seen."""
+    with _quiet_start():
+        from tfts.config import RegressSettings, read_settings
+        from tfts.experiment.regression import run as run_regression
+
+    settings = read_settings(config, change or (), RegressSettings)
+    run_regression(settings, output or Path("runs") / config.stem, overwrite=overwrite)
+
+
 def main():
     """Runs a command; what the user did wrong is one message and no traceback."""
     try:

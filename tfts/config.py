@@ -160,6 +160,49 @@ class DetectionSettings(_Section):
     seed: int = 0
 
 
+class Table(_Section):
+    """Where the rows come from and what their columns mean."""
+
+    source: typing.Literal["sklearn", "file"] = Field(
+        description="sklearn (ships with scikit-learn: name) or file (path)"
+    )
+    name: str | None = Field(None, description="name of the data set of scikit-learn")
+    path: str | None = Field(None, description="CSV or Parquet file")
+    encoding: str | None = Field(None, description="encoding of a CSV file")
+    na_values: list[str | float] | None = Field(None, description="further marks of a missing value")
+    targets: list[str] | None = Field(None, min_length=1, description="columns to explain")
+    features: list[str] | None = Field(None, min_length=1, description="columns that explain them")
+    missing: typing.Literal["raise", "drop", "mean"] = "raise"
+
+    @pydantic.model_validator(mode="after")
+    def _one_source(self):
+        if self.source == "file" and self.path is None:
+            raise ValueError("`path` is missing. Give it in the file, or with --set data.path=FILE")
+        if self.source == "file" and self.targets is None:
+            raise ValueError("`targets` is missing: the columns to explain")
+        if self.source == "sklearn" and self.name is None:
+            raise ValueError("`name` is missing: the name of the data set")
+        return self
+
+
+class RowSplit(_Section):
+    """Which rows are only scored."""
+
+    test: float = Field(0.25, gt=0, lt=1, description="share of the rows")
+    shuffle: bool = Field(True, description="whether they are drawn; the last ones otherwise")
+
+
+class RegressSettings(_Section):
+    """Everything `tfts regress` needs to know."""
+
+    task: typing.Literal["linear", "logistic", "softmax"]
+    data: Table
+    split: RowSplit = RowSplit()
+    options: dict[str, typing.Any] = Field({}, description="options of the estimator")
+    metrics: list[str] | None = Field(None, min_length=1)
+    seed: int = 0
+
+
 def read_settings(path, changes=(), kind=Settings):
     """Reads a YAML file and checks every key and value of it.
 
@@ -296,7 +339,9 @@ def _keys(model, path, prefix):
 
 
 def _method_mistakes(kind, tree, changed):
-    """A sentence for each wrong name and option of the listed baselines and models."""
+    """A sentence for each wrong name and option of the listed methods."""
+    if kind is RegressSettings:
+        return _regression_mistakes(tree, changed)
     from tfts.baselines import BASELINES
     from tfts.models import MODELS
 
@@ -316,6 +361,27 @@ def _method_mistakes(kind, tree, changed):
                 elif key not in valid:
                     place = _place(tree, (*path, key), changed)
                     mistakes.append(f"{place}: {unknown(f'option of {name}', key, valid)}")
+    return mistakes
+
+
+def _regression_mistakes(tree, changed):
+    from tfts.regression import REGRESSIONS, SCORES
+
+    task = tree.get("task")
+    if task not in REGRESSIONS:
+        return []
+    mistakes = []
+    # What the command decides itself: the seed, and that it fits once.
+    valid = set(REGRESSIONS[task]().get_params()) - {"random_state", "warm_start", "record_weights"}
+    options, metrics = tree.get("options"), tree.get("metrics")
+    for key in options if isinstance(options, dict) else ():
+        if key not in valid:
+            place = _place(tree, ("options", key), changed)
+            mistakes.append(f"{place}: {unknown(f'option of {task}', key, valid)}")
+    for name in metrics if isinstance(metrics, list) else ():
+        if name not in SCORES[task]:
+            place = _place(tree, ("metrics",), changed)
+            mistakes.append(f"{place}: {unknown(f'metric of {task}', name, SCORES[task])}")
     return mistakes
 
 

@@ -304,6 +304,15 @@ def test_history_takes_what_fit_returns_and_a_table():
         assert ax.lines[0].get_ydata().tolist() == [2, 1]
 
 
+def test_history_of_another_metric():
+    history = {"mean_error": [3.0, 1.0], "val_mean_error": [2.0, 4.0], "loss": [9.0, 9.0]}
+    ax = plots.plot_history(history, "mean_error")
+    assert labels(ax) == ["training", "validation", "best: 2 at epoch 1"]
+    assert (ax.get_ylabel(), ax.get_title(loc="left")) == ("mean error", "Mean error by epoch")
+    with pytest.raises(ValueError, match="must hold the `mae` of at least one epoch"):
+        plots.plot_history(history, "mae")
+
+
 def test_history_passes_over_epochs_without_a_finite_loss():
     ax = plots.plot_history({"loss": [3.0, 2.0, 1.0], "val_loss": [np.nan, 2.0, 3.0]})
     assert labels(ax)[-1] == "best: 2 at epoch 2"

@@ -3,10 +3,15 @@
 import pytest
 from matplotlib import figure, pyplot
 
-from tests.plots import test_anomalies, test_attention, test_forecasts
+from tests.plots import test_anomalies, test_attention, test_forecasts, test_regression
 from tfts import plots
 
-DRAWN_ON_AXES = {**test_forecasts.CALLS, **test_attention.CALLS, **test_anomalies.CALLS}
+DRAWN_ON_AXES = {
+    **test_forecasts.CALLS,
+    **test_attention.CALLS,
+    **test_anomalies.CALLS,
+    **test_regression.CALLS,
+}
 
 
 def test_every_function_is_tried_here():

@@ -27,14 +27,19 @@ from tfts.plots.forecasts import (
     plot_horizon_errors,
     plot_metrics,
 )
+from tfts.plots.regression import plot_confusion, plot_cost_surface, plot_decision_boundary, plot_fit
 
 __all__ = [
     "plot_anomalies",
     "plot_attention",
     "plot_attention_heads",
+    "plot_confusion",
     "plot_contributions",
+    "plot_cost_surface",
+    "plot_decision_boundary",
     "plot_entropy",
     "plot_events",
+    "plot_fit",
     "plot_forecast",
     "plot_head_distances",
     "plot_histories",

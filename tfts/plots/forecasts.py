@@ -237,19 +237,20 @@ def plot_horizon_errors(table, metric="rmse", *, units=None, ax=None):
     return ax
 
 
-def plot_history(history, *, ax=None):
+def plot_history(history, metric="loss", *, ax=None):
     """Draws the loss of each epoch, and marks the epoch with the best validation loss.
 
     Args:
-        history: What `model.fit` returns, its `.history` dict, or a DataFrame of the
-            same columns, such as a CSVLogger's file.
+        history: What `model.fit` returns, its `.history` dict, a DataFrame of the same
+            columns, such as a CSVLogger's file, or `history_` of a regression.
+        metric: Column to draw, best low, with its `val_` column if there is one.
         ax: Axes to draw on. By default a new one.
 
     Returns:
         The axes.
 
     Raises:
-        ValueError: If there is no column `loss` or it is empty.
+        ValueError: If there is no such column or it is empty.
 
     Example:
 
@@ -257,14 +258,14 @@ def plot_history(history, *, ax=None):
     >>> [line.get_label() for line in ax.lines]
     ['training', 'validation', 'best: 1 at epoch 2']
     """
-    losses = _losses(history, "`history`")
+    losses = _losses(history, "`history`", metric)
     ax = axes_for(ax, WIDE)
-    for number, (column, label) in enumerate({"loss": "training", "val_loss": "validation"}.items()):
+    for number, (column, label) in enumerate({metric: "training", f"val_{metric}": "validation"}.items()):
         if column in losses:
             values = np.asarray(losses[column], dtype=np.float64)
             epochs = np.arange(1, len(values) + 1)
             ax.plot(epochs, values, **line_style(number), linewidth=1.5, label=label, **markers(len(values)))
-            if column == "val_loss" and np.isfinite(values).any():
+            if label == "validation" and np.isfinite(values).any():
                 best = int(np.nanargmin(values))
                 ax.plot(
                     [best + 1],
@@ -277,8 +278,9 @@ def plot_history(history, *, ax=None):
                     label=f"best: {values[best]:.4g} at epoch {best + 1}",
                 )
     set_ticks(ax.xaxis, None, 0)
-    ax.set(xlabel="epoch", ylabel="loss")
-    ax.set_title("Loss by epoch", loc="left")
+    name = metric.replace("_", " ")
+    ax.set(xlabel="epoch", ylabel=name)
+    ax.set_title(f"{name.capitalize()} by epoch", loc="left")
     legend_beside(ax)
     return ax
 
@@ -335,11 +337,11 @@ def plot_histories(histories, *, ax=None):
     return ax
 
 
-def _losses(history, what):
+def _losses(history, what, metric="loss"):
     losses = getattr(history, "history", history)
-    if "loss" not in losses or not len(losses["loss"]):
+    if metric not in losses or not len(losses[metric]):
         raise ValueError(
-            f"{what} must hold the `loss` of at least one epoch, as model.fit returns it. "
+            f"{what} must hold the `{metric}` of at least one epoch, as model.fit returns it. "
             f"Received: {', '.join(map(str, losses)) or 'nothing'}."
         )
     return losses
