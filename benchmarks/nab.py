@@ -111,12 +111,26 @@ def windowed_gaussian_detector(train, test, window=6400, step=100, two_sided=Tru
     return scores, scores >= 1
 
 
-def anomaly_detector(model, **options):
-    """`AnomalyDetector` on a series; an event is one flag, in the row that raises it."""
+def rows_of_a_day(times):
+    """How many of the rows make a day; 1 where a day is too long to be seen twice."""
+    day = round(pd.Timedelta("1D") / pd.Series(times).diff().median())
+    return day if 2 <= day <= len(times) / 2 else 1
+
+
+def anomaly_detector(model, num_days=None, **options):
+    """`AnomalyDetector` on a series; an event is one flag, in the row that raises it.
+
+    With `num_days` a seasonal model takes the median of the same time of so many days.
+    """
 
     def detect(train, test):
         # A clock that is put back shows times twice.
         train, times = train.drop_duplicates("timestamp"), test["timestamp"]
+        if num_days is not None:
+            options["model_options"] = {
+                "season_length": rows_of_a_day(train["timestamp"]),
+                "num_seasons": num_days,
+            }
         found = judge(
             model, train, test, targets=["value"], time="timestamp", irregular="step_length", **options
         )
@@ -128,6 +142,18 @@ def anomaly_detector(model, **options):
     return detect
 
 
+# A week of days; a running average of twenty rows; an event is told once in fifty rows.
+WEEK = {
+    "num_days": 7,
+    "context_length": 1,
+    "replace": [],
+    "smooth": 20,
+    "gap": 50,
+    "cool_down": 50,
+    "new_normal": 288,
+}
+CONFORMAL = {"threshold": "rolling_conformal", "threshold_options": {"rate": 2e-3, "window": 4000}}
+
 DETECTORS = {
     "std (k=3)": std_detector,
     "rolling z (200 rows, k=6)": rolling_z_detector,
@@ -136,6 +162,8 @@ DETECTORS = {
     "linear, conformal, events": anomaly_detector(
         "linear_regression", threshold="rolling_conformal", gap=20, cool_down=50
     ),
+    "median of 7 days, std (k=3), events": anomaly_detector("seasonal_naive", **WEEK),
+    "median of 7 days, conformal, events": anomaly_detector("seasonal_naive", **WEEK, **CONFORMAL),
 }
 
 
