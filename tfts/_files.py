@@ -97,8 +97,8 @@ def read_run(folder):
     absent = [key for key in ("settings", "data", "split", "versions") if key not in described]
     if absent:
         raise ValueError(
-            f"{path} does not hold {', '.join(absent)}, which `tfts run` writes there. Give the same `tfts run` "
-            "again: what is fitted is kept."
+            f"{path} does not hold {', '.join(absent)}: its run was stopped early. Give the same command again: what "
+            "is fitted is kept."
         )
     return described
 

@@ -113,9 +113,9 @@ def attention(
 
 @app.command()
 def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a run.")]):
-    """Writes report.html into RUN_DIR: data, scores, forecasts, attention, settings in one file.
+    """Writes report.html into RUN_DIR: everything that was found, and the settings, in one file.
 
-    `tfts run` does so at its end. Only the files of the folder are read.
+    `tfts run`, `detect` and `regress` do so at their end. Only the folder is read.
     """
     from tfts.report import write_report
 
@@ -155,7 +155,7 @@ def detect(
         from tfts._files import check_table_path, write_table
         from tfts.config import DetectionSettings, read_settings
         from tfts.experiment.detection import detect as run_detection
-        from tfts.experiment.detection import detect_file
+        from tfts.experiment.detection import detect_file, in_cells
 
     if not source.is_dir():
         settings = read_settings(source, change or (), kind=DetectionSettings)
@@ -165,7 +165,7 @@ def detect(
         if path is not None:
             check_table_path(path)
     judged, events = detect_file(source, data)
-    for path, table in ((out, events), (rows, judged)):
+    for path, table in ((out, in_cells(events)), (rows, judged)):
         if path is not None:
             write_table(table, path)
 

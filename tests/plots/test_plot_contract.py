@@ -37,7 +37,7 @@ def test_new_axes_belong_to_pyplot_and_settings_stay(name):
 
 @pytest.mark.parametrize("name", [name for name in DRAWN_ON_AXES if name != "plot_forecast"])
 def test_tables_and_scores_are_left_as_they_were(name):
-    (given,) = DRAWN_ON_AXES[name]
+    given, *others = DRAWN_ON_AXES[name]
     before = repr(given)
-    getattr(plots, name)(given)
+    getattr(plots, name)(given, *others)
     assert repr(given) == before

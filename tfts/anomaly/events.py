@@ -70,8 +70,8 @@ class Event:
         """The event in one sentence."""
         side = "above" if self.direction == "up" else "below"
         who = f"{self.series}: " if str(self.series) else ""
-        text = f"{who}{self.targets[0]} was {self.actual:.4g} on {_shown(self.peak)}, "
-        text += f"{abs(self.size):.3g} {side} the {self.predicted:.4g} expected"
+        text = f"{who}{self.targets[0]} was {_number(self.actual)} on {_shown(self.peak)}, "
+        text += f"{_number(abs(self.size))} {side} the {_number(self.predicted)} expected"
         if self.kind == "level shift":
             text += ", and stayed there: the new normal"
         if self.rows > 1:
@@ -256,6 +256,11 @@ class EventTracker:
             event |= {k: pd.Timestamp(event[k]) for k in times if event[k] is not None}
         self._open, self._recent = event, list(state["recent"])
         return self
+
+
+def _number(value):
+    """Four digits, and a large number without an exponent."""
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def event_table(events):

@@ -20,6 +20,7 @@ from tfts.config import DetectionSettings
 from tfts.data.readers import read_table
 from tfts.experiment.folder import claim, now
 from tfts.experiment.tables import load_frame, time_name
+from tfts.report.detection import write_detection_report
 
 # Rows after which the state of a live feed is written, if no alarm came before.
 _EVERY = 1000
@@ -55,7 +56,7 @@ def detect(settings, output, *, overwrite=False, console=None):
     ... ''', kind=DetectionSettings)
     >>> events = detect(settings, "sunspots", console=Console(file=io.StringIO()))
     >>> sorted(path.name for path in Path("sunspots").iterdir())
-    ['detector', 'events.csv', 'judged.parquet', 'run.json']
+    ['detector', 'events.csv', 'judged.parquet', 'report.html', 'run.json']
     """
     console = console or Console()
     output = Path(output)
@@ -65,6 +66,10 @@ def detect(settings, output, *, overwrite=False, console=None):
     learnt, new = split_frame(frame, settings)
     console.print(f"[bold]Data[/bold] {len(learnt):,} rows to learn from, {len(new):,} to judge")
     described = claim(output, settings, overwrite)
+    described["split"] = {
+        "learnt from": _described_part(learnt, settings),
+        "judged": _described_part(new, settings),
+    }
     write_json(described, output / "run.json")
     if (output / "detector" / "detector.json").is_file():
         console.print("Detector: already fitted")
@@ -74,8 +79,9 @@ def detect(settings, output, *, overwrite=False, console=None):
         detector.save(output / "detector")
     rows, events = _judge(detector, new, console)
     write_table(rows, output / "judged.parquet")
-    write_table(events, output / "events.csv")
+    write_table(in_cells(events), output / "events.csv")
     described |= {
+        "data": {"targets": list(rows["target"].unique()), "series": int(rows["series"].nunique())},
         "judged": len(rows),
         "flagged": int(rows["flag"].sum()),
         "events": len(events),
@@ -88,7 +94,27 @@ def detect(settings, output, *, overwrite=False, console=None):
     expected = ", ".join(f"{t} {rate:.3g}" for t, rate in detector.expected_alarms_a_day_.items())
     console.print(f"Flagged rows a day expected of usual rows: {expected}")
     console.print(f"{described['flagged']} of {len(rows)} values flagged. Results: {output}")
+    console.print(f"Report: {write_detection_report(output)}")
     return events
+
+
+def in_cells(events):
+    """Events with lists as text, which a cell of a table can hold: `Sales, Inventory`.
+
+    Example:
+
+    >>> in_cells(pd.DataFrame({"targets": [("Sales", "Ratings")], "shares": [(0.75, 0.25)]}))
+               targets      shares
+    0  Sales, Ratings  0.75, 0.25
+    """
+    cells = {name: [", ".join(map(str, cell)) for cell in events[name]] for name in ("targets", "shares")}
+    return events.assign(**cells)
+
+
+def _described_part(frame, settings):
+    name = _time_of(settings.data)
+    times = pd.DatetimeIndex(frame.index if name is None else pd.to_datetime(frame[name]))
+    return {"rows": len(frame), "start": times.min().isoformat(), "end": times.max().isoformat()}
 
 
 def _judge(detector, frame, console):

@@ -20,7 +20,7 @@ from tfts.experiment.folder import claim, now
 from tfts.experiment.tables import forecaster_options, load_frame
 from tfts.forecaster import Forecaster
 from tfts.metrics import ErrorSums
-from tfts.report import write_report
+from tfts.report.forecasting import write_forecasting_report
 
 
 def run(settings, output, *, overwrite=False, console=None):
@@ -108,7 +108,7 @@ def run(settings, output, *, overwrite=False, console=None):
     described["seconds"] = round(time.monotonic() - started, 2)
     described["finished"] = now()
     write_json(described, output / "run.json")
-    report = write_report(output)
+    report = write_forecasting_report(output)
     print_scores(table, console)
     console.print(f"{len(rows)} test windows, {described['seconds']:.0f} s. Results: {output}")
     console.print(f"Report: {report}")

@@ -25,7 +25,7 @@ _MOST_LINES = 4
 _MOST_STEPS = 24
 
 
-def write_report(run_dir):
+def write_forecasting_report(run_dir):
     """Writes `report.html` into the folder of a run, from the files of that folder alone.
 
     Of a run that was stopped, the report shows the data, the split and which methods are
@@ -51,7 +51,7 @@ def write_report(run_dir):
     ... window: {context_length: 22, horizon: 3}
     ... ''')
     >>> _ = run(settings, "sunspots", console=Console(file=io.StringIO()))
-    >>> print(write_report("sunspots"))
+    >>> print(write_forecasting_report("sunspots"))
     sunspots/report.html
     """
     run_dir = Path(run_dir)
