@@ -102,7 +102,7 @@ def test_sentence_of_a_long_event_of_several_targets():
         "shop 3", START, end, START, end, ("a", "b"), (0.7, 0.3), "up", 1234.5, 1000.0, 3.5, 11, "level shift"
     )
     assert event.sentence == (
-        "shop 3: a was 1234 on 2024-01-02 06:00, 234 above the 1000 expected, and stayed there: the new normal, "
+        "shop 3: a was 1234 on 2024-01-02 06:00, 234.5 above the 1000 expected, and stayed there: the new normal, "
         "with 11 unusual rows from 2024-01-01 to 2024-01-02 06:00; also b; high severity."
     )
 
