@@ -132,6 +132,7 @@ class Detector(_Section):
     context: list[str] = Field([], description="what the spread of residuals depends on")
     direction: typing.Literal["both", "up", "down"] = "both"
     smooth: int | None = Field(None, ge=2, description="rows of the running average")
+    single_rows: bool = Field(True, description="judge single rows beside the running average")
     threshold: str = "std"
     k: float = Field(3.0, gt=0, description="deviations, of std and mad")
     threshold_options: dict[str, typing.Any] = {}

@@ -9,6 +9,7 @@ import pytest
 
 from tests.anomaly.conftest import WEEK, shops
 from tfts import AnomalyDetector, Forecaster
+from tfts.anomaly import choice
 
 COMMON = {"targets": ["sold", "stock"], "time": "day", "series": "shop", "context_length": 7}
 USUAL = slice(None, "2023-05-10")
@@ -208,24 +209,23 @@ def test_an_excuse_may_not_accuse():
     assert excused["targets"].iloc[0] == ("sold",)
 
 
-def test_smallest_size_and_direction():
+@pytest.mark.parametrize(("value", "direction"), [(170.0, "up"), (60.0, "down")])
+def test_smallest_size_and_direction(value, direction):
     usual, new = split(shops())
-    table = hurt(hurt(new, value=160.0), day="2023-06-05", value=70.0)
-    flags = {}
+    table = hurt(new, value=value)
+    other = {"up": "down", "down": "up"}[direction]
+    days = {}
     for name, options in {
-        "all": {},
-        "large": {"min_size": {"sold": 35.0}},
-        "up": {"direction": "up"},
-        "down": {"direction": "down"},
+        "both": {},
+        "same": {"direction": direction},
+        "other": {"direction": other},
+        "small": {"min_size": {"sold": 30.0}},
+        "large": {"min_size": {"sold": 80.0}},
     }.items():
         rows = quietly(detector(k=4.0, **options).fit(usual).detect, table)
-        flags[name] = [str(t.date()) for t in rows[rows["flag"]]["time"]]
-    assert flags["all"] == ["2023-06-01", "2023-06-05"]
-    assert flags["large"][0] == "2023-06-01"
-    assert "2023-06-05" not in flags["large"]
-    # A value on the side that is not judged is taken for usual, and may mislead later forecasts.
-    assert "2023-06-01" in flags["up"]
-    assert flags["down"][0] == "2023-06-05"
+        flagged = rows[rows["flag"] & (rows["target"] == "sold") & (rows["time"] == "2023-06-01")]
+        days[name] = flagged["direction"].tolist()
+    assert days == {"both": [direction], "same": [direction], "other": [], "small": [direction], "large": []}
 
 
 def test_contexts_widen_the_spread_where_days_vary_more():
@@ -396,3 +396,71 @@ def test_wrong_tables_are_told(tmp_path):
         AnomalyDetector(Forecaster("persistence", context_length=3, horizon=2)).fit(
             pd.DataFrame({"y": np.arange(50.0)}, index=pd.date_range("2023-01-01", periods=50))
         )
+
+
+def test_fine_tuning_is_taken_only_if_better_and_can_be_taken_back():
+    table = shops(rows=401, names=("a",))
+    usual, recent = split(table)
+    # Another week from the first recent row on: what was learnt is of no use.
+    changed = recent.assign(sold=recent["sold"].to_numpy()[::-1] * 1.5)
+    # No limit that the change exceeds: what is flagged is not learnt from.
+    fitted = detector(k=99.0).fit(usual)
+    before = quietly(fitted.detect, recent)
+    same = quietly(fitted.clone().fit(usual).fine_tune, usual)
+    assert set(same["errors"]) == {"sold", "stock"}
+    done = quietly(fitted.fine_tune, changed)
+    assert done["is_better"]
+    assert done["rows"] > 50
+    assert done["errors"]["sold"][1] < done["errors"]["sold"][0]
+    assert not quietly(fitted.detect, recent)["predicted"].equals(before["predicted"])
+    fitted.rollback()
+    pd.testing.assert_frame_equal(quietly(fitted.detect, recent), before)
+    with pytest.raises(ValueError, match="There is nothing to go back to"):
+        fitted.rollback()
+
+
+def test_a_challenger_that_is_worse_is_not_taken():
+    table = shops(rows=601, names=("a",))
+    usual, recent = split(table, "2024-06-10")
+    fitted = detector(k=5.0).fit(usual)
+    before = quietly(fitted.detect, recent)
+    # Seventy rows are less to learn from than five hundred.
+    done = quietly(fitted.fine_tune, recent)
+    assert not done["is_better"]
+    pd.testing.assert_frame_equal(quietly(fitted.detect, recent), before)
+
+
+def test_flagged_rows_do_not_enter_fine_tuning():
+    table = shops(rows=401, names=("a",))
+    usual, recent = split(table)
+    dirty = recent.copy()
+    dirty.loc[dirty.index[20:120:9], "sold"] = 9000.0
+    clean = [detector(k=5.0).fit(usual) for _ in range(2)]
+    errors = [
+        quietly(one.fine_tune, rows)["errors"]["sold"][1]
+        for one, rows in zip(clean, (recent, dirty), strict=True)
+    ]
+    # Had they entered, errors would be in the hundreds.
+    assert errors[1] < 2 * errors[0] < 10
+
+
+def test_auto_chooses_by_faults_put_into_held_out_rows():
+    usual, new = split(shops(rows=301), "2023-08-10")
+    made = detector("auto", k=4.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            choice.choose, "__defaults__", ((), None, ("running_median", "linear_regression", "arma"), 0)
+        )
+        quietly(made.fit, usual)
+    assert made.choice_["model"].tolist() == ["linear_regression", "running_median", "arma"]
+    assert made.choice_["f1"].iloc[0] > 0.8 > made.choice_["f1"].iloc[1]
+    assert "Unknown model 'arma'" in made.choice_["problem"].iloc[2]
+    assert made.why_.startswith("linear_regression found ")
+    assert made.forecaster_.name == "linear_regression"
+    assert made.settings["model"] == "auto"
+    assert quietly(made.events, hurt(new, day="2023-09-01"))["target"].tolist()[0] == "sold"
+
+
+def test_auto_takes_no_options_of_one_model():
+    with pytest.raises(ValueError, match="takes no `model_options`"):
+        AnomalyDetector("auto", model_options={"alpha": 1.0})

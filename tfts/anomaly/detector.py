@@ -81,6 +81,7 @@ class AnomalyDetector:
         direction: `"both"`, `"up"` or `"down"`.
         smooth: Span in rows of a running average of the residuals, which finds small
             changes that last, see `RunningAverage`; `None` for none.
+        single_rows: Whether single residuals are judged beside the average of `smooth`.
         log: Columns that the model sees as logarithms, for what goes by factors, such as
             sales. A tenth of the median is added, so that 0 has one.
         same_row: Dict from a target to targets that it may also be explained by in the
@@ -95,7 +96,7 @@ class AnomalyDetector:
         gap: Rows without a flag that an event may hold.
         cool_down: Rows after an alarm that belong to its event.
         new_normal: Rows after which a level that stays is the normal one. `None` takes
-            `context_length`.
+            `context_length`, and at least 14.
         replace: Targets whose flagged values the model's history holds as forecasts.
             `None` takes all. What is counted on from the row before, as a stock is, should
             stay as it is: its next value follows from the flagged one.
@@ -148,6 +149,7 @@ class AnomalyDetector:
         context=(),
         direction="both",
         smooth=None,
+        single_rows=True,
         log=(),
         same_row=None,
         threshold="std",
@@ -205,6 +207,8 @@ class AnomalyDetector:
         Raises:
             ValueError: If the table can't be used; too few rows among the reasons.
         """
+        if self._settings["model"] == "auto":
+            return self._choose(frame, exclude, training)
         logged, self._log_offsets = self._logarithms(frame)
         prepared, real_times = self._prepared(logged, exclude)
         forecaster, subsequence = self._model(prepared, exclude)
@@ -223,6 +227,87 @@ class AnomalyDetector:
         self._fit_aides(frame, exclude, training)
         self._predictors = self._made_predictors()
         self._calibrate(panel, parts.test, real_times)
+        return self
+
+    def fine_tune(self, recent, **training):
+        """Learns from recent rows, if that makes the forecasts better.
+
+        A challenger is fitted on the first of the recent rows without what is flagged in
+        them, and calibrated on the last. Both forecast the last rows, which neither was
+        fitted on; the better one is kept. `rollback` goes back to the one before.
+
+        Args:
+            recent: DataFrame with the columns of `fit`, of rows after those of `fit`.
+            **training: Options of `Forecaster.fit`.
+
+        Returns:
+            Dict of `is_better` (whether the challenger was taken), `errors` (dict from
+            target to the mean absolute residuals of `(champion, challenger)`, original
+            units) and `rows`, how many were compared.
+
+        Raises:
+            ValueError: If the rows are too few, or the detector is one of a given
+                fitted forecaster.
+        """
+        self._check_fitted()
+        if not self._may_fit:
+            raise ValueError(
+                "A fitted forecaster that was given is not fitted again. Make the detector by the name of its model."
+            )
+        settings = self._settings
+        judged = self.judge(recent).rows
+        cleaned = recent.copy()
+        times = self._times(cleaned)
+        names = np.zeros(len(cleaned)) if settings["series"] is None else cleaned[settings["series"]]
+        place = pd.MultiIndex.from_arrays([names, times])
+        for target, part in judged[judged["flag"]].groupby("target"):
+            of = np.zeros(len(part)) if settings["series"] is None else part["series"]
+            wrong = place.isin(pd.MultiIndex.from_arrays([of, part["time"]]))
+            cleaned.loc[wrong, target] = np.nan
+        challenger = self.clone(
+            model=self._chosen,
+            missing="interpolate" if settings["missing"] == "raise" else settings["missing"],
+        ).fit(cleaned, **training)
+        challenger._settings |= {"model": settings["model"], "missing": settings["missing"]}
+        keys = ["series", "time", "target"]
+        first = challenger.calibration_.index.min()
+        both = judged[(judged["time"] >= first) & ~judged["flag"]].merge(
+            challenger.judge(recent).rows, on=keys, suffixes=("_champion", "_challenger")
+        )
+        errors = {
+            target: tuple(float(part[f"residual_{who}"].abs().mean()) for who in ("champion", "challenger"))
+            for target, part in both.groupby("target")
+        }
+        ratios = [theirs / max(ours, np.finfo(np.float32).tiny) for ours, theirs in errors.values()]
+        is_better = bool(ratios) and float(np.mean(ratios)) < 1
+        if is_better:
+            before = dict(vars(self))
+            vars(self).update(vars(challenger))
+            self._before = before
+        return {"is_better": is_better, "errors": errors, "rows": len(both)}
+
+    def rollback(self):
+        """Goes back to what was learnt before the last `fine_tune` that was taken.
+
+        Raises:
+            ValueError: If there is nothing to go back to.
+        """
+        before = vars(self).get("_before")
+        if before is None:
+            raise ValueError("There is nothing to go back to: no fine_tune was taken since fit or load.")
+        vars(self).clear()
+        vars(self).update(before)
+
+    def _choose(self, frame, exclude, training):
+        """Fits the candidate that finds faults best that are put into held-out rows."""
+        from tfts.anomaly.choice import choose
+
+        chosen, table, why = choose(self, frame, exclude, training)
+        options = training if chosen in _networks() else {}
+        made = self.clone(model=chosen).fit(frame, exclude=exclude, **options)
+        made._settings["model"] = "auto"
+        vars(self).update(vars(made))
+        self.choice_, self.why_ = table, why
         return self
 
     def detect(self, frame):
@@ -319,7 +404,7 @@ class AnomalyDetector:
         if settings["model"] is None:
             settings["model"] = forecaster
         detector = cls(**settings)
-        detector.forecaster_ = forecaster
+        detector.forecaster_, detector._may_fit = forecaster, described["chosen"] is not None
         detector._aides = {
             target: Forecaster.load(path.parent / f"aide_{i}")
             for i, target in enumerate(settings["same_row"])
@@ -348,12 +433,15 @@ class AnomalyDetector:
     def _check(self):
         settings = self._settings
         model = settings["model"]
-        if isinstance(model, str):
+        if model == "auto":
+            if settings["model_options"]:
+                raise ValueError("model='auto' takes no `model_options`, which belong to one model.")
+        elif isinstance(model, str):
             if model not in SUBSEQUENCES:
-                from tfts.models import MODELS
-
-                if model not in BASELINES and model not in MODELS:
-                    raise ValueError(unknown("model", model, [*MODELS, *BASELINES, *SUBSEQUENCES]))
+                if model not in BASELINES and model not in _networks():
+                    raise ValueError(
+                        unknown("model", model, [*_networks(), *BASELINES, *SUBSEQUENCES, "auto"])
+                    )
             else:
                 SUBSEQUENCES[model](**settings["model_options"])
         elif not isinstance(model, Forecaster):
@@ -379,13 +467,18 @@ class AnomalyDetector:
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
                 raise ValueError(f"`{name}` must be a share from 0 to {high}. Received: {name}={value!r}.")
         if settings["smooth"] is not None:
-            RunningAverage(settings["smooth"])
+            self._average()
+        elif not settings["single_rows"]:
+            raise ValueError("Without `smooth` there are only single rows. Received: single_rows=False.")
         least = settings["min_size"]
         for value in least.values() if isinstance(least, dict) else [least]:
             if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
                 raise ValueError(
                     f"`min_size` must be a number >= 0 or a dict of them. Received: min_size={least!r}."
                 )
+
+    def _average(self):
+        return RunningAverage(self._settings["smooth"], self._settings["single_rows"])
 
     def _threshold(self):
         settings = self._settings
@@ -472,11 +565,17 @@ class AnomalyDetector:
         frame, times = frame.iloc[order].copy(), times[order]
         same = np.asarray(keys)[order]
         first = np.append(True, same[1:] != same[:-1])
+        if settings["duplicates"] in ("first", "last"):
+            keep = "first" if settings["duplicates"] == "first" else "last"
+            same_time = pd.MultiIndex.from_arrays([same, times]).duplicated(keep=keep)
+            frame, times, same = frame[~same_time].copy(), times[~same_time], same[~same_time]
+            first = np.append(True, same[1:] != same[:-1])
         steps = np.diff(times.as_unit("ns").asi8, prepend=0)
         if (steps[~first] <= 0).any():
             row = np.flatnonzero(~first & (steps <= 0))[0]
             raise ValueError(
-                f"Two rows of one series have the time {times[row]}. Expected one row for each time."
+                f"Two rows of one series have the time {times[row]}. Expected one row for each time, or "
+                "duplicates='first' or 'last'."
             )
         self._step = int(np.median(steps[~first])) if (~first).any() else 1
         frame["step_length"] = np.where(first, 1.0, steps / self._step)
@@ -556,7 +655,7 @@ class AnomalyDetector:
             residual[:, i] = np.where(np.abs(aided) < np.abs(residual[:, i]), aided, residual[:, i])
         scored = residual / scales[series] if score.is_pooled else residual
         if settings["smooth"] is not None:
-            self._learnt["average"] = RunningAverage(settings["smooth"]).fit(scored, series)
+            self._learnt["average"] = self._average().fit(scored, series)
             scored = self._learnt["average"].apply(scored, series)
         columns = [panel.values[rows + 1][:, plan.context_at]]
         if plan.clocks:
@@ -624,7 +723,7 @@ class AnomalyDetector:
     def _fit_aides(self, frame, exclude, training):
         """A forecaster for each target of `same_row`, which sees the other targets named there."""
         main, same_row = self.forecaster_, self._settings["same_row"]
-        self._aides, self._aide_parts = {}, {}
+        self._aides, self._aide_parts, self._before = {}, {}, None
         for target, sources in same_row.items():
             for name in (target, *sources):
                 if name not in main.targets:
@@ -800,6 +899,12 @@ def _target_windows(forecaster, panel, rows=None):
 def _usual_step(times):
     steps = np.diff(times.as_unit("ns").asi8)
     return int(np.median(steps[steps > 0])) if (steps > 0).any() else _DAY
+
+
+def _networks():
+    from tfts.models import MODELS
+
+    return MODELS
 
 
 def _plain_name(name):

@@ -12,6 +12,8 @@ CLOCK = ("hour", "weekday", "month", "day_of_year")
 _LEAST = 0.01
 # A forecast of a logarithm above it is nonsense, and its exponential would overflow.
 _HIGHEST = 80.0
+# Fewer rows than these are no new level, however short the context is.
+_NEW_NORMAL = 14
 # Rows of calendar that are made at once: one at a time would cost more than the forecast.
 _BLOCK = 512
 
@@ -187,7 +189,7 @@ class Plan:
         self.average = learnt["average"]
         least = settings["min_size"]
         self.min_size = [least.get(t, 0.0) if isinstance(least, dict) else least for t in self.targets]
-        self.new_normal = settings["new_normal"] or max(forecaster.spec.context_length, 2)
+        self.new_normal = settings["new_normal"] or max(forecaster.spec.context_length, _NEW_NORMAL)
         self.spare = min(self.new_normal, 7)
         self.event_options = {
             "confirm": tuple(settings["confirm"]),

@@ -10,7 +10,7 @@ import functools
 import numpy as np
 import pandas as pd
 
-from tfts.baselines import LinearRegression, Persistence, SeasonalNaive
+from tfts.baselines import LinearRegression, Persistence, RunningMedian, SeasonalNaive
 from tfts.data.panel import Panel
 
 # Rows of history for a method whose state is moved over them, such as Arima.
@@ -64,13 +64,19 @@ class _Seasonal(Predictor):
     def __init__(self, forecaster):
         super().__init__(forecaster)
         self.season = forecaster.model.season_length_
-        self.rows = max(self.rows, self.season)
-        self.memory = max(self.rows, self.season * forecaster.model.num_seasons)
+        self.rows = self.memory = max(self.rows, self.season)
 
     def __call__(self, past, known, series, time):
-        # Rows of the same phase, the newest first; early on there are fewer than wanted.
-        seasons = past[-self.season :: -self.season, : len(self.forecaster.model.targets_)]
-        return np.median(seasons[: self.forecaster.model.num_seasons], axis=0)
+        return past[-self.season, : len(self.forecaster.model.targets_)]
+
+
+class _Median(Predictor):
+    def __init__(self, forecaster):
+        super().__init__(forecaster)
+        self.memory = max(self.rows, forecaster.model.rows)
+
+    def __call__(self, past, known, series, time):
+        return np.median(past[-self.memory :, : len(self.forecaster.model.targets_)], axis=0)
 
 
 class _Linear(Predictor):
@@ -180,6 +186,7 @@ def predictor_of(forecaster):
             f"A row is judged by a forecast of one step. Received: a forecaster with horizon={forecaster.spec.horizon}."
         )
     kinds = {LinearRegression: _Linear, Persistence: Predictor, SeasonalNaive: _Seasonal}
+    kinds[RunningMedian] = _Median
     if hasattr(forecaster.model, "count_params"):
         return _Network(forecaster)
     return kinds.get(type(forecaster.model), _Table)(forecaster)

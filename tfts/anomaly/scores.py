@@ -181,16 +181,18 @@ class ResidualScore:
 
 
 class RunningAverage:
-    """A residual, or the running average of the latest ones where that is further out.
+    """The running average of residuals, in place of a residual or where it is further out.
 
     A small change that lasts is lost among single residuals, and clear in their average,
     whose own spread is smaller. The average is brought to the spread of the residuals, so
-    that one score and one threshold serve both. No residual counts for more than three
-    spreads in it, so that a spike is one anomaly and not the start of a long one.
+    that one score and one threshold serve both. Beside single residuals, none counts for
+    more than three spreads in the average, so that a spike is one anomaly and not the
+    start of a long one.
 
     Args:
         span: Int >= 2, rows: each residual weighs `2 / (span + 1)`, and those before it
             the rest.
+        single: Whether single residuals stay where they are further out.
 
     Attributes:
         centre_, spread_: Float64 `(targets,)`, of the residuals.
@@ -211,10 +213,11 @@ class RunningAverage:
     (1.5, True)
     """
 
-    def __init__(self, span):
+    def __init__(self, span, single=True):
         if isinstance(span, bool) or not isinstance(span, int | np.integer) or span < 2:
             raise ValueError(f"`smooth` must be an int >= 2 (rows) or None. Received: smooth={span!r}.")
         self.span = int(span)
+        self.single = single
 
     def fit(self, residuals, series):
         """Learns from calibration residuals.
@@ -252,10 +255,11 @@ class RunningAverage:
             Tuple of the new average, and the residual or the average in its place.
         """
         off = (residual - self.centre_) / self.spread_
-        seen = np.where(np.isnan(off), average, np.clip(off, -3.0, 3.0))
+        seen = np.where(np.isnan(off), average, np.clip(off, -3.0, 3.0) if self.single else off)
         average = average + 2 / (self.span + 1) * (seen - average)
         wide = average * self.factor_
-        return average, np.where(np.abs(wide) > np.abs(off), self.centre_ + wide * self.spread_, residual)
+        taken = np.abs(wide) > np.abs(off) if self.single else ~np.isnan(off)
+        return average, np.where(taken, self.centre_ + wide * self.spread_, residual)
 
     def _run(self, residuals):
         average, averages, found = np.zeros(residuals.shape[1]), [], []
@@ -268,13 +272,14 @@ class RunningAverage:
     def get_state(self):
         """Everything learnt, as plain data for a JSON file."""
         names = ("centre_", "spread_", "factor_")
-        return {"span": self.span, **{name: getattr(self, name).tolist() for name in names}}
+        state = {"span": self.span, "single": self.single}
+        return {**state, **{name: getattr(self, name).tolist() for name in names}}
 
     @classmethod
     def from_state(cls, state):
         """The average that `get_state` described."""
-        average = cls(state["span"])
-        vars(average).update({k: np.array(v) for k, v in state.items() if k != "span"})
+        average = cls(state["span"], state["single"])
+        vars(average).update({k: np.array(v) for k, v in state.items() if k.endswith("_")})
         return average
 
 

@@ -12,6 +12,7 @@ from tfts.baselines.drift import Drift
 from tfts.baselines.ets import Ets
 from tfts.baselines.linear_regression import LinearRegression
 from tfts.baselines.persistence import Persistence
+from tfts.baselines.running_median import RunningMedian
 from tfts.baselines.seasonal_naive import SeasonalNaive
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Ets",
     "LinearRegression",
     "Persistence",
+    "RunningMedian",
     "SeasonalNaive",
     "build_baseline",
 ]
@@ -32,6 +34,7 @@ BASELINES = {
     "ets": Ets,
     "linear_regression": LinearRegression,
     "persistence": Persistence,
+    "running_median": RunningMedian,
     "seasonal_naive": SeasonalNaive,
 }
 
