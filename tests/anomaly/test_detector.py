@@ -464,3 +464,79 @@ def test_auto_chooses_by_faults_put_into_held_out_rows():
 def test_auto_takes_no_options_of_one_model():
     with pytest.raises(ValueError, match="takes no `model_options`"):
         AnomalyDetector("auto", model_options={"alpha": 1.0})
+
+
+def test_logarithms_make_a_factor_equally_strange_at_any_level(tmp_path):
+    random = np.random.default_rng(0)
+    level = np.where(np.arange(600) % 7 < 5, 20.0, 400.0)
+    frame = pd.DataFrame(
+        {"sold": level * np.exp(random.normal(0, 0.05, 600))}, index=pd.date_range("2022-01-01", periods=600)
+    )
+    usual, new = frame[:450], frame[450:].copy()
+    # Half of what is usual, on a day with little and on a day with much.
+    low, high = new.index[new["sold"] < 100][5], new.index[new["sold"] > 100][9]
+    new.loc[[low, high], "sold"] *= 0.5
+    found = {}
+    for log in ([], ["sold"]):
+        made = AnomalyDetector("linear_regression", context_length=7, log=log, threshold="mad", k=6.0).fit(
+            usual
+        )
+        rows = quietly(made.detect, new)
+        np.testing.assert_allclose(rows["residual"], rows["actual"] - rows["predicted"])
+        found[len(log)] = rows[rows["flag"]]["time"].tolist()
+    assert set(found[1]) >= {low, high}
+    assert rows["predicted"].between(10, 600).all()
+    made.save(tmp_path / "d")
+    pd.testing.assert_frame_equal(quietly(AnomalyDetector.load(tmp_path / "d").detect, new), rows)
+
+
+def test_a_value_without_logarithm_is_as_far_off_as_can_be():
+    usual, new = split(shops())
+    rows = quietly(detector(log=["sold"], k=5.0).fit(usual).detect, hurt(new, value=-500.0))
+    wrong = rows[(rows["time"] == "2023-06-01") & (rows["series"] == "a") & (rows["target"] == "sold")].iloc[
+        0
+    ]
+    assert wrong["flag"]
+    assert wrong["actual"] == -500
+    with pytest.raises(
+        ValueError, match="'sold' is to be seen as a logarithm, so its values must be 0 or above"
+    ):
+        detector(log=["sold"]).fit(hurt(usual, day="2023-02-01", value=-500.0))
+    with pytest.raises(KeyError, match="Unknown column in log: 'solt'"):
+        detector(log=["solt"]).fit(usual)
+
+
+def test_same_row_sees_logarithms_in_units(tmp_path):
+    usual, new = split(shops(rows=401), "2024-01-01")
+    table = hurt(new, "sold", "2024-01-15", value=220.0)
+    own = (table["day"] == "2024-01-15") & (table["shop"] == "a")
+    table.loc[own, "stock"] -= 220.0 - new.loc[own, "sold"]
+    made = detector(log=["sold"], same_row={"stock": ["sold"]}, k=5.0).fit(usual)
+    rows = quietly(made.detect, table)
+    flagged = rows[rows["flag"] & (rows["time"] == "2024-01-15")]
+    assert flagged[["series", "target"]].to_numpy().tolist() == [["a", "sold"]]
+    made.save(tmp_path / "d")
+    pd.testing.assert_frame_equal(quietly(AnomalyDetector.load(tmp_path / "d").detect, table), rows)
+
+
+def test_a_stock_stays_in_the_history_as_it_was_counted():
+    random = np.random.default_rng(0)
+    stock = 1000 + random.normal(0, 3, 400).cumsum()
+    frame = pd.DataFrame({"stock": stock}, index=pd.date_range("2022-01-01", periods=400))
+    frame.iloc[350:] -= 200.0
+    flags = {}
+    for replace in (None, []):
+        made = AnomalyDetector("persistence", context_length=1, k=5.0, replace=replace, new_normal=20)
+        flags[replace is None] = int(quietly(made.fit(frame[:300]).detect, frame[300:])["flag"].sum())
+    # What is lost once is strange once; against the forecast it is strange until it is usual.
+    assert flags == {False: 1, True: 20}
+
+
+@pytest.mark.parametrize("duplicates", ["first", "last"])
+def test_rows_with_one_time_follow_duplicates_where_steps_are_irregular(duplicates):
+    usual, new = split(shops(names=("a",)))
+    double = pd.concat([usual, usual.iloc[5:6].assign(sold=1e6)])
+    made = detector(irregular="step_length", duplicates=duplicates).fit(double)
+    spread = made.forecaster_.scaler_.scale[0]
+    assert spread < 100 if duplicates == "first" else spread > 1000
+    assert len(quietly(made.detect, new)) == 2 * len(new)

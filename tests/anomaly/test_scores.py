@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from tfts.anomaly.scores import ResidualScore
+from tfts.anomaly.scores import ResidualScore, RunningAverage
 
 
 def noise(rows, targets, seed=0):
@@ -126,3 +126,51 @@ def test_what_is_wrong_is_said():
         ResidualScore("scaled").fit([[1.0, np.nan], [2.0, 3.0], [3.0, np.nan]])
     with pytest.raises(ValueError, match=r"in which no target is missing\. Received: 0"):
         ResidualScore("joint").fit([[1.0, np.nan], [2.0, np.nan], [np.nan, 3.0], [np.nan, 4.0]])
+
+
+def test_running_average_finds_a_small_change_that_lasts():
+    residuals = noise(2003, 1)
+    average = RunningAverage(span=15).fit(residuals, np.zeros(2003))
+    quiet = average.apply(noise(503, 1, seed=1), np.zeros(503))
+    shifted = average.apply(noise(503, 1, seed=1) + 1.5, np.zeros(503))
+    assert np.abs(quiet).max() < 4.5
+    # 1.5 deviations are 4 of the average of 15: sqrt((2 - a) / a) with a = 2 / 16.
+    assert np.median(shifted[50:]) == pytest.approx(1.5 * np.sqrt(15), rel=0.2)
+
+
+def test_a_spike_is_no_long_anomaly_beside_single_rows_and_is_one_without():
+    residuals = noise(2003, 1)
+    spike = np.zeros((40, 1))
+    spike[5] = 50.0
+    beside, alone = (
+        RunningAverage(span=15, single=single).fit(residuals, np.zeros(2003)).apply(spike, np.zeros(40))
+        for single in (True, False)
+    )
+    assert beside[5] == 50
+    assert np.abs(beside[6:]).max() < 3
+    assert alone[8] > 10
+
+
+def test_running_average_of_a_missing_residual_is_missing_and_stays():
+    average = RunningAverage(span=3, single=False).fit(noise(101, 2), np.zeros(101))
+    state, found = average.step(np.array([1.0, 1.0]), np.array([np.nan, average.centre_[1]]))
+    assert np.isnan(found[0])
+    assert state[0] == 1
+    assert state[1] == 0.5
+
+
+def test_series_do_not_share_an_average():
+    residuals = np.concatenate([np.full((9, 1), 5.0), noise(9, 1)])
+    series = np.repeat([0, 1], 9)
+    average = RunningAverage(span=3).fit(noise(101, 1), np.zeros(101))
+    alone = average.apply(residuals[9:], np.zeros(9))
+    np.testing.assert_array_equal(average.apply(residuals, series)[9:], alone)
+
+
+def test_running_average_survives_json_and_refuses_a_span_of_one():
+    average = RunningAverage(span=5, single=False).fit(noise(101, 2), np.zeros(101))
+    again = RunningAverage.from_state(json.loads(json.dumps(average.get_state())))
+    rows = noise(17, 2, seed=3)
+    np.testing.assert_array_equal(again.apply(rows, np.zeros(17)), average.apply(rows, np.zeros(17)))
+    with pytest.raises(ValueError, match="`smooth` must be an int >= 2"):
+        RunningAverage(span=1)

@@ -85,8 +85,8 @@ class AnomalyDetector:
         log: Columns that the model sees as logarithms, for what goes by factors, such as
             sales. A tenth of the median is added, so that 0 has one.
         same_row: Dict from a target to targets that it may also be explained by in the
-            judged row, such as `{"Inventory": ["Sales"]}`: a second model sees them, and
-            the smaller residual counts.
+            judged row, such as `{"Inventory": ["Sales"]}`: a second model, with one scale
+            for all series, sees them, and the smaller residual counts.
         threshold: A name of `THRESHOLDS`.
         k: Deviations, for the thresholds `"std"` and `"mad"` alone.
         threshold_options: Dict of options of the other thresholds.
@@ -734,7 +734,8 @@ class AnomalyDetector:
                     f"Received: {self._chosen or 'a fitted Forecaster'}."
                 )
             known = [*main.settings["known_future"], *sources]
-            aide = Forecaster(**{**main.settings, "targets": [target], "known_future": known})
+            changes = {"targets": [target], "known_future": known, "per_series": False}
+            aide = Forecaster(**{**main.settings, **changes})
             prepared, _ = self._prepared(self._logarithms(frame, without=sources)[0], exclude)
             parts = self._parts(aide, aide.panel(prepared, allow_constant=True))
             self._aides[target] = aide.fit(parts.train, validation=parts.validation or 0, **training)

@@ -292,25 +292,29 @@ class Plan:
 class _Aide:
     """A second forecast of one target, which sees other targets of the row that is judged.
 
-    It sees them in original units, because what one target takes from another is counted.
+    It sees them in original units, and has one scale for all series: what one target takes
+    from another is counted, and a unit is a unit in every series.
     """
 
     def __init__(self, plan, target, forecaster, predictor):
         columns, known = forecaster.scaler_.columns, forecaster.known_future
         self.predictor, self.scaler = predictor, forecaster.scaler_
         self.at = plan.targets.index(target)
-        past = [target, *(c for c in columns if c != target and c not in known)]
-        self.past_at = [plan.features.index(c) for c in past]
+        self.past = [target, *(c for c in columns if c != target and c not in known)]
+        self.past_at = [plan.features.index(c) for c in self.past]
         self.from_known = [i for i, c in enumerate(known) if c in plan.known]
         self.known_at = [plan.known.index(c) for c in known if c in plan.known]
-        self.names = [c for c in known if c not in plan.known]
-        self.from_past = [known.index(c) for c in self.names]
-        self.sources = [plan.targets.index(c) for c in self.names]
+        self.known = list(known)
+        names = [c for c in known if c not in plan.known]
+        self.from_past = [known.index(c) for c in names]
+        self.sources = [plan.targets.index(c) for c in names]
         self.is_log = plan.is_log[self.sources]
         self.log_at = [list(plan.log_at).index(plan.target_at[i]) for i in self.sources if plan.is_log[i]]
+        self.past_columns = [columns.index(c) for c in self.past]
+        self.known_columns = [columns.index(known[i]) for i in self.from_known]
 
     def __call__(self, state, features, stamp):
-        """The scaled forecast, a float; NaN where what it looks at is missing."""
+        """The forecast, a float, scaled as the target of the series is; NaN without its sources."""
         past, known = state.past[-state.count :], state.known[-state.count - 1 :]
         sources = np.vstack([past[:, self.sources], features[self.sources]])
         if np.isnan(sources[-1]).any():
@@ -320,11 +324,18 @@ class _Aide:
             # As in `to_original`: no forecast in the history may overflow.
             logs = np.minimum(sources[:, self.is_log], _HIGHEST)
             sources[:, self.is_log] = np.exp(logs) - state.log_offsets[self.log_at]
-        offset, scale = self.scaler.affine(state.series, self.names)
-        table = np.empty((len(known), len(self.from_known) + len(self.from_past)))
-        table[:, self.from_known] = known[:, self.known_at]
-        table[:, self.from_past] = (sources - offset) / scale
-        return self.predictor(past[:, self.past_at], table, state.series, stamp)[0]
+        table = np.empty((len(known), len(self.known)))
+        table[:, self.from_known] = self._unscaled(state, known[:, self.known_at], self.known_columns)
+        table[:, self.from_past] = sources
+        past = self._unscaled(state, past[:, self.past_at], self.past_columns)
+        past_offset, past_scale = self.scaler.affine(state.series, self.past)
+        offset, scale = self.scaler.affine(state.series, self.known)
+        past, table = (past - past_offset) / past_scale, (table - offset) / scale
+        made = self.predictor(past, table, state.series, stamp)[0] * past_scale[0] + past_offset[0]
+        return (made - state.target_offset[self.at]) / state.target_scale[self.at]
+
+    def _unscaled(self, state, values, columns):
+        return values * state.scale[columns] + state.offset[columns]
 
 
 def distances(subsequence, windows):
