@@ -117,6 +117,7 @@ DETECTORS = {
     "rolling z (k=6)": rolling_z_detector,
     "linear, std (k=3)": anomaly_detector("linear_regression"),
     "linear, conformal": anomaly_detector("linear_regression", threshold="rolling_conformal"),
+    "lstm, std (k=3)": anomaly_detector("lstm_regressor"),
     "pca windows, conformal": anomaly_detector("pca_windows", threshold="rolling_conformal"),
 }
 
