@@ -5,6 +5,7 @@ import argparse
 from benchmarks import (
     arima_origins,
     hourly_reference,
+    monitor_rows,
     nab,
     regression,
     sales_anomalies,
@@ -26,6 +27,7 @@ def main():
     nab.main(where)
     smap_msl.main(where)
     sales_anomalies.main([])
+    monitor_rows.main([])
     regression.main([])
     regression.main(["--stream"])
 

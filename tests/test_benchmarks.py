@@ -158,7 +158,6 @@ def test_sales_detectors_run_and_see_only_what_went_before(name):
 
 
 def test_nab_takes_the_rows_that_raise_the_events_of_a_detector(nab_folder):
-    pytest.importorskip("tfts.anomaly.detector")
     detector = nab.anomaly_detector("linear_regression", context_length=7, k=6.0)
     scores, flags, _ = nab.run_detector(detector, list(nab.load_nab(nab_folder)))
     assert np.flatnonzero(flags["made/one.csv"]).tolist() == [203]
@@ -166,7 +165,6 @@ def test_nab_takes_the_rows_that_raise_the_events_of_a_detector(nab_folder):
 
 
 def test_smap_msl_takes_the_flags_of_a_detector():
-    pytest.importorskip("tfts.anomaly.detector")
     random = np.random.default_rng(1)
     train, test = (
         random.normal(size=(307, 3)).astype(np.float32),
@@ -180,7 +178,6 @@ def test_smap_msl_takes_the_flags_of_a_detector():
 
 
 def test_sales_takes_the_events_of_a_detector_with_their_cause():
-    pytest.importorskip("tfts.anomaly.detector")
     made = make_sales(1, 400, seed=5, clean_days=250, kinds=["rating_collapse"], faults_per_year=3)
     detector = sales_anomalies.anomaly_detector(
         "linear_regression", context_length=3, score="scaled", threshold="mad", k=6.0

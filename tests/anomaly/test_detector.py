@@ -398,6 +398,22 @@ def test_wrong_tables_are_told(tmp_path):
         )
 
 
+def test_a_slow_change_is_drift_also_after_loading(tmp_path):
+    usual, new = split(shops(rows=337), "2023-08-20")
+    found = detector(calibration=0.4).fit(usual)
+    found.save(tmp_path / "shops")
+    rows = quietly(found.detect, new)
+    residuals = rows.pivot_table(index=["series", "time"], columns="target", values="residual")[["sold", "stock"]]
+    for monitor in (
+        found.drift_monitor(window=40),
+        AnomalyDetector.load(tmp_path / "shops").drift_monitor(window=40),
+    ):
+        assert monitor.targets_ == ["sold", "stock"]
+        assert monitor.update(residuals.to_numpy()) is None
+        changed = residuals.assign(stock=residuals["stock"] + 3 * residuals["stock"].std())
+        assert monitor.update(changed.to_numpy()).target == "stock"
+
+
 def test_fine_tuning_is_taken_only_if_better_and_can_be_taken_back():
     table = shops(rows=401, names=("a",))
     usual, recent = split(table)

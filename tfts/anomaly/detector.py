@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from tfts import __version__
-from tfts._files import replacing_folder, write_json
+from tfts._files import replacing_folder, write_json, write_table
 from tfts._messages import unknown
+from tfts.anomaly.drift import DriftMonitor
 from tfts.anomaly.events import check_event_options, event_table
 from tfts.anomaly.monitor import Monitor
 from tfts.anomaly.plan import Plan, distances
@@ -371,8 +372,23 @@ class AnomalyDetector:
         self._check_fitted()
         return Monitor(self, self._start if state is None else state)
 
+    def drift_monitor(self, **options):
+        """What watches residuals for a slow change, which is no anomaly.
+
+        Args:
+            **options: Of `DriftMonitor`.
+
+        Returns:
+            A `DriftMonitor` whose reference is the residuals of the calibration rows; give
+            its `update` the residuals of `detect` that were not flagged, a column for each
+            target.
+        """
+        self._check_fitted()
+        targets = list(self.plan_.targets)
+        return DriftMonitor(**options).fit(self.calibration_[targets].to_numpy(), targets)
+
     def save(self, folder):
-        """Writes everything that `load` needs: JSON, `.keras` and NumPy arrays.
+        """Writes everything that `load` needs: JSON, `.keras`, Parquet and NumPy arrays.
 
         The folder appears complete or not at all; an older one is replaced.
         """
@@ -383,6 +399,7 @@ class AnomalyDetector:
                 aide.save(partial / f"aide_{i}")
             if self._subsequence is not None:
                 np.savez(partial / "subsequence.npz", **self._subsequence.get_state())
+            write_table(self.calibration_.reset_index(names="time"), partial / "calibration.parquet")
             write_json({**self._described(), "start": self._start}, partial / "detector.json")
 
     @classmethod
@@ -427,6 +444,7 @@ class AnomalyDetector:
         detector._learnt = learnt
         detector.expected_alarms_a_day_ = described["expected_alarms_a_day"]
         detector._start = described["start"]
+        detector.calibration_ = pd.read_parquet(path.parent / "calibration.parquet").set_index("time")
         detector._finish()
         return detector
 
