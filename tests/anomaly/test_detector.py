@@ -403,7 +403,9 @@ def test_a_slow_change_is_drift_also_after_loading(tmp_path):
     found = detector(calibration=0.4).fit(usual)
     found.save(tmp_path / "shops")
     rows = quietly(found.detect, new)
-    residuals = rows.pivot_table(index=["series", "time"], columns="target", values="residual")[["sold", "stock"]]
+    residuals = rows.pivot_table(index=["series", "time"], columns="target", values="residual")[
+        ["sold", "stock"]
+    ]
     for monitor in (
         found.drift_monitor(window=40),
         AnomalyDetector.load(tmp_path / "shops").drift_monitor(window=40),

@@ -164,6 +164,13 @@ def test_confusion_refuses_what_it_can_not_draw(actual, predicted, options, mess
     assert pyplot.get_fignums() == []
 
 
+def test_dollars_in_names_begin_no_formula():
+    ax = plots.plot_fit([1.0, 2.0], [3.0, 4.0], {}, x_name="$x", y_name="price in $")
+    ax.figure.canvas.draw()
+    assert ax.get_xlabel() == r"\$x"
+    assert ax.get_title(loc="left") == r"price in \$ by \$x, 2 rows"
+
+
 CALLS = {
     "plot_cost_surface": (bowl, [[0.0, 0.0], [2.0, 2.0]]),
     "plot_fit": ([1.0, 2.0], [1.0, 2.0], {"line": lambda x: x[:, 0]}),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfts.plots._parts import COLOURS, GREY, INK, WIDE, axes_for, legend_beside, line_style
+from tfts.plots._parts import COLOURS, GREY, INK, WIDE, as_written, axes_for, legend_beside, line_style
 
 # Told apart in grey, too.
 _MARKS = ("o", "^", "s", "D", "v", "P", "X", "*")
@@ -124,6 +124,7 @@ def plot_fit(x, y, fits, *, x_name="x", y_name="y", units=None, ax=None):
             f"Received: {type(fits).__name__}."
         )
     x, y = x.ravel(), y.ravel()
+    x_name, y_name = as_written(x_name), as_written(y_name)
     ax = axes_for(ax, WIDE)
     # Many dots hide each other unless they let light through.
     alpha = 1.0 if len(x) < 200 else 0.35
@@ -133,7 +134,9 @@ def plot_fit(x, y, fits, *, x_name="x", y_name="y", units=None, ax=None):
     for number, (name, fit) in enumerate(fits.items()):
         # Lines of different dashes, because in grey two colours look alike.
         style = {**line_style(number), "linestyle": ("-", "--", ":", "-.")[number % 4]}
-        ax.plot(many, np.asarray(fit(many[:, None])).reshape(-1), **style, linewidth=1.8, label=str(name))
+        ax.plot(
+            many, np.asarray(fit(many[:, None])).reshape(-1), **style, linewidth=1.8, label=as_written(name)
+        )
     ax.set(xlabel=x_name, ylabel=f"{y_name} ({units})" if units else y_name)
     ax.set_title(f"{y_name} by {x_name}, {len(x)} rows", loc="left")
     legend_beside(ax)
@@ -204,10 +207,10 @@ def plot_decision_boundary(X, y, predict, *, names=None, ax=None):
             markeredgecolor=INK,
             markeredgewidth=0.5,
             color=COLOURS[code],
-            label=str(label),
+            label=as_written(label),
         )
     right = float((np.asarray(predict(X)) == y).mean())
-    ax.set(xlabel=names[0], ylabel=names[1])
+    ax.set(xlabel=as_written(names[0]), ylabel=as_written(names[1]))
     ax.set_title(f"Decision boundary, {right:.1%} of {len(X)} rows right", loc="left")
     legend_beside(ax)
     return ax
@@ -259,11 +262,11 @@ def plot_confusion(actual, predicted, *, labels=None, ax=None):
     long = max(len(str(label)) for label in labels) > 4
     ax.set_xticks(
         range(len(labels)),
-        [str(v) for v in labels],
+        [as_written(v) for v in labels],
         rotation=45 if long else 0,
         ha="right" if long else "center",
     )
-    ax.set_yticks(range(len(labels)), [str(v) for v in labels])
+    ax.set_yticks(range(len(labels)), [as_written(v) for v in labels])
     ax.set(xlabel="predicted", ylabel="actual")
     ax.set_title(f"{(actual == predicted).mean():.1%} of {len(actual)} rows right", loc="left")
     ax.figure.colorbar(image, ax=ax, label="share of the actual class").outline.set_visible(False)
