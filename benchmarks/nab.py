@@ -111,12 +111,26 @@ def windowed_gaussian_detector(train, test, window=6400, step=100, two_sided=Tru
     return scores, scores >= 1
 
 
-def anomaly_detector(model, **options):
-    """`AnomalyDetector` on a series; an event is one flag, in the row that raises it."""
+def rows_of_a_day(times):
+    """How many of the rows make a day; 1 where a day is too long to be seen twice."""
+    day = round(pd.Timedelta("1D") / pd.Series(times).diff().median())
+    return day if 2 <= day <= len(times) / 2 else 1
+
+
+def anomaly_detector(model, num_days=None, **options):
+    """`AnomalyDetector` on a series; an event is one flag, in the row that raises it.
+
+    With `num_days` a seasonal model takes the median of the same time of so many days.
+    """
 
     def detect(train, test):
         # A clock that is put back shows times twice.
         train, times = train.drop_duplicates("timestamp"), test["timestamp"]
+        if num_days is not None:
+            options["model_options"] = {
+                "season_length": rows_of_a_day(train["timestamp"]),
+                "num_seasons": num_days,
+            }
         found = judge(
             model, train, test, targets=["value"], time="timestamp", irregular="step_length", **options
         )
@@ -128,9 +142,8 @@ def anomaly_detector(model, **options):
     return detect
 
 
-# As configs/nab.yaml says: an hour's distance from the median of two weeks.
-MEDIAN = {
-    "model_options": {"rows": 4000},
+# As configs/nab.yaml says: an hour's distance from what is usual.
+HOUR = {
     "context_length": 1,
     "smooth": 12,
     "single_rows": False,
@@ -151,8 +164,13 @@ DETECTORS = {
     "linear, conformal, events": anomaly_detector(
         "linear_regression", threshold="rolling_conformal", gap=20, cool_down=50
     ),
-    "median, std (k=3), events": anomaly_detector("running_median", **MEDIAN),
-    "median, conformal, events": anomaly_detector("running_median", **MEDIAN, **CONFORMAL),
+    "running median, conformal, events": anomaly_detector(
+        "running_median", model_options={"rows": 4000}, **HOUR, **CONFORMAL
+    ),
+    "median of 7 days, std (k=3), events": anomaly_detector("seasonal_naive", num_days=7, **HOUR),
+    "median of 7 days, conformal, events": anomaly_detector(
+        "seasonal_naive", num_days=7, **HOUR, **CONFORMAL
+    ),
 }
 
 

@@ -57,6 +57,24 @@ def test_rows_before_the_first_context_row_are_not_seen():
     np.testing.assert_array_equal(forecast(part, 2, [4], 3), [[4, 3]])
 
 
+def test_the_median_of_some_seasons():
+    panel = make_panel([1.0, 10.0, 2.0, 20.0, 9.0, 30.0, np.nan, 40.0], missing="drop")
+    model = build_baseline("seasonal_naive", season_length=2, num_seasons=3)
+    spec = WindowSpec(context_length=1, horizon=2)
+    model.fit(panel, spec)
+    # After row 7: the even rows hold 9, 2, 1 (6 is missing), the odd ones 40, 30, 20.
+    np.testing.assert_array_equal(model.predict(panel, spec, [7])[0, :, 0], [2, 30])
+    # After row 3 there are two seasons, after row 1 there is one.
+    np.testing.assert_array_equal(model.predict(panel, spec, [3])[0, :, 0], [1.5, 15])
+    np.testing.assert_array_equal(model.predict(panel, spec, [1])[0, :, 0], [1, 10])
+
+
+@pytest.mark.parametrize("value", [0, 2.0, True])
+def test_a_number_of_seasons_that_is_no_count_is_an_error(value):
+    with pytest.raises(ValueError, match=r"`num_seasons` must be an int >= 1\. Received: num_seasons="):
+        build_baseline("seasonal_naive", num_seasons=value)
+
+
 @pytest.mark.parametrize(
     ("freq", "season"),
     [

@@ -64,10 +64,13 @@ class _Seasonal(Predictor):
     def __init__(self, forecaster):
         super().__init__(forecaster)
         self.season = forecaster.model.season_length_
-        self.rows = self.memory = max(self.rows, self.season)
+        self.rows = max(self.rows, self.season)
+        self.memory = max(self.rows, self.season * forecaster.model.num_seasons)
 
     def __call__(self, past, known, series, time):
-        return past[-self.season, : len(self.forecaster.model.targets_)]
+        # Rows of the same phase, the newest first; early on there are fewer than wanted.
+        seasons = past[-self.season :: -self.season, : len(self.forecaster.model.targets_)]
+        return np.median(seasons[: self.forecaster.model.num_seasons], axis=0)
 
 
 class _Median(Predictor):

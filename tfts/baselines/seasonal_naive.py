@@ -1,4 +1,4 @@
-"""The value one season ago."""
+"""The value one season ago, or the median of some seasons."""
 
 import numpy as np
 import pandas as pd
@@ -20,12 +20,14 @@ class SeasonalNaive(Baseline):
     Args:
         season_length: Rows in a season, int >= 1. `None` finds it from the panel's
             frequency by `season_length_of`.
+        num_seasons: Int >= 1. Of so many seasons, as far as the series reaches back, the
+            median is taken, so that one odd day does not make the next day's forecast.
 
     Attributes:
         season_length_: Rows in a season, as used.
 
     Raises:
-        ValueError: If `season_length` is not an int >= 1.
+        ValueError: If `season_length` or `num_seasons` is not an int >= 1.
 
     Example:
 
@@ -40,9 +42,13 @@ class SeasonalNaive(Baseline):
     [3.0, 4.0, 5.0, 3.0]
     """
 
-    def __init__(self, season_length=None):
+    def __init__(self, season_length=None, num_seasons=1):
         check_season_length(season_length)
+        whole = isinstance(num_seasons, int | np.integer) and not isinstance(num_seasons, bool)
+        if not whole or num_seasons < 1:
+            raise ValueError(f"`num_seasons` must be an int >= 1. Received: num_seasons={num_seasons!r}.")
         self.season_length = season_length
+        self.num_seasons = int(num_seasons)
 
     def _learn(self, panel, spec):
         self.season_length_ = int(self.season_length or season_length_of(panel.freq))
@@ -55,15 +61,20 @@ class SeasonalNaive(Baseline):
         forecast = np.empty((len(rows), spec.horizon, len(self.targets_)))
         for i, column in enumerate(panel.indices(self.targets_)):
             values = panel.values[:, column]
-            source = wanted.copy()
-            # Only the few that meet a missing value go round again.
-            again = np.ones(source.shape, dtype=bool)
-            while again.any():
-                again &= source >= starts[:, None]
-                again[again] = np.isnan(values[source[again]])
-                source[again] -= season
-            source = np.where(source < starts[:, None], rows[:, None], source)
-            forecast[..., i] = values[source]
+            source, seasons = wanted.copy(), []
+            for _ in range(self.num_seasons):
+                # Only the few that meet a missing value go round again.
+                again = np.ones(source.shape, dtype=bool)
+                while again.any():
+                    again &= source >= starts[:, None]
+                    again[again] = np.isnan(values[source[again]])
+                    source[again] -= season
+                # What the series does not reach back to stays out of the median.
+                reached = source >= starts[:, None]
+                seasons.append(np.where(reached, values[np.maximum(source, 0)], np.nan))
+                source = np.where(reached, source - season, source)
+            seasons[0] = np.where(np.isnan(seasons[0]), values[rows][:, None], seasons[0])
+            forecast[..., i] = seasons[0] if self.num_seasons == 1 else np.nanmedian(seasons, axis=0)
         return forecast
 
 
