@@ -57,6 +57,7 @@ def test_run_finds_the_fault_and_writes_what_proves_it(finished):
         "detector",
         "events.csv",
         "judged.parquet",
+        "report.html",
         "run.json",
     ]
     assert ("a", "sold", pd.Timestamp("2023-06-01")) in {

@@ -125,7 +125,7 @@ class AnomalyDetector:
     >>> new = frame[150:].copy()
     >>> new.loc["2023-06-15", "sales"] = 20.0
     >>> detector.events(new)["sentence"].tolist()
-    ['sales was 20 on 2023-06-15, 99.9 below the 119.9 expected; high severity.']
+    ['sales was 20 on 2023-06-15, 99.94 below the 119.9 expected; high severity.']
     """
 
     def __init__(
