@@ -62,3 +62,22 @@ def test_a_file_that_is_gone_is_named(folder, tmp_path):
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(ValueError, match="was stopped before it was finished"):
         write_report(tmp_path)
+
+
+def test_one_series_without_a_name_has_a_report(tmp_path):
+    settings = parse_settings(
+        """
+        data: {source: dataset, name: sunspots}
+        detector: {model: persistence, context_length: 1, k: 2}
+        """,
+        kind=DetectionSettings,
+    )
+    events = detect(settings, tmp_path / "sun", console=Console(file=io.StringIO()))
+    assert len(events) > 0
+    (shown,) = [
+        table
+        for caption, table in tables((tmp_path / "sun" / "report.html").read_text()).items()
+        if caption.startswith("Events in the order")
+    ]
+    assert "series" not in shown
+    assert len(shown) == len(events)

@@ -44,9 +44,9 @@ def write_detection_report(run_dir):
                 f"{run_dir} holds a finished run, but {name} is not there. Give the same `tfts detect` again."
             )
     judged = pd.read_parquet(run_dir / "judged.parquet")
-    events = pd.read_csv(run_dir / "events.csv", parse_dates=["start", "end", "peak"])
-    # A table of one series has no name for it, which CSV reads as missing.
-    events["series"] = events["series"].fillna("")
+    # As text: a table of one series has no name for it, and a shop may be called NA or 7.
+    texts = dict.fromkeys(["series", "target", "targets", "shares"], str)
+    events = pd.read_csv(run_dir / "events.csv", parse_dates=["start", "end", "peak"], converters=texts)
     page = Page(
         f"Anomalies in {run_dir.resolve().name}",
         f"tfts {described['versions']['tfts']}, finished {shown_time(described['finished'])}",
@@ -138,7 +138,7 @@ def _pictures(page, judged, events):
     if len(grave):
         worst = grave.iloc[0]
         names = worst["targets"].split(", ")
-        shares = [float(share) for share in str(worst["shares"]).split(", ")]
+        shares = [float(share) for share in worst["shares"].split(", ")]
         page.section("The gravest event")
         page.text(worst["sentence"])
         shown = ", ".join(f"{name} {share:.0%}" for name, share in zip(names, shares, strict=True))
