@@ -44,9 +44,7 @@ def write_detection_report(run_dir):
                 f"{run_dir} holds a finished run, but {name} is not there. Give the same `tfts detect` again."
             )
     judged = pd.read_parquet(run_dir / "judged.parquet")
-    # As text: a table of one series has no name for it, and a shop may be called NA or 7.
-    texts = dict.fromkeys(["series", "target", "targets", "shares"], str)
-    events = pd.read_csv(run_dir / "events.csv", parse_dates=["start", "end", "peak"], converters=texts)
+    events = _read_events(run_dir / "events.csv")
     page = Page(
         f"Anomalies in {run_dir.resolve().name}",
         f"tfts {described['versions']['tfts']}, finished {shown_time(described['finished'])}",
@@ -61,6 +59,16 @@ def write_detection_report(run_dir):
     page.settings(described["settings"])
     page.write(run_dir / "report.html")
     return run_dir / "report.html"
+
+
+def _read_events(path):
+    """Events with names as text: one series has none, and a shop may be called NA or 7."""
+    events = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for name in ("start", "end", "peak"):
+        events[name] = pd.to_datetime(events[name])
+    for name in ("size", "strength"):
+        events[name] = pd.to_numeric(events[name])
+    return events
 
 
 def _findings(described, judged, events):
