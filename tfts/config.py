@@ -394,7 +394,7 @@ def method_options(method):
 
     >>> from tfts.baselines import BASELINES
     >>> method_options(BASELINES["seasonal_naive"])
-    ['season_length']
+    ['season_length', 'num_seasons']
     """
     window = {"context_length", "num_features", "horizon", "num_targets", "num_known_future", "self"}
     return [name for name in inspect.signature(method).parameters if name not in window]
