@@ -56,6 +56,16 @@ def write_json(value, path):
         partial.write_text(json.dumps(value, indent=1, default=_plain) + "\n")
 
 
+def check_run_files(folder, names, command):
+    """Refuses a finished run from which a file is gone, before a report is begun."""
+    for name in names:
+        if not (Path(folder) / name).is_file():
+            raise FileNotFoundError(
+                f"{folder} holds a finished run, but {name} is not there. Give the same `{command}` again: what is "
+                "fitted is kept."
+            )
+
+
 def write_table(frame, path):
     """Writes a DataFrame as CSV or Parquet, as the path ends, without its index.
 

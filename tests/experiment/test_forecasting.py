@@ -257,3 +257,9 @@ def test_start_and_end_limit_the_rows():
         pd.Timestamp("2019-01-02"),
         pd.Timestamp("2019-01-03 05:00"),
     )
+
+
+def test_a_regime_that_is_no_column_is_told_before_anything_is_fitted(tmp_path):
+    with pytest.raises(KeyError, match=r"Unknown column of report\.regimes 'x4'"):
+        run(tmp_path / "run", "report.regimes=[x4]")
+    assert not (tmp_path / "run").exists()

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tfts._files import replacing, write_figure, write_json, write_table
+from tfts._messages import unknown
 from tfts.attention import MIN_WINDOWS
 from tfts.data.split import chronological_split
 from tfts.data.windows import WindowSpec
@@ -68,6 +69,10 @@ def run(settings, output, *, overwrite=False, console=None):
             f"{error}\nThe settings for this are data.columns, data.missing, data.limit, data.duplicates and "
             "data.freq; on the command line, for example: --set data.missing=drop"
         ) from error
+    for column in settings.report.regimes:
+        # They are looked at when all is fitted, which is late to be told of a wrong name.
+        if column not in panel.columns:
+            raise KeyError(unknown("column of report.regimes", column, panel.columns))
     console.print(f"[bold]Data[/bold] {panel}")
     split = settings.split
     parts = chronological_split(panel, split.validation, split.test, split.gap, split.context)

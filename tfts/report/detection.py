@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tfts._files import read_run
+from tfts._files import check_run_files, read_run
 from tfts.report.page import Page, shown_time
 
 # Events of one table: more are in events.csv.
@@ -38,11 +38,7 @@ def write_detection_report(run_dir):
         raise ValueError(
             f"The run in {run_dir} was stopped before it was finished. Give the same `tfts detect` again."
         )
-    for name in ("judged.parquet", "events.csv"):
-        if not (run_dir / name).is_file():
-            raise FileNotFoundError(
-                f"{run_dir} holds a finished run, but {name} is not there. Give the same `tfts detect` again."
-            )
+    check_run_files(run_dir, ("judged.parquet", "events.csv"), "tfts detect")
     judged = pd.read_parquet(run_dir / "judged.parquet")
     events = _read_events(run_dir / "events.csv")
     page = Page(

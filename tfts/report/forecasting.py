@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tfts._files import read_run
+from tfts._files import check_run_files, read_run
 from tfts.report.attention import attention_section
 from tfts.report.page import Page, shown_time
 
@@ -95,12 +95,7 @@ def _check_files(run_dir, described):
     names = ["model_metrics.csv", "step_metrics.csv", f"forecasts.{kind}", f"test_rows.{kind}"]
     analysed = (described["attention"] or {}).get("analysed", ())
     names += [f"attention/{name}/attention.json" for name in analysed]
-    for name in names:
-        if not (run_dir / name).is_file():
-            raise FileNotFoundError(
-                f"{run_dir} holds a finished run, but {name} is not there. Give the same `tfts run` again: what "
-                "is fitted is kept."
-            )
+    check_run_files(run_dir, names, "tfts run")
 
 
 def _methods(settings):

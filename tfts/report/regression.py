@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tfts._files import read_run
+from tfts._files import check_run_files, read_run
 from tfts.report.page import Page, shown_time
 
 _FILES = ("model_metrics.csv", "predictions.csv")
@@ -45,17 +45,8 @@ def write_regression_report(run_dir):
         raise ValueError(
             f"The run in {run_dir} was stopped before its scores were written. Give the same `tfts regress` again."
         )
-    model_dir = run_dir / "models" / described["settings"]["task"]
-    for path in (
-        *(run_dir / name for name in _FILES),
-        model_dir / "coefficients.csv",
-        model_dir / "history.csv",
-    ):
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{run_dir} holds a finished run, but {path.relative_to(run_dir)} is not there. Give the same "
-                "`tfts regress` again."
-            )
+    model = f"models/{described['settings']['task']}"
+    check_run_files(run_dir, (*_FILES, f"{model}/coefficients.csv", f"{model}/history.csv"), "tfts regress")
     page = Page(
         f"Regression run {run_dir.resolve().name}",
         f"tfts {described['versions']['tfts']}, finished {shown_time(described['finished'])}",
