@@ -8,6 +8,7 @@ from benchmarks import (
     monitor_rows,
     nab,
     regression,
+    ridge_search,
     sales_anomalies,
     smap_msl,
     windows_per_second,
@@ -30,6 +31,7 @@ def main():
     monitor_rows.main([])
     regression.main([])
     regression.main(["--stream"])
+    ridge_search.main(where)
 
 
 if __name__ == "__main__":

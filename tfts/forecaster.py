@@ -292,7 +292,8 @@ class Forecaster:
         if isinstance(model, str) and model in BASELINES:
             _check_defaults(options, f"The baseline {model!r}", ("verbose",))
             baseline = build_baseline(model, **self._settings["model_options"])
-            self.model = baseline.fit(self.scaler_.transform(train), self._training_spec)
+            scaled, checked = self._scaled(train, valid)
+            self.model = baseline.fit(scaled, self._training_spec, checked)
             self.fit_seconds_ = clock.monotonic() - began
             return self
         self.model, self.fit_seconds_ = self._fit_network(train, valid, options)

@@ -70,7 +70,7 @@ def test_it_is_a_baseline_whose_learnt_numbers_are_counted(name, fitted):
     assert isinstance(fitted[name], Baseline)
     count = fitted[name].num_parameters
     assert isinstance(count, int)
-    assert (count > 0) == (name in ("arima", "ets", "linear_regression"))
+    assert (count > 0) == (name in ("arima", "ets", "linear_regression", "ridge"))
 
 
 def test_fit_returns_the_baseline_itself(name, held_out):

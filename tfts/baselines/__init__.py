@@ -12,6 +12,7 @@ from tfts.baselines.drift import Drift
 from tfts.baselines.ets import Ets
 from tfts.baselines.linear_regression import LinearRegression
 from tfts.baselines.persistence import Persistence
+from tfts.baselines.ridge import Ridge
 from tfts.baselines.running_median import RunningMedian
 from tfts.baselines.seasonal_naive import SeasonalNaive
 
@@ -23,6 +24,7 @@ __all__ = [
     "Ets",
     "LinearRegression",
     "Persistence",
+    "Ridge",
     "RunningMedian",
     "SeasonalNaive",
     "build_baseline",
@@ -34,6 +36,7 @@ BASELINES = {
     "ets": Ets,
     "linear_regression": LinearRegression,
     "persistence": Persistence,
+    "ridge": Ridge,
     "running_median": RunningMedian,
     "seasonal_naive": SeasonalNaive,
 }

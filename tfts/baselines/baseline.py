@@ -6,9 +6,10 @@ import numpy as np
 class Baseline:
     """A forecasting method that is no network: learn once, forecast from any origin.
 
-    A subclass takes its options in `__init__`, learns in `_learn` and forecasts in
-    `_forecast`. What it learns are attributes that end in `_` and hold plain data: NumPy
-    arrays, or what JSON can hold. They are all that `get_state` saves.
+    A subclass takes its options in `__init__`, chooses between them in `_choose` if it
+    must, learns in `_learn` and forecasts in `_forecast`. What it learns are attributes
+    that end in `_` and hold plain data: NumPy arrays, or what JSON can hold. They are all
+    that `get_state` saves.
 
     Attributes:
         targets_: Names of the columns that `fit` learnt to forecast, in order.
@@ -31,12 +32,14 @@ class Baseline:
     [[[3.0]], [[3.0]]]
     """
 
-    def fit(self, panel, spec):
+    def fit(self, panel, spec, validation=None):
         """Learns from the panel's own rows; rows before `target_start` are context.
 
         Args:
             panel: The training `Panel`, scaled or in original units.
             spec: A `WindowSpec`.
+            validation: A `Panel` of later rows, on which a method chooses between its
+                settings if it has any to choose between.
 
         Returns:
             The baseline.
@@ -45,6 +48,7 @@ class Baseline:
             ValueError: If there are too few rows.
         """
         self.targets_ = list(spec.target_columns(panel))
+        self._choose(panel, spec, validation)
         self._learn(panel, spec)
         return self
 
@@ -97,6 +101,9 @@ class Baseline:
         """
         vars(self).update(state)
         return self
+
+    def _choose(self, panel, spec, validation):
+        """Sets what is chosen on held-out rows. A method without any choice has nothing to do."""
 
     def _learn(self, panel, spec):
         """Sets the learnt attributes. A method without any has nothing to do."""

@@ -1,0 +1,232 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import linear_model
+
+from tfts import Forecaster
+from tfts.baselines import _moments, build_baseline, ridge
+from tfts.baselines._moments import window_moments
+from tfts.data.panel import Panel
+from tfts.data.split import chronological_split
+from tfts.data.windows import WindowSpec
+
+CASES = {
+    "one series": {},
+    "two series": {"num_series": 2},
+    "gaps": {"num_series": 2, "gap": True},
+    "known columns": {"num_known": 2},
+    "known columns and gaps": {"num_series": 2, "num_known": 2, "gap": True},
+}
+
+
+def make_panel(rows=307, num_series=1, gap=False, num_known=0):
+    random = np.random.default_rng(5)
+    parts = []
+    for series in range(num_series):
+        length = rows + 37 * series
+        time = np.arange(length)
+        part = pd.DataFrame({c: 0.1 * random.normal(size=length).cumsum() + np.sin(time / 3) for c in "xyz"})
+        for k in range(num_known):
+            part[f"known{k}"] = np.cos(time * (k + 1) / 5) + 0.1 * random.normal(size=length)
+        if gap:
+            part.loc[[50, 51, 200, 233], "y"] = np.nan
+        part.insert(0, "time", pd.date_range("2024-01-01", periods=length, freq="h"))
+        part.insert(0, "series", f"s{series}")
+        parts.append(part)
+    known = [f"known{k}" for k in range(num_known)]
+    return Panel.from_frame(
+        pd.concat(parts, ignore_index=True),
+        time="time",
+        series="series",
+        targets=["x", "y"],
+        known_future=known,
+        missing="drop",
+    )
+
+
+def windows(panel, spec, rows):
+    """Past and future of the targets in float64, and the known columns."""
+    inputs, future = spec.arrays(panel, rows)
+    has_known = isinstance(inputs, dict)
+    past = (inputs["past"] if has_known else inputs)[..., :2].astype(np.float64)
+    known = inputs["known_future"].astype(np.float64) if has_known else np.zeros((len(rows), 99, 0))
+    return past, future.astype(np.float64), known
+
+
+def flat(past, known, level, step):
+    """A row for each window and target: the window less its level, and the step's known columns."""
+    seen = (past - level[:, None]).transpose(0, 2, 1).reshape(-1, past.shape[1])
+    return np.hstack([seen, np.repeat(known[:, past.shape[1] + step], 2, axis=0)])
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("stride", [1, 5])
+def test_moments_are_those_of_the_windows(case, stride):
+    panel, spec = make_panel(**CASES[case]), WindowSpec(11, 3, stride=stride)
+    rows = spec.origins(panel)
+    moments = window_moments(panel, spec, rows, ["x", "y"])
+    past, future, known = windows(panel, spec, rows)
+    whole = np.concatenate([past, future], axis=1).transpose(0, 2, 1).reshape(-1, 14)
+    ahead = np.repeat(known[:, 11:14], 2, axis=0)
+    assert moments.count == len(rows) * 2
+    np.testing.assert_allclose(moments.sums, whole.sum(axis=0), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(moments.products, whole.T @ whole, rtol=1e-10)
+    np.testing.assert_allclose(moments.known_sums, ahead.sum(axis=0), atol=1e-9)
+    np.testing.assert_allclose(
+        moments.known_products, np.einsum("nhk,nhj->hkj", ahead, ahead), rtol=1e-9, atol=1e-9
+    )
+    np.testing.assert_allclose(moments.cross, np.einsum("ni,nhk->ihk", whole, ahead), rtol=1e-8, atol=1e-8)
+
+
+def test_moments_of_blocks_add_up_to_those_of_the_whole(monkeypatch):
+    panel, spec = make_panel(num_known=1), WindowSpec(11, 3)
+    rows = spec.origins(panel)
+    whole = window_moments(panel, spec, rows, ["x"])
+    monkeypatch.setattr(_moments, "_BLOCK", 71)
+    for ours, expected in zip(window_moments(panel, spec, rows, ["x"]), whole, strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("lookback", "centre"), [(11, 0), (11, 1), (7, 3), (7, 7)])
+def test_agrees_with_scikit_learn_on_the_windows_themselves(case, lookback, centre):
+    panel, spec = make_panel(**CASES[case]), WindowSpec(11, 3)
+    ours = build_baseline("ridge", lookbacks=lookback, centres=centre, alphas=2.0).fit(panel, spec)
+    own = WindowSpec(lookback, 3)
+    learnt, rows = own.origins(panel), spec.origins(panel)
+    past, future, known = windows(panel, own, learnt)
+    seen, _, known_seen = windows(panel, spec, rows)
+    seen, known_seen = seen[:, -lookback:], known_seen[:, 11 - lookback :]
+    level, level_seen = (
+        part[:, -centre:].mean(axis=1) if centre else np.zeros(part[:, 0].shape) for part in (past, seen)
+    )
+    forecast = ours.predict(panel, spec, rows)
+    for step in range(3):
+        target = (future[:, step] - level).ravel()
+        model = linear_model.Ridge(2.0).fit(flat(past, known, level, step), target)
+        expected = model.predict(flat(seen, known_seen, level_seen, step)).reshape(-1, 2) + level_seen
+        np.testing.assert_allclose(forecast[:, step], expected, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("num_known", [0, 2])
+def test_the_error_without_reading_the_data_is_that_of_the_forecasts(num_known):
+    panel, spec = make_panel(num_known=num_known), WindowSpec(11, 3)
+    split = chronological_split(panel, 0.3, 0)
+    parts = chronological_split(split.train, 0.25, 0)
+    tried = build_baseline("ridge", lookbacks=[5, 11], centres=[0, 3], alphas=[0.1, 30.0])
+    search = tried.fit(split.train, spec, split.validation).search_table()
+    assert len(search) == 2 * 2 * 2
+    for setting in search.itertuples():
+        one = build_baseline(
+            "ridge", lookbacks=setting.lookback, centres=setting.centre, alphas=setting.alpha
+        )
+        # The search learns from the windows that the longest lookback leaves.
+        rows = spec.origins(parts.train)
+        first = parts.train.bounds[0, 1] + rows[0] - setting.lookback + 1
+        bounds = parts.train.bounds.copy()
+        bounds[0, :2] = first
+        one.fit(dataclasses.replace(parts.train, bounds=bounds), WindowSpec(11, 3), split.validation)
+        errors = []
+        for part in (parts.validation, split.validation):
+            rows = spec.origins(part)
+            errors.append(np.mean((one.predict(part, spec, rows) - spec.arrays(part, rows)[1]) ** 2))
+        assert setting.validation_mse == pytest.approx(np.mean(errors), rel=2e-2)
+    assert tried.chosen_[0] == {**search.iloc[0].to_dict()}
+
+
+def test_a_lag_beyond_a_short_lookback_is_found_by_a_long_one():
+    random = np.random.default_rng(2)
+    values = np.zeros(900)
+    values[:17] = random.normal(size=17)
+    for i in range(17, 900):
+        values[i] = 0.9 * values[i - 17] + 0.3 * random.normal()
+    frame = pd.DataFrame({"y": values}, index=pd.date_range("2024-01-01", periods=900, freq="h"))
+    model = build_baseline("ridge", lookbacks=[3, 8, 19], centres=0).fit(
+        Panel.from_frame(frame), WindowSpec(19, 1)
+    )
+    assert model.chosen_[0]["lookback"] == 19
+    assert np.argmax(np.abs(model.coef_[0, :, 0])) == 19 - 17
+
+
+def test_targets_that_behave_alike_or_not_share_a_map_or_not():
+    time = np.arange(600)
+    random = np.random.default_rng(0)
+    noise = random.normal(scale=0.05, size=(600, 2))
+    frame = pd.DataFrame(
+        {"a": np.sin(time / 2) + noise[:, 0], "b": np.sin(time / 7) + noise[:, 1]},
+        index=pd.date_range("2024-01-01", periods=600, freq="h"),
+    )
+    panel, spec = Panel.from_frame(frame), WindowSpec(7, 5)
+    fitted = {w: build_baseline("ridge", weights=w).fit(panel, spec) for w in ("best", "own", "shared")}
+    assert [len(model.chosen_) for model in fitted.values()] == [2, 2, 1]
+    assert fitted["shared"].coef_.shape == (1, 7, 5)
+    listed = build_baseline("ridge", weights=[["b"], ["a"]]).fit(panel, spec)
+    rows = spec.origins(panel)
+    np.testing.assert_allclose(
+        listed.predict(panel, spec, rows), fitted["own"].predict(panel, spec, rows), rtol=1e-9
+    )
+    lookback = fitted["shared"].chosen_[0]["lookback"]
+    assert fitted["shared"].num_parameters == lookback * 5 + 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lookbacks": 0}, r"`lookbacks` must be ints >= 1, one or a list of them\. Received: lookbacks=0"),
+        ({"lookbacks": [3, 2.5]}, r"`lookbacks` must be ints >= 1"),
+        ({"centres": []}, r"`centres` must be ints >= 0, one or a list of them\. Received: centres=\[\]"),
+        ({"alphas": [1.0, 0.0]}, r"`alphas` must be floats > 0"),
+        ({"weights": "joint"}, r"Unknown weights 'joint'\. Expected one of: best, own, shared"),
+    ],
+)
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        build_baseline("ridge", **options)
+
+
+def test_what_does_not_fit_the_table_is_refused():
+    panel, spec = make_panel(), WindowSpec(11, 3)
+    with pytest.raises(ValueError, match=r"`lookbacks` must be at most context_length=11.*Received: 12"):
+        build_baseline("ridge", lookbacks=[3, 12]).fit(panel, spec)
+    with pytest.raises(ValueError, match=r"`weights` must name each of the targets \['x', 'y'\] in one"):
+        build_baseline("ridge", weights=[["x"]]).fit(panel, spec)
+    fitted = build_baseline("ridge", lookbacks=5, centres=1, alphas=1.0).fit(panel, spec)
+    with pytest.raises(
+        ValueError, match=r"Ridge was fitted for .* = \[11, 3, \[\]\].*Received: \[7, 3, \[\]\]"
+    ):
+        fitted.predict(panel, WindowSpec(7, 3), [20])
+
+
+def test_forecasts_of_a_long_table_are_made_in_chunks(monkeypatch):
+    panel, spec = make_panel(num_known=1), WindowSpec(11, 3)
+    fitted = build_baseline("ridge", centres=1, alphas=1.0).fit(panel, spec)
+    rows = spec.origins(panel)
+    whole = fitted.predict(panel, spec, rows)
+    monkeypatch.setattr(ridge, "_CHUNK", 100)
+    np.testing.assert_allclose(fitted.predict(panel, spec, rows), whole, rtol=1e-12)
+
+
+def test_the_forecaster_gives_it_the_validation_rows_to_choose_on():
+    panel = make_panel()
+    frame = panel.to_frame()
+    split = chronological_split(panel, 0.3, 0)
+    ours = Forecaster("ridge", context_length=11, horizon=3, targets=["x", "y"], series="series", time="time")
+    ours.fit(frame.reset_index() if "time" not in frame else frame, validation=0.3)
+    scaled = ours.scaler_.transform(split.train), ours.scaler_.transform(split.validation)
+    expected = build_baseline("ridge").fit(scaled[0], WindowSpec(11, 3), scaled[1])
+    assert ours.model.chosen_ == expected.chosen_
+
+
+@pytest.mark.shared_data
+def test_half_a_year_of_transformer_load_is_forecast_as_well_as_published(shared_data):
+    frame = pd.read_csv(shared_data / "forecast" / "ETTh1.csv", parse_dates=["date"], index_col="date")
+    panel = Panel.from_frame(frame.iloc[:14400])
+    split = chronological_split(panel, validation=str(frame.index[8640]), test=str(frame.index[11520]))
+    fitted = Forecaster("ridge", context_length=480, horizon=96).fit(split.train, validation=split.validation)
+    scaled, rows = fitted.scaler_.transform(split.test), fitted.spec.origins(split.test)
+    error = fitted.model.predict(scaled, fitted.spec, rows) - fitted.spec.arrays(scaled, rows)[1]
+    assert len(rows) == 2785
+    # DLinear, searched, is published at 0.379 (xPatch README, table 15).
+    assert np.mean(error**2) < 0.370

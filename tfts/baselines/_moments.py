@@ -1,0 +1,134 @@
+"""Sums and products over all windows of a table, without the windows."""
+
+import typing
+
+import numpy as np
+
+# Runs of fewer origins than this are multiplied out: it costs less than the recursion.
+_SHORT = 64
+# Origins of one run whose rows are held in float64 at once.
+_BLOCK = 262_144
+
+
+class Moments(typing.NamedTuple):
+    """Sums over windows of `length = context_length + horizon` rows, all float64.
+
+    Attributes:
+        count: Windows times targets.
+        sums: `(length,)`, of the values of the targets.
+        products: `(length, length)`, of pairs of them.
+        known_sums: `(horizon, known)`, of the known columns in the rows of the horizon.
+        known_products: `(horizon, known, known)`, of pairs of them in the same row.
+        cross: `(length, horizon, known)`, of a target's value and a known column.
+    """
+
+    count: float
+    sums: np.ndarray
+    products: np.ndarray
+    known_sums: np.ndarray
+    known_products: np.ndarray
+    cross: np.ndarray
+
+    def __add__(self, other):
+        return Moments(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+def window_moments(panel, spec, rows, targets):
+    """The `Moments` of the windows at some origins, pooled over targets.
+
+    The products of neighbouring windows differ by two rows only: with `N` windows of a
+    series `x`, `P[i + 1, j + 1] = P[i, j] + x[N + i] x[N + j] - x[i] x[j]`. So they cost
+    one row of correlations and a number of steps that does not depend on `N`.
+
+    Args:
+        panel: A `Panel`.
+        spec: A `WindowSpec`.
+        rows: Int `(windows,)`: ascending origins, as from `spec.origins(panel)`.
+        targets: Names of the columns whose windows are pooled.
+
+    Returns:
+        `Moments`.
+    """
+    horizon, length = spec.horizon, spec.context_length + spec.horizon
+    columns, known = panel.indices(targets), panel.indices(spec.known_columns(panel))
+    width = len(known)
+    total = Moments(
+        0.0,
+        np.zeros(length),
+        np.zeros((length, length)),
+        np.zeros((horizon, width)),
+        np.zeros((horizon, width, width)),
+        np.zeros((length, horizon, width)),
+    )
+    for first, count in _runs(rows):
+        begin = first - spec.context_length + 1
+        part = slice(begin, begin + count + length - 1)
+        values = panel.values[part][:, columns].astype(np.float64)
+        ahead = panel.values[part][spec.context_length :, known].astype(np.float64)
+        total += (_multiplied if count < _SHORT else _recursive)(values, ahead, count, length, horizon)
+    return total
+
+
+def _runs(rows):
+    """Yields first origin and length of the runs of origins that follow each other row by row."""
+    edges = np.flatnonzero(np.diff(rows) != 1) + 1
+    for run in np.split(rows, edges):
+        for at in range(0, len(run), _BLOCK):
+            yield run[at], min(_BLOCK, len(run) - at)
+
+
+def _multiplied(values, ahead, count, length, horizon):
+    windows = np.lib.stride_tricks.sliding_window_view(values, length, axis=0)
+    windows = windows.reshape(-1, length)
+    known = np.lib.stride_tricks.sliding_window_view(ahead, horizon, axis=0).transpose(0, 2, 1)
+    targets = values.shape[1]
+    summed = windows.reshape(count, targets, length).sum(axis=1)
+    return Moments(
+        count * targets,
+        windows.sum(axis=0),
+        windows.T @ windows,
+        known.sum(axis=0) * targets,
+        np.einsum("nhk,nhj->hkj", known, known) * targets,
+        np.einsum("ni,nhk->ihk", summed, known, optimize=True),
+    )
+
+
+def _recursive(values, ahead, count, length, horizon):
+    targets, width = values.shape[1], ahead.shape[1]
+    summed = values.sum(axis=1)
+    first = sum(np.correlate(column, column[:count], "valid") for column in values.T)
+    begin, end = values[: length - 1], values[count : count + length - 1]
+    products = _along_diagonals(first, first, end @ end.T - begin @ begin.T)
+    cross = np.empty((length, horizon, width))
+    known_sums = np.empty((horizon, width))
+    known_products = np.empty((horizon, width, width))
+    for k in range(width):
+        column = ahead[:, k]
+        steps = np.outer(summed[count:], column[count:]) - np.outer(
+            summed[: length - 1], column[: horizon - 1]
+        )
+        cross[:, :, k] = _along_diagonals(
+            np.correlate(column, summed[:count], "valid"),
+            np.correlate(summed, column[:count], "valid"),
+            steps,
+        )
+        known_sums[:, k] = _window_sums(column, count) * targets
+        for j in range(k + 1):
+            product = _window_sums(column * ahead[:, j], count) * targets
+            known_products[:, k, j] = known_products[:, j, k] = product
+    return Moments(count * targets, _window_sums(summed, count), products, known_sums, known_products, cross)
+
+
+def _along_diagonals(first_row, first_column, steps):
+    """The matrix whose entries differ from their upper left neighbours by `steps`."""
+    matrix = np.empty((len(first_column), len(first_row)))
+    matrix[:, 0], matrix[0] = first_column, first_row
+    for i, step in enumerate(steps):
+        np.add(matrix[i, :-1], step, out=matrix[i + 1, 1:])
+    return matrix
+
+
+def _window_sums(values, count):
+    """Sum of `count` rows from each row on."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    return sums[count:] - sums[: len(sums) - count]
