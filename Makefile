@@ -1,9 +1,10 @@
 # Each target makes .venv from requirements.lock when it is missing or older than the lock.
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 STAMP := .venv/.installed
 
-.PHONY: setup run test lint benchmark
+.PHONY: setup run test quick lint benchmark
 
 setup: $(STAMP)
 
@@ -21,7 +22,10 @@ lint: setup
 	$(BIN)/ruff format --check .
 
 test: lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+quick: lint
+	$(PYTEST) -m "not slow"
 
 benchmark: setup
 	$(BIN)/python -m benchmarks

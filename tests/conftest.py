@@ -14,6 +14,8 @@ SHARED_DATA = Path(os.environ.get("TFTS_DATA", Path(__file__).parents[2] / "shar
 
 
 def pytest_collection_modifyitems(items):
+    # What takes long begins first, so that no process is left with it at the end.
+    items.sort(key=lambda item: "slow" not in item.keywords)
     if SHARED_DATA.is_dir():
         return
     skip = pytest.mark.skip(reason=f"needs the real data sets in {SHARED_DATA}")
