@@ -39,24 +39,13 @@ def setting_names(results, varied=False):
     return [name for name in names if not varied or len(set(map(str, results[name]))) > 1]
 
 
-def score_is_better_high(objective):
-    """Whether the larger score of a trial is the better one.
-
-    Example:
-
-    >>> score_is_better_high("val_rmse"), score_is_better_high("val_r2")
-    (False, True)
-    """
-    return objective.split("val_")[-1] in ("r2", "skill")
-
-
 def plot_search(results, objective="val_rmse", *, units=None, ax=None):
     """Draws the score of each trial, and the best so far.
 
     Args:
         results: DataFrame with a row for each trial, as from `Search.results()`; trial 0
             has the default settings.
-        objective: Name of the score.
+        objective: Name of the score; the lower, the better.
         units: Str, the target's units.
         ax: Axes to draw on. By default a new one.
 
@@ -76,7 +65,6 @@ def plot_search(results, objective="val_rmse", *, units=None, ax=None):
     'Best 0.4 in trial 2, 20.0% below the default settings'
     """
     results = _checked(results)
-    high = score_is_better_high(objective)
     ax = axes_for(ax, WIDE)
     shown = results[~results["status"].isin(["diverged", "failed"])]
     for status, style in _STATUS.items():
@@ -98,7 +86,7 @@ def plot_search(results, objective="val_rmse", *, units=None, ax=None):
             )
     finished = results[results["status"] == "finished"]
     scores = finished["score"].to_numpy(dtype=np.float64)
-    so_far = np.maximum.accumulate(scores) if high else np.minimum.accumulate(scores)
+    so_far = np.minimum.accumulate(scores)
     last = results["trial"].max()
     ax.step(
         [*finished["trial"], last],
@@ -108,15 +96,14 @@ def plot_search(results, objective="val_rmse", *, units=None, ax=None):
         linewidth=1.6,
         label="best so far",
     )
-    best = finished.iloc[int(np.argmax(scores) if high else np.argmin(scores))]
+    best = finished.iloc[int(np.argmin(scores))]
     title = f"Best {best['score']:.4g} in trial {best['trial']}"
     default = finished[finished["trial"] == 0]["score"]
     if len(default):
         ax.axhline(default.iloc[0], color=GREY, linestyle="--", linewidth=1, label="default settings")
-        change = abs(best["score"] / default.iloc[0] - 1) if default.iloc[0] else 0.0
-        word = "above" if high else "below"
-        title += f", {change:.1%} {word} the default settings" if change else ", the default settings"
-    _show_usual(ax, shown["score"].to_numpy(dtype=np.float64), high)
+        below = 1 - best["score"] / default.iloc[0] if default.iloc[0] else 0.0
+        title += f", {below:.1%} below the default settings" if below else ", the default settings"
+    _show_usual(ax, shown["score"].to_numpy(dtype=np.float64))
     from matplotlib import ticker
 
     ax.xaxis.set_major_locator(ticker.MaxNLocator(10, integer=True, min_n_ticks=1))
@@ -132,7 +119,7 @@ def plot_slice(results, setting, objective="val_rmse", *, units=None, ax=None):
     Args:
         results: DataFrame with a row for each trial, as from `Search.results()`.
         setting: Name of a column: numbers, or words, which are drawn side by side.
-        objective: Name of the score.
+        objective: Name of the score; the lower, the better.
         units: Str, the target's units.
         ax: Axes to draw on. By default a new one.
 
@@ -166,13 +153,10 @@ def plot_slice(results, setting, objective="val_rmse", *, units=None, ax=None):
                 **_STATUS[status],
                 label=status,
             )
-    high = score_is_better_high(objective)
     finished = (rows["status"] == "finished").to_numpy()
     if finished.any():
         scores = rows["score"].to_numpy(dtype=np.float64)
-        worst = -np.inf if high else np.inf
-        best = np.where(finished, scores, worst)
-        best = int(best.argmax() if high else best.argmin())
+        best = int(np.where(finished, scores, np.inf).argmin())
         ax.plot(
             places[best],
             scores[best],
@@ -194,7 +178,7 @@ def plot_slice(results, setting, objective="val_rmse", *, units=None, ax=None):
         ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 3)))
         ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_formatter(ticker.NullFormatter())
-    _show_usual(ax, rows["score"].to_numpy(dtype=np.float64), high)
+    _show_usual(ax, rows["score"].to_numpy(dtype=np.float64))
     ax.set(xlabel=as_written(setting), ylabel=_score_label(objective, units))
     ax.legend(loc="best", framealpha=0.85, edgecolor="none")
     return ax
@@ -207,7 +191,7 @@ def plot_parallel_settings(results, settings=None, objective="val_rmse", *, unit
         results: DataFrame with a row for each trial, as from `Search.results()`.
         settings: Names of the settings. By default the first 8 that were tried with
             several values.
-        objective: Name of the score.
+        objective: Name of the score; the lower, the better.
         units: Str, the target's units.
         ax: Axes to draw on. By default a new one.
 
@@ -235,17 +219,16 @@ def plot_parallel_settings(results, settings=None, objective="val_rmse", *, unit
         raise ValueError("All finished trials have the same settings, so there is nothing to compare.")
     for name in settings:
         check_column(results, name, "with the setting")
-    high = score_is_better_high(objective)
     scores = finished["score"].to_numpy(dtype=np.float64)
     ax = axes_for(ax, (max(7.0, 1.6 * (len(settings) + 1)), 4.8))
     columns = []
     for at, name in enumerate(settings):
         columns.append(_upright(ax, at, finished[name]))
     # Where a score is far worse than all others, it stands at the end of the axis.
-    columns.append(_upright(ax, len(settings), finished["score"].clip(*_usual_range(scores, high))))
+    columns.append(_upright(ax, len(settings), finished["score"].clip(*_usual_range(scores))))
     lines = np.column_stack(columns)
     # By rank: one hopeless trial would make all others alike.
-    order = np.argsort(np.argsort(-scores if high else scores))
+    order = np.argsort(np.argsort(scores))
     shade = order / max(len(order) - 1, 1)
     from matplotlib import colormaps
 
@@ -280,7 +263,7 @@ def plot_trial_curves(curves, results, objective="val_rmse", *, units=None, ax=N
         curves: DataFrame with the columns `trial`, `execution`, `part`, `epoch` and
             `value`, as from `Search.curves()`; executions and parts are averaged.
         results: DataFrame with the columns `trial`, `status` and `score`.
-        objective: Name of the score.
+        objective: Name of the score; the lower, the better.
         units: Str, the target's units.
         ax: Axes to draw on. By default a new one.
 
@@ -306,8 +289,7 @@ def plot_trial_curves(curves, results, objective="val_rmse", *, units=None, ax=N
     means = curves.groupby(["trial", "epoch"], sort=True)["value"].mean()
     status = results.set_index("trial")["status"]
     finished = results[results["status"] == "finished"].set_index("trial")["score"]
-    high = score_is_better_high(objective)
-    best = finished.idxmax() if high else finished.idxmin()
+    best = finished.idxmin()
     ax = axes_for(ax, WIDE)
     crossed, shown = False, []
     for trial, curve in means.groupby(level="trial"):
@@ -331,7 +313,7 @@ def plot_trial_curves(curves, results, objective="val_rmse", *, units=None, ax=N
                 epochs[-1:], values[-1:], linestyle="none", markersize=7, **_STATUS["pruned"], label=label
             )
             crossed = True
-    _show_usual(ax, np.concatenate(shown), high)
+    _show_usual(ax, np.concatenate(shown))
     from matplotlib import ticker
 
     ax.xaxis.set_major_locator(ticker.MaxNLocator(10, integer=True, min_n_ticks=1))
@@ -358,18 +340,15 @@ def _score_label(objective, units):
     return f"{label} ({as_written(units)})" if units else label
 
 
-def _usual_range(values, high):
-    """Lowest and highest of the values but those far on the worse side, beside which all others were one line."""
+def _usual_range(values):
+    """Lowest and highest of the values but those so far above that all others were one line."""
     values = np.sort(values[np.isfinite(values)])
-    near, far = (values[-1], values[0]) if high else (values[0], values[-1])
-    reach = 4 * abs(np.median(values) - near)
-    if reach and abs(far - near) > reach:
-        far = near - reach if high else near + reach
-    return min(near, far), max(near, far)
+    low, reach = values[0], 4 * (np.median(values) - values[0])
+    return low, min(values[-1], low + reach) if reach else values[-1]
 
 
-def _show_usual(ax, values, high):
-    low, up = _usual_range(values, high)
+def _show_usual(ax, values):
+    low, up = _usual_range(values)
     margin = 0.06 * (up - low) or 0.05 * max(abs(up), 1e-9)
     # More room above: marks of trials without a score stand there.
     ax.set_ylim(low - margin, up + 2 * margin)
