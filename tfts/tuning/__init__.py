@@ -1,1 +1,5 @@
-"""Searches for better settings."""
+"""Searches for better settings, by KerasTuner."""
+
+from tfts.tuning.searching import Search, search
+
+__all__ = ["Search", "search"]
