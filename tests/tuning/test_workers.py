@@ -152,7 +152,7 @@ def test_an_error_of_the_oracle_ends_the_chief(oracle, monkeypatch):
 
 def test_a_chief_without_workers_ends(oracle, monkeypatch):
     monkeypatch.setattr(workers, "BEAT_SECONDS", 0.2)
-    monkeypatch.setattr(workers, "_START_SECONDS", 0.5)
+    monkeypatch.setattr(workers, "START_SECONDS", 0.5)
     with role("chief", free_address(), silence_seconds=0.6):
         assert serve(oracle) == "No worker said a word for 0.6 seconds."
 
@@ -180,7 +180,7 @@ def test_an_address_that_is_taken_is_named(oracle):
 
 def test_a_worker_without_a_chief_is_interrupted(monkeypatch):
     monkeypatch.setattr(workers, "BEAT_SECONDS", 0.1)
-    monkeypatch.setattr(workers, "_START_SECONDS", 0.2)
+    monkeypatch.setattr(workers, "START_SECONDS", 0.2)
     here = role("anna", free_address(), silence_seconds=0.3)
     with pytest.raises(KeyboardInterrupt), here, connect(None):
         time.sleep(10)

@@ -90,6 +90,8 @@ def tune(
     write_json(described, output / "run.json")
     with _among(settings, output, workers, chief, silence_seconds, console):
         search = _search(settings, parts, output, overwrite, console)
+    if not search.complete:
+        _say_so_far(search, output, workers, console)
     results = search.results()
     write_table(results, output / "results.csv")
     write_table(search.curves(), output / "curves.csv")
@@ -123,6 +125,23 @@ def tune(
     console.print(f"Best settings, for `tfts run`: {where}. Results: {output}", highlight=False)
     console.print(f"Report: {report}")
     return results
+
+
+def _say_so_far(search, output, workers, console):
+    """Ends a search that is not done as Ctrl-C or a mistake does, after a word on what is there."""
+    results = search.results()
+    if (results["status"] == "finished").any():
+        print_trials(results, search.objective, console)
+    if search.note.startswith("Stopped"):
+        raise KeyboardInterrupt
+    logs = [(output / "workers" / f"worker{i + 1}.log") for i in range(workers)]
+    told = "".join(f"\n{path}: {_last_line(path)}" for path in logs)
+    raise ValueError(f"{search.note} Give the same command again to go on: what is done is kept.{told}")
+
+
+def _last_line(path):
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "nothing was said")
 
 
 def work(settings, output, name, address, silence_seconds=120.0, console=None):
@@ -344,7 +363,7 @@ def _score(settings, search, frame, parts, output, console):
         fitted["best"] = search.best_forecaster(refit=False)
     kept = fitted["best" if "best" in fitted else "default"]
     if settings.tune.refit:
-        kept = fitted["best, fitted again"] = search.best_forecaster(refit=True)
+        kept = fitted["best, refitted"] = search.best_forecaster(refit=True)
     kept.save(output / "models" / settings.tune.model)
     console.print(
         f"Best settings fitted{' again on training and validation rows' if settings.tune.refit else ''}"

@@ -95,7 +95,7 @@ def tuning_findings(described, results, scores):
     ...     print(sentence)
     Trial 1 is the best of 2 (2 finished) in 61 s: val_rmse 0.4 on validation rows; the default settings have 0.5.
     It differs from the default settings in stride (2).
-    load: RMSE on test rows 0.54 with the best settings, 0.6 with the default settings.
+    load, RMSE on test rows: best 0.54; default 0.6.
     Test rows were scored once, after the search: no trial and no choice has seen them.
     """
     tune, search = described["settings"]["tune"], described["search"]
@@ -120,10 +120,10 @@ def tuning_findings(described, results, scores):
         sentences.append(search["note"])
     for target, part in scores.groupby("target", sort=False):
         told = [
-            f"{rmse:.4g} with the {name} settings"
+            f"{name} {rmse:.4g}"
             for name, rmse in zip(part["settings"].iloc[::-1], part["rmse"].iloc[::-1], strict=True)
         ]
-        sentences.append(f"{target}: RMSE on test rows {', '.join(told)}.")
+        sentences.append(f"{target}, RMSE on test rows: {'; '.join(told)}.")
     sentences.append("Test rows were scored once, after the search: no trial and no choice has seen them.")
     return sentences
 

@@ -13,6 +13,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner import errors
 from keras_tuner.engine import base_tuner
+from keras_tuner.src.distribute import utils as dist_utils
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -32,6 +33,7 @@ from tfts.tuning.records import (
 )
 from tfts.tuning.space import Space
 from tfts.tuning.trials import PENALTY, Diverged, make_trials
+from tfts.tuning.workers import START_SECONDS, connect, serve
 
 # Trials that end before any is pruned, and the share of the epochs that each is given.
 _UNPRUNED = 5
@@ -150,7 +152,10 @@ def search(
         "pruning": pruning,
         "trials": trials.describe(),
     }
-    _claim(directory, described, overwrite)
+    if dist_utils.has_chief_oracle() and not dist_utils.is_chief_oracle():
+        _join(directory, described)
+    else:
+        _claim(directory, described, overwrite)
     # KerasTuner's own early end of Hyperband is not needed: the median is that of equal epochs.
     extra = {"max_epochs": _epochs(trials, {})} if tuner == "hyperband" else {}
     oracle = ORACLES[tuner](looked, objective, max_trials, seed, budget_seconds, **extra)
@@ -166,7 +171,9 @@ def search(
         console=Console(quiet=verbose == 0),
     )
     made.search()
-    return Search(directory, described, trials, seed)
+    found = Search(directory, described, trials, seed)
+    found.complete, found.note = made.complete, made.note
+    return found
 
 
 def make_space(space, model, trials):
@@ -212,6 +219,8 @@ class Search:
         objective: `"val_rmse"` or `"val_mae"`.
         space: Dict of the names of the settings, their ranges and defaults.
         default_trial: 0, the number of the trial with the defaults.
+        complete: Whether nothing was left to do when the search ended; `None` when loaded.
+        note: Sentence on why the search ended before `max_trials`, or `None`.
 
     Example:
 
@@ -222,6 +231,7 @@ class Search:
     """
 
     default_trial = 0
+    complete = note = None
 
     def __init__(self, directory, described, trials=None, seed=0):
         self.directory = Path(directory)
@@ -268,6 +278,16 @@ class Search:
     def best_settings(self):
         """Settings of the best trial, a dict."""
         return self._best()["settings"]
+
+    @property
+    def default_settings(self):
+        """Settings of trial 0, a dict: the defaults."""
+        return read_record(self.directory, self.default_trial)["settings"]
+
+    @property
+    def seconds(self):
+        """Seconds that the search took, earlier runs of it included."""
+        return json.loads((self.directory / "oracle.json").read_text())["seconds"]
 
     @property
     def best_epochs(self):
@@ -325,8 +345,10 @@ class _Tuner(base_tuner.BaseTuner):
         self.own = oracle
         super().__init__(oracle, directory=str(self.folder.parent), project_name=self.folder.name)
         oracle.on_change = lambda: write_results(self.folder, space.names)
-        oracle.reload()
         self._failure = None
+        self.complete, self.note = True, None
+        if not self._is_worker():
+            oracle.reload()
 
     def save(self):
         """The oracle has saved itself: there is nothing else to go on from."""
@@ -344,19 +366,48 @@ class _Tuner(base_tuner.BaseTuner):
         ) as self.progress:
             self.bar = self.progress.add_task("search", total=self.own.max_trials, note="")
             try:
-                super().search()
+                if dist_utils.is_chief_oracle():
+                    self._serve()
+                elif self._is_worker():
+                    with connect(self.own) as self.oracle:
+                        super().search()
+                else:
+                    super().search()
             except KeyboardInterrupt:
-                self.console.print("Stopped. The same call goes on; the best so far is kept.")
+                self.complete = False
+                self.note = "Stopped. The same call goes on; the best so far is kept."
             except errors.FatalError:
                 raise ValueError(
                     f"The first two trials failed in the same way: {self._failure}"
                 ) from self._failure
-        if self.own.exhausted:
-            self.console.print(
-                f"The space is exhausted: all of its points were tried ({len(self.own.trials)} trials)."
+        if self.note is None and self.own.exhausted:
+            self.note = f"The space is exhausted: all of its points were tried ({len(self.own.trials)} trials)."
+        elif self.note is None and self.own.seconds_left() <= 0:
+            self.note = f"The budget of {self.own.budget_seconds:g} s is spent."
+        if self.note is not None:
+            self.console.print(self.note, markup=False, highlight=False)
+
+    def _serve(self):
+        """Lets workers train, and tells what they have done."""
+        known = {record["trial"] for record in read_records(self.folder)}
+
+        def tell():
+            write_results(self.folder, self.space.names)
+            for record in read_records(self.folder):
+                if record["trial"] not in known:
+                    known.add(record["trial"])
+                    self._tell(record)
+            self.progress.update(
+                self.bar,
+                description=f"{len(known)} of {self.own.max_trials} trials done",
+                completed=len(known),
+                note=self._outlook(),
             )
-        elif self.own.seconds_left() <= 0:
-            self.console.print(f"The budget of {self.own.budget_seconds:g} s is spent.")
+
+        self.own.on_change = tell
+        why = serve(self.own)
+        if why is not None:
+            self.complete, self.note = False, why
 
     def run_trial(self, trial):
         number = int(trial.trial_id)
@@ -489,6 +540,8 @@ class _Tuner(base_tuner.BaseTuner):
         words = [] if best is None else [f"best so far {best['score']:.4g}"]
         if records:
             left = statistics.mean(r["seconds"] for r in records) * (self.own.max_trials - len(records))
+            # The chief knows how many work at the same time.
+            left /= max(1, len(self.own.ongoing_trials))
             words.append(f"about {_duration(min(left, max(self.own.seconds_left(), 0)))} left")
         return ", ".join(words)
 
@@ -556,6 +609,19 @@ def _claim(directory, described, overwrite):
         raise ValueError(f"{directory} is not empty and holds no search. Choose another directory.")
     directory.mkdir(parents=True, exist_ok=True)
     write_json(described, path)
+
+
+def _join(directory, described):
+    """Waits for the folder of the chief, and refuses to work on another search."""
+    path, deadline = directory / "search.json", time.monotonic() + START_SECONDS
+    while not path.is_file():
+        if time.monotonic() > deadline:
+            raise ValueError(
+                f"The chief has begun no search in {directory} for {START_SECONDS:g} seconds. Start it with the same "
+                "settings, and a folder that both see."
+            )
+        time.sleep(0.2)
+    _claim(directory, described, overwrite=False)
 
 
 def _is_windows(data):

@@ -22,7 +22,7 @@ from keras_tuner.src.engine.trial import TrialStatus
 # A worker says that it lives as often as this, also in the middle of a long trial.
 BEAT_SECONDS = 2.0
 # A machine that is just started loads TensorFlow before it can say a word.
-_START_SECONDS = 120.0
+START_SECONDS = 120.0
 _VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
 
 
@@ -189,7 +189,7 @@ class _Chief(OracleServicer):
         self.processes = processes
         self.heard = {}
         self.error = None
-        self.last_word = time.monotonic() + _START_SECONDS - silence_seconds
+        self.last_word = time.monotonic() + START_SECONDS - silence_seconds
         # KerasTuner's own lock is left locked by an error inside it.
         self.lock = threading.Lock()
 
@@ -299,7 +299,7 @@ class _Worker(OracleClient):
         self._beats.join()
 
     def _beat(self):
-        answered = time.monotonic() + _START_SECONDS - self._silence_seconds
+        answered = time.monotonic() + START_SECONDS - self._silence_seconds
         while not self._closed.wait(BEAT_SECONDS):
             try:
                 if self._trial_id is None:
