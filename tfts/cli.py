@@ -103,13 +103,10 @@ def tune(
     """
     if chief + (worker is not None) + (workers > 0) > 1:
         raise ValueError("Give one of --chief, --worker NAME and --workers N: a process is one of them.")
-    with _quiet_start():
-        from tfts.config import TuneSettings, read_settings
-        from tfts.experiment.tuning import tune as run_search
-        from tfts.experiment.tuning import work
-
-    settings = read_settings(config, change or (), kind=TuneSettings)
-    output = output or Path("runs") / config.stem
+    name = os.environ.get("KERASTUNER_TUNER_ID")
+    if name and not (chief or worker or workers):
+        # KerasTuner's own way to say what a process is.
+        chief, worker = "chief" in name, None if "chief" in name else name
     if chief or worker is not None:
         host, port = (os.environ.get(f"KERASTUNER_ORACLE_{part}") for part in ("IP", "PORT"))
         address = address or (f"{host}:{port}" if host and port else None)
@@ -117,6 +114,13 @@ def tune(
             raise ValueError(
                 "Chief and workers meet at --address HOST:PORT, or at $KERASTUNER_ORACLE_IP:$KERASTUNER_ORACLE_PORT."
             )
+    with _quiet_start():
+        from tfts.config import TuneSettings, read_settings
+        from tfts.experiment.tuning import tune as run_search
+        from tfts.experiment.tuning import work
+
+    settings = read_settings(config, change or (), kind=TuneSettings)
+    output = output or Path("runs") / config.stem
     try:
         if worker is not None:
             work(settings, output, worker, address, silence)

@@ -157,6 +157,7 @@ def work(settings, output, name, address, silence_seconds=120.0, console=None):
 
     Raises:
         ValueError: If the name, the address or the data can't be used.
+        KeyboardInterrupt: If it was interrupted, or the chief is gone.
 
     Example:
 
@@ -173,7 +174,9 @@ def work(settings, output, name, address, silence_seconds=120.0, console=None):
     from tfts.tuning.workers import role
 
     with role(name, address, silence_seconds=silence_seconds):
-        _search(settings, _read(settings)[1], Path(output), False, console or Console())
+        search = _search(settings, _read(settings)[1], Path(output), False, console or Console())
+    if not search.complete:
+        raise KeyboardInterrupt
 
 
 def check_not_by_hand(path):
@@ -304,7 +307,8 @@ def _among(settings, output, workers, chief, silence_seconds, console):
         return
     address, folder = free_address(), output / "workers"
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(settings.model_dump(mode="json"), folder / "settings.json")
+    # What was not set stays so: the search compares what it is told.
+    write_json(settings.model_dump(mode="json", exclude_unset=True), folder / "settings.json")
     words = [sys.executable, "-c", "from tfts.cli import main; main()", "tune", folder / "settings.json"]
     words += ["--output", output, "--address", address, "--silence", silence_seconds]
     commands = {f"worker{i + 1}": [*map(str, words), "--worker", f"worker{i + 1}"] for i in range(workers)}

@@ -347,6 +347,7 @@ class _Tuner(base_tuner.BaseTuner):
         oracle.on_change = lambda: write_results(self.folder, space.names)
         self._failure = None
         self.complete, self.note = True, None
+        self.busy = 1
         if not self._is_worker():
             oracle.reload()
 
@@ -393,6 +394,8 @@ class _Tuner(base_tuner.BaseTuner):
 
         def tell():
             write_results(self.folder, self.space.names)
+            # Who has ended a trial just now gets another.
+            self.busy = len(self.own.ongoing_trials) + 1
             for record in read_records(self.folder):
                 if record["trial"] not in known:
                     known.add(record["trial"])
@@ -540,8 +543,7 @@ class _Tuner(base_tuner.BaseTuner):
         words = [] if best is None else [f"best so far {best['score']:.4g}"]
         if records:
             left = statistics.mean(r["seconds"] for r in records) * (self.own.max_trials - len(records))
-            # The chief knows how many work at the same time.
-            left /= max(1, len(self.own.ongoing_trials))
+            left /= self.busy
             words.append(f"about {_duration(min(left, max(self.own.seconds_left(), 0)))} left")
         return ", ".join(words)
 
