@@ -27,6 +27,8 @@ from tfts.metrics import ErrorSums, keras_metric, mase_scale
 _CHUNK = 8192
 # Training steps from which compiling with XLA costs less time than it saves.
 _LONG_FIT = 300
+# What `weight_decay=None` stands for with "adamw".
+WEIGHT_DECAY = 1e-4
 
 
 class Forecaster:
@@ -829,7 +831,10 @@ def train_network(model, dataset, checked, options, settings=None):
         folder=options["folder"],
         settings=settings,
     )
-    averaging = [keras.callbacks.SwapEMAWeights()] if model.optimizer.use_ema else []
+    # Callbacks of the user see at the end of an epoch the averaged weights that were scored.
+    # Without validation it is Keras that puts them in when the training ends.
+    shown = checked is not None
+    averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=shown)] if model.optimizer.use_ema else []
     done = best.restore(model)
     if done < options["epochs"] and not best.stopped:
         model.fit(
@@ -908,7 +913,7 @@ def _optimizer(steps, options):
         # Without an overwrite frequency the average is kept apart until it is asked for.
         common |= {"use_ema": True, "ema_momentum": options["ema_momentum"], "ema_overwrite_frequency": None}
     if name == "adamw":
-        return keras.optimizers.AdamW(rate, weight_decay=1e-4 if decay is None else decay, **common)
+        return keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY if decay is None else decay, **common)
     if name != "adam":
         raise ValueError(unknown("optimizer", name, ("adam", "adamw")))
     if decay is not None:

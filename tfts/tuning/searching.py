@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import keras
-import keras_tuner
 import numpy as np
 from keras_tuner import errors
 from keras_tuner.engine import base_tuner
@@ -477,7 +476,8 @@ class _Tuner(base_tuner.BaseTuner):
                     break
         except Diverged as error:
             record |= {"status": "diverged", "reason": str(error), "score": PENALTY}
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other trials go on
+        except Exception as error:
+            # Whatever it is, the other trials go on.
             self._failure = error
             record |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
         if record["status"] in ("finished", "pruned"):

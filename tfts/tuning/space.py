@@ -9,7 +9,7 @@ import numpy as np
 from keras_tuner.engine import hyperparameters as kinds
 
 from tfts._messages import unknown
-from tfts.forecaster import Forecaster
+from tfts.forecaster import WEIGHT_DECAY, Forecaster
 
 # Settings of the table and its windows. The horizon is the question, not a setting.
 DATA_SETTINGS = ("context_length", "scaler", "per_series", "stride", "calendar")
@@ -59,20 +59,16 @@ class Space:
     """
 
     def __init__(self, space, builder, given=None):
-        self._builder_defaults = _defaults(builder)
-        self._training_defaults = _defaults(Forecaster.fit, _NOT_TUNED)
-        self._known = {
-            **dict.fromkeys(self._builder_defaults, "model"),
-            **dict.fromkeys(self._training_defaults, "training"),
-            **dict.fromkeys(DATA_SETTINGS, "data"),
+        of_windows = _defaults(Forecaster.__init__)
+        defaults = {
+            **_defaults(builder),
+            **_defaults(Forecaster.fit, _NOT_TUNED),
+            **{name: of_windows.get(name) for name in DATA_SETTINGS},
         }
-        forecaster = _defaults(Forecaster.__init__)
-        self._given = {
-            **self._builder_defaults,
-            **self._training_defaults,
-            **{name: forecaster.get(name) for name in DATA_SETTINGS},
-            **(given or {}),
-        }
+        self._known = tuple(defaults)
+        self._given = {**defaults, **(given or {})}
+        if self._given["weight_decay"] is None and self._given["optimizer"] == "adamw":
+            self._given["weight_decay"] = WEIGHT_DECAY
         self._function = space if callable(space) else None
         self._codes = {}
         if self._function is not None:
@@ -91,17 +87,6 @@ class Space:
         }
         self._tokens = _tokens(self.hyperparameters.space)
         self.outside = tuple(name for name in self.names if not self._holds(name, self.defaults[name]))
-
-    def kind(self, name):
-        """Where a setting belongs: `"model"`, `"training"` or `"data"`."""
-        return self._known[name]
-
-    def split(self, settings):
-        """Settings by where they belong: dicts of the model, the training and the data."""
-        parts = {"model": {}, "training": {}, "data": {}}
-        for name, value in settings.items():
-            parts[self._known[name]][name] = value
-        return parts["model"], parts["training"], parts["data"]
 
     @property
     def dimensions(self):

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import inspect
+import json
 import time
 
 import keras
@@ -142,7 +143,7 @@ class TableTrials:
         if epochs is not None:
             training["epochs"] = epochs
         callbacks = [*copy.deepcopy(list(training.pop("callbacks", ()))), *callbacks]
-        with _divergence():
+        with divergence():
             forecaster.fit(
                 train, validation=valid, metrics=[self.metric], seed=seed, callbacks=callbacks, **training
             )
@@ -283,7 +284,7 @@ class WindowTrials:
         if epochs is not None:
             options["epochs"] = epochs
         options["callbacks"] = [*copy.deepcopy(list(options["callbacks"])), *callbacks]
-        with _divergence():
+        with divergence():
             best = train_network(model, train, valid, options)
         curve = best.history[f"val_{self.metric}"]
         return _finite(
@@ -463,7 +464,17 @@ def _check_network(build, sizes, model_options, options):
 
 
 @contextlib.contextmanager
-def _divergence():
+def divergence():
+    """Makes a training that diverged raise `Diverged`, which every other error is not.
+
+    Example:
+
+    >>> with divergence():
+    ...     raise ValueError("Training diverged: the loss is not finite from epoch 3 on.")
+    Traceback (most recent call last):
+        ...
+    tfts.tuning.trials.Diverged: Training diverged: the loss is not finite from epoch 3 on.
+    """
     try:
         yield
     except ValueError as error:
@@ -484,4 +495,9 @@ def _save_model(model, folder):
 
 
 def _text(options):
-    return {name: str(value) for name, value in sorted(options.items())}
+    """Options as text that is the same in every process: an object is told by its type."""
+
+    def named(value):
+        return getattr(value, "__qualname__", type(value).__qualname__)
+
+    return {name: json.dumps(value, sort_keys=True, default=named) for name, value in sorted(options.items())}
