@@ -10,6 +10,9 @@ from benchmarks import (
     regression,
     sales_anomalies,
     smap_msl,
+    tuning_overhead,
+    tuning_reference,
+    tuning_searchers,
     windows_per_second,
 )
 
@@ -30,6 +33,9 @@ def main():
     monitor_rows.main([])
     regression.main([])
     regression.main(["--stream"])
+    tuning_overhead.main([])
+    tuning_searchers.main(where)
+    tuning_reference.main(where)
 
 
 if __name__ == "__main__":

@@ -42,10 +42,9 @@ SPACES = {
     },
     "lstm_seq2seq": {
         "units": [16, 8, 32],
-        "learning_rate": _RATES,
-        "optimizer": ["adamw", "adam"],
+        "learning_rate": [1e-3, 3e-4, 3e-3, 6e-3, 1e-2, 3e-2],
+        "batch_size": [64, 32, 128],
         "window_norm": _NORMS,
-        "loss": ["mse", "mae"],
     },
 }
 TASKS = {

@@ -265,6 +265,8 @@ class _Chief(OracleServicer):
         del self.heard[worker]
         trial = self.oracle.ongoing_trials.pop(worker, None)
         if trial is not None:
+            # What it may have told of its score is told again.
+            trial.metrics = type(trial.metrics)()
             self.oracle._retry_queue.append(trial.trial_id)
             self.oracle.save()
 
