@@ -11,6 +11,9 @@ from benchmarks import (
     ridge_search,
     sales_anomalies,
     smap_msl,
+    tuning_overhead,
+    tuning_reference,
+    tuning_searchers,
     windows_per_second,
 )
 
@@ -32,6 +35,9 @@ def main():
     regression.main([])
     regression.main(["--stream"])
     ridge_search.main(where)
+    tuning_overhead.main([])
+    tuning_searchers.main(where)
+    tuning_reference.main(where)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ import textwrap
 
 import pytest
 
-from tfts.config import parse_settings, read_settings
+from tfts.config import TuneSettings, parse_settings, read_settings
 
 GOOD = textwrap.dedent("""\
     seed: 7
@@ -113,3 +113,53 @@ def test_the_defaults_of_training_are_those_of_fit():
     parameters = signature(Forecaster.fit).parameters
     for name, field in Training.model_fields.items():
         assert field.default == parameters[name].default, name
+
+
+TUNE = """\
+data: {source: dataset, name: sunspots}
+window: {context_length: 22, horizon: 7}
+tune:
+  model: lstm_seq2seq
+  model_options: {units: 8}
+  space: {learning_rate: {min: 1e-4, max: 1e-2, log: true}}
+"""
+
+
+def test_settings_of_a_search():
+    settings = parse_settings(TUNE, ["tune.max_trials=5"], kind=TuneSettings)
+    assert settings.tune.max_trials == 5
+    assert settings.tune.space["learning_rate"]["min"] == pytest.approx(1e-4)
+    assert parse_settings(TUNE, ["tune.space=default"], kind=TuneSettings).tune.space == "default"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("tune.model=lstm_seqseq", "--set: Unknown model 'lstm_seqseq'"),
+        ("tune.model_options.unit=3", "--set: Unknown option of lstm_seq2seq 'unit'"),
+        ("tune.max_trial=3", "Unknown key 'tune.max_trial'"),
+        ("tune.space=defualt", "--set: tune.space: Input should be 'default'. Received: 'defualt'"),
+        (
+            "tune.tuner=bayes",
+            "--set: tune.tuner: Input should be 'bayesian', 'hyperband', 'random' or 'grid'",
+        ),
+        ("tune.budget_seconds=0", "tune.budget_seconds: Input should be greater than 0"),
+        ("tune=3", "tune: Input should be a valid dictionary or instance of Tune"),
+        ("models={}", "Unknown key 'models'"),
+    ],
+)
+def test_mistakes_in_a_search_are_placed(change, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse_settings(TUNE, [change], kind=TuneSettings)
+
+
+def test_the_defaults_of_a_search_are_those_of_the_function():
+    from inspect import signature
+
+    from tfts.config import Tune
+    from tfts.tuning import search
+
+    parameters = signature(search).parameters
+    own = {"model", "model_options", "refit", "tensorboard"}
+    for name, field in Tune.model_fields.items():
+        assert name in own or field.default == parameters[name].default, name

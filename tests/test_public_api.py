@@ -34,8 +34,9 @@ PUBLIC = [
     "make_sales",
     "make_series",
     "read_table",
+    "search",
 ]
-TABLES = {"BASELINES", "METRICS", "MODELS", "REGRESSIONS", "SCALERS", "SCORES", "THRESHOLDS"}
+TABLES = {"BASELINES", "METRICS", "MODELS", "REGRESSIONS", "SCALERS", "SCORES", "SPACES", "THRESHOLDS"}
 MODULES = [found.name for found in pkgutil.walk_packages(tfts.__path__, "tfts.")]
 
 

@@ -29,6 +29,7 @@ _HOME = {
     "make_sales": "tfts.data.sales",
     "make_series": "tfts.data.synthetic",
     "read_table": "tfts.data.readers",
+    "search": "tfts.tuning",
 }
 
 __all__ = sorted(_HOME)

@@ -70,19 +70,92 @@ def run(
 
 
 @app.command()
+def tune(
+    config: Annotated[Path, typer.Argument(help="YAML file with the settings.")],
+    output: Annotated[Path | None, typer.Option(help="Folder for the results. [default: runs/NAME]")] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="section.key=value", help="Overrules one setting.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace a run with other settings in the folder.")] = False,
+    workers: Annotated[
+        int, typer.Option(help="Processes of this machine that share the trials and the cores.", min=0)
+    ] = 0,
+    chief: Annotated[bool, typer.Option("--chief", help="Choose settings for workers elsewhere.")] = False,
+    worker: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Train what the chief chooses, under this name.")
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Where the chief listens. [default: $KERASTUNER_ORACLE_IP:$KERASTUNER_ORACLE_PORT]",
+        ),
+    ] = None,
+    silence: Annotated[
+        float,
+        typer.Option(help="Seconds without a word after which a worker, or the chief, is given up.", min=5),
+    ] = 120,
+):
+    """Searches for better settings of one model, and scores them on the test rows, once.
+
+    A search that was stopped goes on when the same command is given again. With --chief on
+    one machine and --worker NAME on others, all share the folder of the results.
+    """
+    if chief + (worker is not None) + (workers > 0) > 1:
+        raise ValueError("Give one of --chief, --worker NAME and --workers N: a process is one of them.")
+    name = os.environ.get("KERASTUNER_TUNER_ID")
+    if name and not (chief or worker or workers):
+        # KerasTuner's own way to say what a process is.
+        chief, worker = "chief" in name, None if "chief" in name else name
+    if chief or worker is not None:
+        host, port = (os.environ.get(f"KERASTUNER_ORACLE_{part}") for part in ("IP", "PORT"))
+        address = address or (f"{host}:{port}" if host and port else None)
+        if address is None:
+            raise ValueError(
+                "Chief and workers meet at --address HOST:PORT, or at $KERASTUNER_ORACLE_IP:$KERASTUNER_ORACLE_PORT."
+            )
+    with _quiet_start():
+        from tfts.config import TuneSettings, read_settings
+        from tfts.experiment.tuning import tune as run_search
+        from tfts.experiment.tuning import work
+
+    settings = read_settings(config, change or (), kind=TuneSettings)
+    output = output or Path("runs") / config.stem
+    try:
+        if worker is not None:
+            work(settings, output, worker, address, silence)
+            return
+        run_search(
+            settings,
+            output,
+            config=config,
+            overwrite=overwrite,
+            workers=workers,
+            chief=address if chief else None,
+            silence_seconds=silence,
+        )
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Stopped. Give the same command again to go on.")
+        raise typer.Exit(130) from None
+
+
+@app.command()
 def forecast(
     run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    model: Annotated[str, typer.Option(help="Name of a model or baseline of the run.")],
     data: Annotated[Path, typer.Option(help="CSV or Parquet file with the rows to continue.")],
     out: Annotated[Path, typer.Option(help="CSV or Parquet file for the forecasts.")],
+    model: Annotated[
+        str | None, typer.Option(help="Name of a model or baseline of the run; not needed after `tfts tune`.")
+    ] = None,
 ):
     """Continues the series of a file with a saved model, in original units."""
     with _quiet_start():
         from tfts._files import check_table_path, read_run, write_table
-        from tfts.config import Settings
+        from tfts.config import Settings, TuneSettings
         from tfts.experiment.attention import load_model, read_again
 
-    settings = Settings.model_validate(read_run(run_dir)["settings"])
+    settings = read_run(run_dir)["settings"]
+    settings = (TuneSettings if "tune" in settings else Settings).model_validate(settings)
     forecaster = load_model(run_dir, model)
     check_table_path(out)
     table = forecaster.predict(read_again(settings, data))
@@ -115,7 +188,7 @@ def attention(
 def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a run.")]):
     """Writes report.html into RUN_DIR: everything that was found, and the settings, in one file.
 
-    `tfts run`, `detect` and `regress` do so at their end. Only the folder is read.
+    `tfts run`, `detect`, `regress` and `tune` do so at their end. Only the folder is read.
     """
     from tfts.report import write_report
 

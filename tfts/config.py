@@ -119,6 +119,36 @@ class Settings(_Section):
     seed: int = 0
 
 
+class Tune(_Section):
+    """What is searched and how; the options of `search`."""
+
+    model: str
+    model_options: dict[str, typing.Any] = Field({}, description="options that are not searched")
+    space: typing.Literal["default"] | dict[str, typing.Any] = Field(
+        "default", description="the model's own, or settings with their values or ranges"
+    )
+    tuner: typing.Literal["bayesian", "hyperband", "random", "grid"] = "bayesian"
+    max_trials: int = Field(20, ge=1)
+    objective: str = "val_rmse"
+    budget_seconds: float | None = Field(None, gt=0, description="after which no trial is begun")
+    rolling_origins: int = Field(1, ge=1, description="validation parts that score a trial")
+    executions_per_trial: int = Field(1, ge=1, description="seeds whose scores are averaged")
+    pruning: bool = Field(True, description="whether trials worse than the median are stopped")
+    tensorboard: bool = Field(False, description="whether logs for TensorBoard are written")
+    refit: bool = Field(True, description="whether the best learns from the validation rows too")
+
+
+class TuneSettings(_Section):
+    """Everything `tfts tune` needs to know."""
+
+    data: Data
+    window: Window
+    split: Split = Split()
+    training: Training = Training()
+    tune: Tune
+    seed: int = 0
+
+
 class Detector(_Section):
     """How rows are judged; the options of `AnomalyDetector`."""
 
@@ -343,6 +373,8 @@ def _method_mistakes(kind, tree, changed):
     """A sentence for each wrong name and option of the listed methods."""
     if kind is RegressSettings:
         return _regression_mistakes(tree, changed)
+    if kind is TuneSettings:
+        return _tune_mistakes(tree, changed)
     from tfts.baselines import BASELINES
     from tfts.models import MODELS
 
@@ -363,6 +395,23 @@ def _method_mistakes(kind, tree, changed):
                     place = _place(tree, (*path, key), changed)
                     mistakes.append(f"{place}: {unknown(f'option of {name}', key, valid)}")
     return mistakes
+
+
+def _tune_mistakes(tree, changed):
+    from tfts.models import MODELS
+
+    tune = tree.get("tune")
+    name = tune.get("model") if isinstance(tune, dict) else None
+    if not isinstance(name, str):
+        return []
+    if name not in MODELS:
+        return [f"{_place(tree, ('tune', 'model'), changed)}: {unknown('model', name, MODELS)}"]
+    options, valid = tune.get("model_options"), method_options(MODELS[name])
+    return [
+        f"{_place(tree, ('tune', 'model_options', key), changed)}: {unknown(f'option of {name}', key, valid)}"
+        for key in (options if isinstance(options, dict) else ())
+        if key not in valid
+    ]
 
 
 def _regression_mistakes(tree, changed):

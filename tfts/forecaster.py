@@ -21,12 +21,14 @@ from tfts.data.panel import Panel
 from tfts.data.scaling import Scaler
 from tfts.data.split import chronological_split
 from tfts.data.windows import WindowSpec
-from tfts.metrics import ErrorSums, mase_scale
+from tfts.metrics import ErrorSums, keras_metric, mase_scale
 
 # Windows forecast at once, so that predictions of a long table do not fill the memory.
 _CHUNK = 8192
 # Training steps from which compiling with XLA costs less time than it saves.
 _LONG_FIT = 300
+# What `weight_decay=None` stands for with "adamw".
+WEIGHT_DECAY = 1e-4
 
 
 class Forecaster:
@@ -232,6 +234,7 @@ class Forecaster:
         clipnorm=1.0,
         ema_momentum=0.98,
         loss="mse",
+        metrics=(),
         patience=10,
         jit_compile="auto",
         seed=0,
@@ -259,6 +262,9 @@ class Forecaster:
                 training steps; the average is what is validated and kept (Polyak and
                 Juditsky, 1992). `None` averages nothing.
             loss: A Keras loss, its name or its config, on scaled targets.
+            metrics: Names of METRICS that `history_` shows beside the loss, for example
+                `"val_rmse"`: one target in its own units, several each in units of its
+                standard deviation in the training rows. mase is none of them.
             patience: Epochs without a better validation loss before training stops;
                 `None` never stops early.
             jit_compile: Whether XLA compiles the training step; `"auto"` does so for fits
@@ -278,15 +284,7 @@ class Forecaster:
             ValueError: If the table or an option can't be used, or training diverged.
         """
         options = {k: v for k, v in locals().items() if k not in ("self", "data", "validation")}
-        train, valid = self._parts(data, validation)
-        self._freq, self._targets = train.freq, train.targets
-        self._columns = tuple(
-            c for c in train.columns if c not in train.known_future or c in self._settings["known_future"]
-        )
-        self._known_future = train.known_future
-        self.scaler_ = Scaler(self._settings["scaler"], self._settings["per_series"]).fit(train)
-        self._mase_scales = self._in_sample_scales(train)
-        self.history_ = {}
+        train, valid = self._learn(data, validation)
         began = clock.monotonic()
         model = self._settings["model"]
         if isinstance(model, str) and model in BASELINES:
@@ -298,6 +296,26 @@ class Forecaster:
             return self
         self.model, self.fit_seconds_ = self._fit_network(train, valid, options)
         return self
+
+    def compiled(self, data, *, validation=0.15, **options):
+        """The network that `fit` would train, and its windows, for a loop of your own.
+
+        Args:
+            data: As in `fit`.
+            validation: As in `fit`.
+            **options: Options of `fit`.
+
+        Returns:
+            Tuple `(model, windows, validation_windows)`: a compiled `keras.Model` and two
+            `tf.data.Dataset` of scaled windows, the last `None` without validation.
+
+        Raises:
+            ValueError: If the table or an option can't be used.
+        """
+        options = {**fit_defaults(), **options}
+        train, valid = self._learn(data, validation)
+        with _kept_random_state():
+            return self._prepared(train, valid, options)
 
     def predict(self, data, origins="last"):
         """Forecasts in original units.
@@ -580,54 +598,42 @@ class Forecaster:
             scales[name] = mase_scale(values, season)
         return scales
 
+    def _learn(self, data, validation):
+        """Training and validation rows, when what the training rows say is learnt but for the model."""
+        train, valid = self._parts(data, validation)
+        self._freq, self._targets = train.freq, train.targets
+        self._columns = tuple(
+            c for c in train.columns if c not in train.known_future or c in self._settings["known_future"]
+        )
+        self._known_future = train.known_future
+        self.scaler_ = Scaler(self._settings["scaler"], self._settings["per_series"]).fit(train)
+        self._mase_scales = self._in_sample_scales(train)
+        self.history_ = {}
+        return train, valid
+
     def _fit_network(self, train, valid, options):
-        import keras
-
-        from tfts.callbacks import BestWeights
-
         with _kept_random_state():
-            keras.utils.set_random_seed(options["seed"])
-            scaled, valid = self._scaled(train, valid)
-            steps = -(-len(self._training_spec.origins(scaled)) // options["batch_size"])
-            model = self._compiled(scaled, steps, options)
-            teacher = _has_teacher(model)
-            dataset = self._training_spec.dataset(
-                scaled, options["batch_size"], shuffle=True, seed=options["seed"], teacher_forcing=teacher
-            )
-            checked = None
-            if valid is not None:
-                checked = self.spec.dataset(valid, max(options["batch_size"], 256), teacher_forcing=teacher)
-            best = BestWeights(
-                patience=options["patience"] if valid is not None else None,
-                folder=options["folder"],
-                settings=self._fingerprint(train, options),
-            )
-            averaging = [keras.callbacks.SwapEMAWeights()] if model.optimizer.use_ema else []
-            done = best.restore(model)
-            if done < options["epochs"] and not best.stopped:
-                model.fit(
-                    dataset,
-                    validation_data=checked,
-                    epochs=options["epochs"],
-                    initial_epoch=done,
-                    callbacks=[best, *averaging, *options["callbacks"]],
-                    verbose=options["verbose"],
-                    # The dataset shuffles itself; Keras would warn that it can't.
-                    shuffle=False,
-                )
-        if best.diverged and best.best_weights is None:
-            raise ValueError(
-                f"Training diverged: the loss is not finite from epoch {len(best.history['loss'])} on. Lower "
-                f"learning_rate (now {options['learning_rate']}) or clipnorm (now {options['clipnorm']})."
-            )
-        if best.best_weights is not None:
-            model.set_weights(best.best_weights)
-        # XLA would compile prediction once more for each new size of a batch.
-        model.jit_compile = False
-        if options["folder"] is not None:
-            best.forget()
+            model, dataset, checked = self._prepared(train, valid, options)
+            best = train_network(model, dataset, checked, options, self._fingerprint(train, options))
         self.history_ = best.history
         return model, best.seconds
+
+    def _prepared(self, train, valid, options):
+        """The compiled network, and the windows of both parts."""
+        import keras
+
+        keras.utils.set_random_seed(options["seed"])
+        scaled, valid = self._scaled(train, valid)
+        steps = -(-len(self._training_spec.origins(scaled)) // options["batch_size"])
+        model = self._compiled(scaled, steps, options)
+        teacher = _has_teacher(model)
+        dataset = self._training_spec.dataset(
+            scaled, options["batch_size"], shuffle=True, seed=options["seed"], teacher_forcing=teacher
+        )
+        checked = None
+        if valid is not None:
+            checked = self.spec.dataset(valid, max(options["batch_size"], 256), teacher_forcing=teacher)
+        return model, dataset, checked
 
     def _scaled(self, train, valid):
         """Both parts scaled, as views of one table where they are parts of one panel."""
@@ -664,12 +670,14 @@ class Forecaster:
             len(scaled.known_future),
             **self._settings["model_options"],
         )
-        jit = options["jit_compile"]
-        if jit == "auto":
-            jit = steps * options["epochs"] >= _LONG_FIT
-        loss = keras.losses.get(options["loss"])
-        model.compile(_optimizer(steps, options), loss=loss, jit_compile=jit)
+        metrics = [self._metric(name, scaled) for name in _listed(options["metrics"])]
+        compile_network(model, steps, options, metrics)
         return model
+
+    def _metric(self, name, scaled):
+        offset, scale = self.scaler_.affine(None, scaled.targets)
+        size = scale if len(scale) == 1 else 1 / target_units(scaled)
+        return keras_metric(name, offset * size / scale, size)
 
     def _fingerprint(self, train, options):
         """What must be equal for a training to be continued."""
@@ -750,6 +758,136 @@ def _check_model_name(name):
         raise ValueError(unknown("model", name, [*MODELS, *BASELINES]))
 
 
+def fit_defaults():
+    """The options of `Forecaster.fit` with their defaults, a dict.
+
+    Example:
+
+    >>> fit_defaults()["learning_rate"]
+    0.003
+    """
+    parameters = inspect.signature(Forecaster.fit).parameters.values()
+    return {p.name: p.default for p in parameters if p.name not in ("self", "data", "validation")}
+
+
+def compile_network(model, steps, options, metrics=()):
+    """Gives a network the optimizer and the loss that options of `fit` ask for.
+
+    Args:
+        model: `keras.Model`, which is compiled.
+        steps: Training steps in an epoch.
+        options: Dict of all options, as from `fit_defaults`.
+        metrics: Keras metrics.
+
+    Example:
+
+    >>> from tfts.models import linear
+    >>> model = linear(context_length=7, num_features=1)
+    >>> compile_network(model, 10, fit_defaults())
+    >>> model.optimizer.name
+    'adamw'
+    """
+    import keras
+
+    jit = options["jit_compile"]
+    if jit == "auto":
+        jit = steps * options["epochs"] >= _LONG_FIT
+    loss = keras.losses.get(options["loss"])
+    model.compile(_optimizer(steps, options), loss=loss, metrics=list(metrics), jit_compile=jit)
+
+
+def train_network(model, dataset, checked, options, settings=None):
+    """Trains a compiled network, which then holds its best weights.
+
+    Args:
+        model: Compiled `keras.Model`.
+        dataset: Windows to learn from, `tf.data.Dataset`.
+        checked: Windows to choose the best weights by, or `None`.
+        options: Dict of all options of `Forecaster.fit`.
+        settings: What must be equal for a training in `options["folder"]` to be continued.
+
+    Returns:
+        The `BestWeights`, which knows the history, the best epoch and the seconds.
+
+    Raises:
+        ValueError: If the training diverged before any weights were worth keeping.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from tfts.models import linear
+    >>> options = {**fit_defaults(), "epochs": 2, "verbose": 0}
+    >>> windows = tf.data.Dataset.from_tensors((tf.ones((3, 7, 1)), tf.ones((3, 1, 1))))
+    >>> model = linear(context_length=7, num_features=1)
+    >>> compile_network(model, 1, options)
+    >>> len(train_network(model, windows, windows, options).history["val_loss"])
+    2
+    """
+    import keras
+
+    from tfts.callbacks import BestWeights
+
+    best = BestWeights(
+        patience=options["patience"] if checked is not None else None,
+        folder=options["folder"],
+        settings=settings,
+    )
+    # Callbacks of the user see at the end of an epoch the averaged weights that were scored.
+    # Without validation it is Keras that puts them in when the training ends.
+    shown = checked is not None
+    averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=shown)] if model.optimizer.use_ema else []
+    done = best.restore(model)
+    if done < options["epochs"] and not best.stopped:
+        model.fit(
+            dataset,
+            validation_data=checked,
+            epochs=options["epochs"],
+            initial_epoch=done,
+            callbacks=[best, *averaging, *options["callbacks"]],
+            verbose=options["verbose"],
+            # The dataset shuffles itself; Keras would warn that it can't.
+            shuffle=False,
+        )
+    if best.diverged and best.best_weights is None:
+        raise ValueError(
+            f"Training diverged: the loss is not finite from epoch {len(best.history['loss'])} on. Lower "
+            f"learning_rate (now {options['learning_rate']}) or clipnorm (now {options['clipnorm']})."
+        )
+    if best.best_weights is not None:
+        model.set_weights(best.best_weights)
+    # XLA would compile prediction once more for each new size of a batch.
+    model.jit_compile = False
+    if options["folder"] is not None:
+        best.forget()
+    return best
+
+
+def target_units(panel):
+    """What errors of each target are measured in, so that targets may be averaged.
+
+    Args:
+        panel: The `Panel` of training rows.
+
+    Returns:
+        Float64 `(targets,)`: 1 for a single target, whose errors stay in its own units;
+        else each target's standard deviation over the rows (1 where it is constant).
+
+    Example:
+
+    >>> frame = pd.DataFrame({"a": [0.0, 2.0, 4.0, 6.0], "b": [0.0, 20.0, 40.0, 60.0]},
+    ...                      index=pd.date_range("2024-01-01", periods=4))
+    >>> target_units(Panel.from_frame(frame)).round(2).tolist()
+    [2.24, 22.36]
+    """
+    if len(panel.targets) == 1:
+        return np.ones(1)
+    rows = np.concatenate([np.arange(begin, end) for _, begin, end, _ in panel.bounds])
+    at = panel.indices(panel.targets)
+    values = np.where(panel.filled[rows][:, at], np.nan, panel.values[rows][:, at].astype(np.float64))
+    deviation = np.nanstd(values, axis=0)
+    return np.where(deviation > 0, deviation, 1.0)
+
+
 def _has_teacher(model):
     return any(tensor.name == "teacher" for tensor in model.inputs)
 
@@ -776,7 +914,7 @@ def _optimizer(steps, options):
         # Without an overwrite frequency the average is kept apart until it is asked for.
         common |= {"use_ema": True, "ema_momentum": options["ema_momentum"], "ema_overwrite_frequency": None}
     if name == "adamw":
-        return keras.optimizers.AdamW(rate, weight_decay=1e-4 if decay is None else decay, **common)
+        return keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY if decay is None else decay, **common)
     if name != "adam":
         raise ValueError(unknown("optimizer", name, ("adam", "adamw")))
     if decay is not None:

@@ -3,7 +3,7 @@
 import pytest
 from matplotlib import figure, pyplot
 
-from tests.plots import test_anomalies, test_attention, test_forecasts, test_regression
+from tests.plots import test_anomalies, test_attention, test_forecasts, test_regression, test_tuning
 from tfts import plots
 
 DRAWN_ON_AXES = {
@@ -11,6 +11,7 @@ DRAWN_ON_AXES = {
     **test_attention.CALLS,
     **test_anomalies.CALLS,
     **test_regression.CALLS,
+    **test_tuning.CALLS,
 }
 
 

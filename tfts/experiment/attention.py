@@ -121,10 +121,10 @@ def analyse_run(run_dir, model, data=None, output=None):
 
 
 def load_model(run_dir, model):
-    """A saved model of a run.
+    """A saved model of a run, by its name; `None` takes the only one.
 
     Raises:
-        ValueError: If the run has no such model.
+        ValueError: If the run has no such model, or several and no name is given.
 
     Example:
 
@@ -136,6 +136,10 @@ def load_model(run_dir, model):
     """
     folder = Path(run_dir) / "models"
     names = sorted(path.name for path in folder.glob("*") if (path / "forecaster.json").is_file())
+    if model is None and len(names) == 1:
+        model = names[0]
+    if model is None:
+        raise ValueError(f"The run has several models, so one must be named: {', '.join(names)}.")
     if model not in names:
         raise ValueError(unknown("model of the run", model, names))
     return Forecaster.load(folder / model)

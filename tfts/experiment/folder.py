@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from tfts import __version__
 
-_PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "statsmodels")
+_PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "pandas", "scikit-learn", "statsmodels")
 
 
 def now():
@@ -90,7 +90,7 @@ def _changed(old, new, prefix=""):
 
 def _clear(output):
     """Removes what an older run wrote, and nothing else."""
-    for name in ("models", "training", "nulls", "attention", "detector"):
+    for name in ("models", "training", "nulls", "attention", "detector", "search", "workers", "tensorboard"):
         shutil.rmtree(output / name, ignore_errors=True)
     for pattern in (
         "run.json",
@@ -101,6 +101,10 @@ def _clear(output):
         "events.csv",
         "monitor.json",
         "test_rows.*",
+        "results.csv",
+        "curves.csv",
+        "importance.csv",
+        "best.yaml",
         "attention_*",
         "*.png",
         "report.html",

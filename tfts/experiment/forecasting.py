@@ -79,8 +79,8 @@ def run(settings, output, *, overwrite=False, console=None):
     if parts.test is None:
         raise ValueError("split.test must be above 0, because the scores come from the test rows.")
     described = claim(output, settings, overwrite)
-    described["data"] = _described_data(panel)
-    described["split"] = _described_split(parts, settings.window)
+    described["data"] = described_data(panel)
+    described["split"] = described_split(parts, settings.window)
     write_json(described, output / "run.json")
     fitted = {}
     for number, (name, options) in enumerate(methods.items(), 1):
@@ -151,8 +151,22 @@ def _shown(value):
     return "" if np.isnan(value) else f"{value:.4g}"
 
 
-def _described_data(panel):
-    """What the report tells of the table, which it does not read again."""
+def described_data(panel):
+    """What the report tells of the table, which it does not read again.
+
+    Args:
+        panel: `Panel` in original units.
+
+    Returns:
+        Dict for `run.json`.
+
+    Example:
+
+    >>> from tfts.data.datasets import load_dataset
+    >>> from tfts.data.panel import Panel
+    >>> described_data(Panel.from_frame(load_dataset("sunspots")))["rows"]
+    309
+    """
     at = _own_rows(panel)
     absent = panel.filled[at]
     filled = absent & ~np.isnan(panel.values[at])
@@ -173,7 +187,25 @@ def _described_data(panel):
     }
 
 
-def _described_split(parts, window):
+def described_split(parts, window):
+    """What the report tells of the parts: their rows, times and windows.
+
+    Args:
+        parts: As from `chronological_split`.
+        window: `Window` of the settings.
+
+    Returns:
+        Dict for `run.json`.
+
+    Example:
+
+    >>> from tfts.config import Window
+    >>> from tfts.data.datasets import load_dataset
+    >>> from tfts.data.panel import Panel
+    >>> parts = chronological_split(Panel.from_frame(load_dataset("sunspots")), validation=0.15, test=0.15)
+    >>> described_split(parts, Window(context_length=22, horizon=3))["test"]["rows"]
+    47
+    """
     described = {}
     for name, part in parts._asdict().items():
         if part is None:

@@ -1,6 +1,7 @@
 """Forecasting networks: plain functions that build functional Keras models."""
 
 import inspect
+import sys
 
 from tfts._messages import unknown
 from tfts.models.attention_scores import attention_scores, has_attention
@@ -18,7 +19,10 @@ MODELS = {
     "lstm_seq2seq": lstm_seq2seq,
 }
 
-__all__ = ["MODELS", "attention_scores", "build_model", "has_attention", *MODELS]
+# The settings that a search tries by default: `SPACE` stands next to each builder.
+SPACES = {name: sys.modules[builder.__module__].SPACE for name, builder in MODELS.items()}
+
+__all__ = ["MODELS", "SPACES", "attention_scores", "build_model", "has_attention", *MODELS]
 
 
 def build_model(model, /, *sizes, **options):

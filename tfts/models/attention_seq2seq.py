@@ -5,6 +5,18 @@ import keras
 from tfts.layers import AttentionDecoder, MultiHeadAttention, PositionEmbedding
 from tfts.models._parts import add_linear_skip, finish, join, normalise, split_known_future, window_inputs
 
+# The settings that a search tries by default, see tfts.tuning.
+SPACE = {
+    "units": {"values": [32, 64, 96, 128]},
+    "num_heads": {"values": [2, 4, 8], "divides": "units"},
+    "num_layers": {"values": [1, 2]},
+    "feedforward_units": {"values": [64, 128, 256]},
+    "dropout": {"values": [0.0, 0.1, 0.2]},
+    "window_norm": {"values": ["last", "instance"]},
+    "learning_rate": {"min": 1e-4, "max": 1e-2, "log": True},
+    "batch_size": {"values": [32, 64, 128]},
+}
+
 
 def attention_seq2seq(
     context_length,

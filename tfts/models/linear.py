@@ -4,6 +4,15 @@ import keras
 
 from tfts.models._parts import finish, linear_forecast, normalise, split_known_future, window_inputs
 
+# The settings that a search tries by default, see tfts.tuning.
+SPACE = {
+    "shared": {"values": [True, False]},
+    "window_norm": {"values": ["last", "instance"]},
+    "learning_rate": {"min": 3e-4, "max": 3e-2, "log": True},
+    "weight_decay": {"min": 1e-5, "max": 1e-1, "log": True},
+    "batch_size": {"values": [32, 64, 128]},
+}
+
 
 def linear(
     context_length,

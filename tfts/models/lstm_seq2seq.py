@@ -13,6 +13,16 @@ from tfts.models._parts import (
     window_inputs,
 )
 
+# The settings that a search tries by default, see tfts.tuning.
+SPACE = {
+    "units": {"values": [32, 50, 64, 96, 128]},
+    "num_layers": {"values": [1, 2]},
+    "dropout": {"values": [0.0, 0.1, 0.2]},
+    "window_norm": {"values": ["last", "instance"]},
+    "learning_rate": {"min": 1e-4, "max": 1e-2, "log": True},
+    "batch_size": {"values": [32, 64, 128]},
+}
+
 
 def lstm_seq2seq(
     context_length,

@@ -28,6 +28,7 @@ from tfts.plots.forecasts import (
     plot_metrics,
 )
 from tfts.plots.regression import plot_confusion, plot_cost_surface, plot_decision_boundary, plot_fit
+from tfts.plots.tuning import plot_parallel_settings, plot_search, plot_slice, plot_trial_curves
 
 __all__ = [
     "plot_anomalies",
@@ -47,7 +48,11 @@ __all__ = [
     "plot_horizon_errors",
     "plot_lag_importance",
     "plot_metrics",
+    "plot_parallel_settings",
     "plot_residuals",
+    "plot_search",
+    "plot_slice",
     "plot_threshold_alarms",
     "plot_top_lags",
+    "plot_trial_curves",
 ]

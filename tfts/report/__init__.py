@@ -5,12 +5,13 @@ from tfts.report.detection import write_detection_report
 from tfts.report.forecasting import write_forecasting_report
 from tfts.report.page import Page
 from tfts.report.regression import write_regression_report
+from tfts.report.tuning import write_tuning_report
 
 __all__ = ["Page", "write_report"]
 
 
 def write_report(run_dir):
-    """Writes `report.html` into the folder of a run of `tfts run`, `detect` or `regress`.
+    """Writes `report.html` into the folder of a run of `tfts run`, `detect`, `regress` or `tune`.
 
     It is made of the files of the folder alone.
 
@@ -32,4 +33,6 @@ def write_report(run_dir):
     settings = read_run(run_dir)["settings"]
     if "task" in settings:
         return write_regression_report(run_dir)
+    if "tune" in settings:
+        return write_tuning_report(run_dir)
     return write_detection_report(run_dir) if "detector" in settings else write_forecasting_report(run_dir)

@@ -1,0 +1,570 @@
+"""The space of settings that a search looks through."""
+
+import contextlib
+import inspect
+import json
+
+import keras_tuner
+import numpy as np
+from keras_tuner.engine import hyperparameters as kinds
+
+from tfts._messages import unknown
+from tfts.forecaster import WEIGHT_DECAY, Forecaster
+
+# Settings of the table and its windows. The horizon is the question, not a setting.
+DATA_SETTINGS = ("context_length", "scaler", "per_series", "stride", "calendar")
+# Arguments of a builder that come from the table, and its name.
+_SIZES = ("context_length", "num_features", "horizon", "num_targets", "num_known_future", "name")
+_NOT_TUNED = ("self", "data", "validation", "seed", "callbacks", "folder", "verbose", "metrics")
+_KEYS = ("values", "min", "max", "step", "log", "when", "divides")
+# Evenly spaced values that a grid takes from a range without steps.
+_GRID_VALUES = 5
+
+
+class Space:
+    """The settings a search may choose, their ranges, and when each of them counts.
+
+    A point of the space is a dict from names to plain values (`hp.values` of
+    KerasTuner); settings are what the models and the training are given. They differ
+    where a value is no number or word: `None`, a bool, a list.
+
+    Args:
+        space: Dict from the name of a setting to `{"values": [...]}` or `{"min": ..,
+            "max": ..}`, with `"step"` and `"log"` if wanted. `"when": {name: [values]}`
+            makes it count only beside these values of another setting, and `"divides":
+            name` leaves only values that divide that setting. Or a function of a
+            `keras_tuner.HyperParameters` that returns a dict of settings.
+        builder: Function that builds the models, for the names of its settings.
+        given: Dict of settings that are not the defaults of builder, `Forecaster` and
+            `Forecaster.fit`: they are what trial 0 starts from.
+
+    Attributes:
+        names: Names of the settings, a tuple.
+        defaults: Dict of the settings of trial 0.
+        hyperparameters: `keras_tuner.HyperParameters` with the whole space.
+        outside: Names of the defaults that lie outside of the space, a tuple.
+
+    Raises:
+        ValueError: If a name is unknown, a range is empty, or a condition can't hold.
+
+    Example:
+
+    >>> from tfts.models import linear
+    >>> space = Space({"shared": {"values": [True, False]},
+    ...                "learning_rate": {"min": 1e-4, "max": 1e-2, "log": True}}, linear)
+    >>> space.defaults
+    {'shared': True, 'learning_rate': 0.003}
+    >>> space.settings(space.at([0.9, 0.5]))
+    {'shared': False, 'learning_rate': 0.001}
+    """
+
+    def __init__(self, space, builder, given=None):
+        of_windows = _defaults(Forecaster.__init__)
+        defaults = {
+            **_defaults(builder),
+            **_defaults(Forecaster.fit, _NOT_TUNED),
+            **{name: of_windows.get(name) for name in DATA_SETTINGS},
+        }
+        self._known = tuple(defaults)
+        self._given = {**defaults, **(given or {})}
+        if self._given["weight_decay"] is None and self._given["optimizer"] == "adamw":
+            self._given["weight_decay"] = WEIGHT_DECAY
+        self._function = space if callable(space) else None
+        self._codes = {}
+        if self._function is not None:
+            self.hyperparameters, self.names = self._explore()
+        else:
+            entries = _checked_entries(space, self._known)
+            self.names = tuple(entries)
+            self.hyperparameters = keras_tuner.HyperParameters()
+            for name in _in_order(entries):
+                self._declare(name, entries[name], entries)
+        if not self.names:
+            raise ValueError("The space holds no setting. Expected one or more names with their values.")
+        self.defaults = {name: self._given[name] for name in self.names}
+        self._default_point = {
+            name: self._code(name, value) for name, value in self.defaults.items() if value is not None
+        }
+        self._tokens = _tokens(self.hyperparameters.space)
+        self.outside = tuple(name for name in self.names if not self._holds(name, self.defaults[name]))
+
+    @property
+    def dimensions(self):
+        """Length of the vectors that `at` takes."""
+        return len(self.hyperparameters.space)
+
+    @property
+    def size(self):
+        """Number of different points, infinite where a range has no steps."""
+        if any(_count(hp) == np.inf for hp in self.hyperparameters.space):
+            return np.inf
+        return sum(1 for _ in self.grid())
+
+    def at(self, unit):
+        """The point at a place of the unit cube.
+
+        Args:
+            unit: Floats in [0, 1), `(dimensions,)`.
+
+        Returns:
+            Dict from the names that count there to plain values.
+        """
+        values = {}
+        for hp, share in zip(self.hyperparameters.space, unit, strict=True):
+            if _counts(hp, values):
+                values[hp.name] = _rounded(hp, hp.prob_to_value(min(max(float(share), 0.0), 1 - 1e-9)))
+        return values
+
+    def unit(self, point):
+        """The middle of the place in the unit cube that `at` turns into a point.
+
+        Values outside of the space lie at its edge, those that do not count in the middle.
+        """
+        shares = []
+        for hp in self.hyperparameters.space:
+            share = 0.5
+            if hp.name in point and _counts(hp, point):
+                share = _share(hp, point[hp.name])
+            shares.append(share)
+        return np.clip(shares, 0.0, 1.0)
+
+    def vector(self, point):
+        """A point as numbers that are near where settings are alike.
+
+        Numbers lie in [0, 1] (by their logarithm where the range is `log`), words are
+        one-hot, and what does not count there lies in the middle.
+        """
+        numbers = []
+        for name, tokens in self._tokens.items():
+            value = point.get(name)
+            if tokens is None:
+                hp = next(hp for hp in self.hyperparameters.space if hp.name == name)
+                numbers.append(0.5 if value is None else _share(hp, value))
+            elif isinstance(tokens[0], str):
+                # Two words are as far apart as the ends of a range.
+                numbers += [np.sqrt(0.5) * (value == token) for token in tokens]
+            elif value is None or len(tokens) == 1:
+                numbers.append(0.5)
+            else:
+                numbers.append(np.interp(value, tokens, np.linspace(0, 1, len(tokens))))
+        return np.array(numbers)
+
+    def grid(self):
+        """All points, those with the first values first; a range without steps gives five."""
+
+        def below(at, values):
+            if at == len(spaces):
+                yield dict(values)
+                return
+            hp = spaces[at]
+            if not _counts(hp, values):
+                yield from below(at + 1, values)
+                return
+            count = _count(hp)
+            count = _GRID_VALUES if count == np.inf else count
+            for index in range(count):
+                value = _rounded(hp, hp.prob_to_value((index + 0.5) / count))
+                yield from below(at + 1, {**values, hp.name: value})
+
+        spaces = self.hyperparameters.space
+        seen = set()
+        for point in below(0, {}):
+            key = json.dumps(point, sort_keys=True)
+            if key not in seen:
+                seen.add(key)
+                yield point
+
+    def settings(self, point):
+        """What models and training are given at a point, a dict.
+
+        Raises:
+            ValueError: If the space is a function that gives an unknown setting.
+        """
+        if self._function is not None:
+            hp = self.hyperparameters.copy()
+            hp.values = dict(point)
+            return self._asked(hp)
+        return {name: self._decode(name, point[name]) for name in self.names if name in point}
+
+    def key(self, settings):
+        """Text that is equal for equal settings, whatever stands for a default."""
+        return json.dumps({**self.defaults, **settings}, sort_keys=True, default=str)
+
+    def start(self):
+        """The point of trial 0; a default without a place in the space is left out."""
+        return dict(self._default_point)
+
+    def declare(self, hp):
+        """Tells a `keras_tuner.HyperParameters` of the space, and gives the settings it holds."""
+        if self._function is not None:
+            return self._asked(hp)
+        for own in self.hyperparameters.space:
+            with _scopes(hp, [(c.name, c.values) for c in own.conditions]):
+                _retrieve(hp, own)
+        point = {}
+        for own in self.hyperparameters.space:
+            if _counts(own, hp.values) and own.name in hp.values:
+                point[own.name] = _rounded(own, hp.values[own.name])
+        return self.settings(point)
+
+    def describe(self):
+        """The space as plain data, which tells it from another."""
+        return {
+            "names": list(self.names),
+            "ranges": self.hyperparameters.get_config()["space"],
+            "defaults": {name: str(value) for name, value in self.defaults.items()},
+        }
+
+    def representatives(self):
+        """Settings in which every value of every setting is met at least once.
+
+        Ranges are met at their ends. What else counts there takes the middle of its range.
+        """
+        for at, hp in enumerate(self.hyperparameters.space):
+            count = _count(hp)
+            is_choice = isinstance(hp, kinds.Choice)
+            shares = (np.arange(count) + 0.5) / count if is_choice else (0.0, 1.0)
+            for share in shares:
+                unit = np.full(self.dimensions, 0.5)
+                unit[at] = share
+                unit = self._reach(hp, unit)
+                yield self.settings(self.at(unit))
+
+    def _reach(self, hp, unit):
+        """The unit vector changed so that a setting counts."""
+        for condition in hp.conditions:
+            for at, parent in enumerate(self.hyperparameters.space):
+                if parent.name == condition.name:
+                    unit[at] = np.clip(_share(parent, condition.values[0]), 0, 1)
+                    self._reach(parent, unit)
+        return unit
+
+    def _holds(self, name, value):
+        own = [hp for hp in self.hyperparameters.space if hp.name == name]
+        if self._function is not None and not own:
+            return True
+        if any(not isinstance(hp, kinds.Choice) for hp in own):
+            return _is_number(value) and own[0].min_value <= value <= own[0].max_value
+        return any(self._code(name, value) in hp.values for hp in own)
+
+    def _code(self, name, value):
+        for word, meant in self._codes.get(name, {}).items():
+            if meant == value and type(meant) is type(value):
+                return word
+        return value if isinstance(value, int | float | str) and not isinstance(value, bool) else str(value)
+
+    def _decode(self, name, value):
+        return self._codes.get(name, {}).get(value, value)
+
+    def _declare(self, name, entry, entries):
+        hp = self.hyperparameters
+        conditions = []
+        for parent, values in entry.get("when", {}).items():
+            coded = [self._code(parent, value) for value in values]
+            for value, word in zip(values, coded, strict=True):
+                reached = [v for own in hp.space if own.name == parent for v in _listed(own)]
+                if not any(word == v for v in reached) and not self._in_range(parent, word):
+                    raise ValueError(
+                        f"{name!r} counts when {parent!r} is {value!r}, but the space never gives {parent!r} that "
+                        f"value. Its values: {reached}."
+                    )
+            conditions.append((parent, coded))
+        with _scopes(hp, conditions):
+            if "values" not in entry:
+                default = self._given[name]
+                inside = _is_number(default) and entry["min"] <= default <= entry["max"]
+                whole = all(
+                    isinstance(entry[key], int)
+                    for key in ("min", "max", "step")
+                    if entry.get(key) is not None
+                )
+                kind = hp.Int if whole else hp.Float
+                kind(
+                    name,
+                    entry["min"],
+                    entry["max"],
+                    step=entry.get("step"),
+                    sampling="log" if entry.get("log") else "linear",
+                    default=default if inside else entry["min"],
+                )
+                return
+            words = self._words(name, entry["values"])
+            for parents, allowed in self._groups(name, words, entry.get("divides"), entries):
+                scope = [] if parents is None else [(entry["divides"], parents)]
+                with _scopes(hp, scope):
+                    default = self._code(name, self._given[name])
+                    hp.Choice(name, allowed, default=default if default in allowed else allowed[0])
+
+    def _in_range(self, name, value):
+        return any(
+            own.name == name
+            and not isinstance(own, kinds.Choice)
+            and _is_number(value)
+            and own.min_value <= value <= own.max_value
+            for own in self.hyperparameters.space
+        )
+
+    def _words(self, name, values):
+        """Values that KerasTuner can hold: all of one type, number or word."""
+        if all(_is_number(value) for value in values):
+            if not all(isinstance(value, int) for value in values):
+                values = [float(value) for value in values]
+            # In order, because neighbours are taken to be alike.
+            return sorted(values)
+        if all(isinstance(value, str) for value in values):
+            return values
+        self._codes[name] = {str(value): value for value in values}
+        return list(self._codes[name])
+
+    def _groups(self, name, words, divides, entries):
+        """`(values of the divided setting, values that divide them)`, pairs that cover all."""
+        if divides is None:
+            yield None, words
+            return
+        groups = {}
+        wholes = sorted(
+            {v for own in self.hyperparameters.space if own.name == divides for v in _listed(own)}
+        )
+        for whole in wholes:
+            allowed = tuple(word for word in words if whole % word == 0)
+            if not allowed:
+                raise ValueError(
+                    f"{name!r} has to divide {divides!r}, but none of its values {words} divides {whole}. Leave "
+                    f"{whole} out or add a value that divides it."
+                )
+            groups.setdefault(allowed, []).append(whole)
+        if len(groups) == 1:
+            yield None, list(next(iter(groups)))
+            return
+        for allowed, parents in groups.items():
+            yield parents, list(allowed)
+
+    def _explore(self):
+        """Calls the user's function until every condition in it has been met once."""
+        hp, names = keras_tuner.HyperParameters(), {}
+        waiting, tried = [{}], []
+        while waiting:
+            values = waiting.pop(0)
+            if values in tried:
+                continue
+            tried.append(values)
+            attempt = keras_tuner.HyperParameters()
+            attempt.values = dict(values)
+            names.update(dict.fromkeys(self._asked(attempt)))
+            hp.merge(attempt, overwrite=False)
+            for scope in attempt.inactive_scopes:
+                waiting.append({**attempt.values, **{c.name: c.values[0] for c in scope}})
+        hp.values = {}
+        return hp, tuple(names)
+
+    def _asked(self, hp):
+        settings = self._function(hp)
+        if not isinstance(settings, dict):
+            raise ValueError(
+                "A space that is a function returns a dict from names of settings to values. Received: "
+                f"{type(settings).__name__}."
+            )
+        settings = {name: value for name, value in settings.items() if value is not None}
+        for name in settings:
+            if name not in self._known:
+                raise ValueError(unknown("setting", name, self._known))
+        return settings
+
+
+def _defaults(function, left_out=_SIZES):
+    """Default of every keyword of a function."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.name not in left_out and p.default is not p.empty}
+
+
+def _checked_entries(space, known):
+    if not isinstance(space, dict):
+        raise ValueError(
+            "`space` must be 'default', a dict from names of settings to their ranges, or a function of hp. "
+            f"Received: {type(space).__name__}."
+        )
+    entries = {str(name): _plain(entry) for name, entry in space.items()}
+    for name, entry in entries.items():
+        if name not in known:
+            raise ValueError(unknown("setting", name, known))
+        if not isinstance(entry, dict):
+            raise ValueError(
+                f"The setting {name!r} must hold {{values: [...]}} or {{min: .., max: ..}}. Received: {entry!r}."
+            )
+        for key in entry:
+            if key not in _KEYS:
+                raise ValueError(unknown(f"key of the setting {name!r}:", key, _KEYS))
+        if "values" in entry:
+            _check_values(name, entry)
+        else:
+            _check_range(name, entry)
+        for kind in ("when", "divides"):
+            parents = entry.get(kind, {})
+            for parent in [parents] if isinstance(parents, str) else parents:
+                if parent not in entries or parent == name:
+                    others = [other for other in entries if other != name]
+                    raise ValueError(unknown(f"setting in `{kind}` of {name!r}:", parent, others))
+    return entries
+
+
+def _check_values(name, entry):
+    values, extra = entry["values"], [key for key in ("min", "max", "step", "log") if key in entry]
+    if extra:
+        raise ValueError(f"The setting {name!r} holds values and {extra[0]}. Expected one or the other.")
+    if not isinstance(values, list) or not values:
+        raise ValueError(f"The values of {name!r} must be a list of one or more. Received: {values!r}.")
+    if len({json.dumps(value, sort_keys=True) for value in values}) != len(values):
+        raise ValueError(f"The values of {name!r} hold one of them twice. Received: {values}.")
+    if "divides" in entry and not all(
+        isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in values
+    ):
+        raise ValueError(
+            f"{name!r} has to divide {entry['divides']!r}: expected ints >= 1. Received: {values}."
+        )
+
+
+def _check_range(name, entry):
+    low, high, step = entry.get("min"), entry.get("max"), entry.get("step")
+    if not (_is_number(low) and _is_number(high) and low < high):
+        raise ValueError(
+            f"The setting {name!r} needs `values`, or numbers with min < max. Received: min={low!r}, max={high!r}."
+        )
+    log = entry.get("log", False)
+    if not isinstance(log, bool):
+        raise ValueError(f"`log` of {name!r} must be true or false. Received: log={log!r}.")
+    if log and low <= 0:
+        raise ValueError(f"The range of {name!r} is log, so min must be above 0. Received: min={low!r}.")
+    least = 1 if log else 0
+    if step is not None and not (_is_number(step) and step > least):
+        raise ValueError(
+            f"`step` of {name!r} must be a number above {least}"
+            f"{', because it multiplies in a log range' if log else ''}. Received: step={step!r}."
+        )
+    if "divides" in entry:
+        raise ValueError(f"{name!r} has to divide {entry['divides']!r}: give its `values` as a list.")
+
+
+def _in_order(entries):
+    """Names with those that others depend on first."""
+    placed, waiting = [], list(entries)
+    while waiting:
+        ready = [
+            name
+            for name in waiting
+            if all(p in placed for p in (*entries[name].get("when", {}), *_one(entries[name].get("divides"))))
+        ]
+        if not ready:
+            raise ValueError(
+                f"The conditions of {', '.join(map(repr, waiting))} depend on each other in a circle."
+            )
+        placed += ready
+        waiting = [name for name in waiting if name not in ready]
+    return placed
+
+
+def _one(name):
+    return () if name is None else (name,)
+
+
+def _plain(value):
+    """Lists, dicts and numbers of a YAML reader as Python's own."""
+    if isinstance(value, dict):
+        made = {str(key): _plain(inner) for key, inner in value.items()}
+        if isinstance(made.get("when"), dict):
+            made["when"] = {k: v if isinstance(v, list) else [v] for k, v in made["when"].items()}
+        return made
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    for kind in (int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _is_number(value):
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _counts(hp, values):
+    return all(condition.is_active(values) for condition in hp.conditions)
+
+
+def _count(hp):
+    """How many values a hyperparameter has."""
+    if isinstance(hp, kinds.Choice):
+        return len(hp.values)
+    if isinstance(hp, kinds.Fixed):
+        return 1
+    if isinstance(hp, kinds.Boolean):
+        return 2
+    if hp.step is None:
+        return np.inf if isinstance(hp, kinds.Float) else hp.max_value - hp.min_value + 1
+    return len(tuple(hp.values))
+
+
+def _listed(hp):
+    """The values of a hyperparameter that has few, else none."""
+    if isinstance(hp, kinds.Int) and hp.step is None:
+        return tuple(range(hp.min_value, hp.max_value + 1))
+    return tuple(hp.values) if _count(hp) < np.inf else ()
+
+
+def _rounded(hp, value):
+    """A float with digits that survive a way over the network, where it is a float32."""
+    if isinstance(hp, kinds.Choice) and isinstance(value, float):
+        return min(hp.values, key=lambda own: abs(own - value))
+    if not isinstance(hp, kinds.Float):
+        return value
+    return min(max(float(f"{value:.4g}"), hp.min_value), hp.max_value)
+
+
+def _share(hp, value):
+    if isinstance(hp, kinds.Choice):
+        return hp.value_to_prob(value) if value in hp.values else 0.5
+    if isinstance(hp, kinds.Fixed):
+        return 0.5
+    if isinstance(hp, kinds.Boolean):
+        return hp.value_to_prob(bool(value))
+    if not _is_number(value):
+        return 0.5
+    return float(np.clip(hp.value_to_prob(min(max(value, hp.min_value), hp.max_value)), 0, 1))
+
+
+def _tokens(hyperparameters):
+    """Name to the words or sorted numbers it may take; `None` for a range."""
+    tokens = {}
+    for hp in hyperparameters:
+        if isinstance(hp, kinds.Fixed):
+            continue
+        values = list(hp.values) if isinstance(hp, kinds.Choice) else None
+        if isinstance(hp, kinds.Boolean):
+            values = [0, 1]
+        known = tokens.setdefault(hp.name, values)
+        if known is not None and values is not None:
+            tokens[hp.name] = list(dict.fromkeys([*known, *values]))
+    return {
+        name: values if values is None or isinstance(values[0], str) else sorted(values)
+        for name, values in tokens.items()
+    }
+
+
+@contextlib.contextmanager
+def _scopes(hp, conditions):
+    """Conditional scopes of `(name, values)` inside each other."""
+    with contextlib.ExitStack() as opened:
+        for name, values in conditions:
+            opened.enter_context(hp.conditional_scope(name, values))
+        yield
+
+
+def _retrieve(hp, own):
+    """Registers a hyperparameter like `own` in the scope that is open."""
+    config = own.get_config()
+    config.pop("conditions")
+    name = config.pop("name")
+    if isinstance(own, kinds.Choice):
+        return hp.Choice(name, own.values, ordered=own.ordered, default=own.default)
+    kind = hp.Int if isinstance(own, kinds.Int) else hp.Float
+    return kind(name, own.min_value, own.max_value, step=own.step, sampling=own.sampling, default=own.default)
