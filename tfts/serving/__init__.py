@@ -7,6 +7,7 @@ import importlib
 
 _HOME = {
     "export": "tfts.serving.exporting",
+    "verify": "tfts.serving.verification",
 }
 
 __all__ = sorted(_HOME)
