@@ -1,0 +1,470 @@
+"""What a served model computes, as TensorFlow functions: raw values in, original units out."""
+
+import contextlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfts.anomaly.plan import HIGHEST, LEAST
+from tfts.anomaly.thresholds import THRESHOLDS, Threshold
+
+
+class ForecastSignatures(tf.Module):
+    """The functions of a forecaster, with everything inside that `Forecaster.predict` does.
+
+    A window with a value that is not finite gives a forecast of NaN, and the other windows
+    of the batch are none the worse. With the policy `"interpolate"` gaps inside a window
+    are filled first as in `Panel.from_frame`; a gap at its start can't be, because the
+    row before it is not there.
+
+    Args:
+        forecaster: A fitted `Forecaster` with a Keras model.
+        precision: Type of scaling and its inverse. In float64 they agree with `predict`
+            to the last digit of float32 also where a level is large beside its spread.
+
+    Attributes:
+        columns: Names of the columns of `past`, in order.
+        series_names: Names that `series` indexes; `None` where no series has its own scale.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from tfts.forecaster import Forecaster
+    >>> frame = pd.DataFrame({"y": np.arange(50.0)}, index=pd.date_range("2024-01-01", periods=50))
+    >>> fitted = Forecaster("linear", context_length=3, horizon=2).fit(frame, epochs=1, verbose=0)
+    >>> forecast = ForecastSignatures(fitted).functions()["serving_default"]
+    >>> answer = forecast(past=tf.constant([[[7.0], [8.0], [9.0]], [[7.0], [np.nan], [9.0]]]))
+    >>> np.isnan(answer["forecast"].numpy()).tolist()
+    [[[False], [False]], [[True], [True]]]
+    """
+
+    def __init__(self, forecaster, precision="float64"):
+        super().__init__()
+        scaler, known = forecaster.scaler_, forecaster.known_future
+        others = [c for c in scaler.columns if c not in forecaster.targets and c not in known]
+        self.forecaster = forecaster
+        self.columns = (*forecaster.targets, *others)
+        self.precision = precision
+        self.series_names = self._named_series()
+        self._past = self._affine(self.columns)
+        self._known = self._affine(known)
+        self._targets = self._affine(forecaster.targets)
+        self._weights = [variable.value for variable in forecaster.model.variables]
+        interpolates = forecaster.settings["missing"] == "interpolate"
+        self._limit = (forecaster.settings["limit"] or np.inf) if interpolates else 0
+
+    def _named_series(self):
+        if self.forecaster.settings["series"] is None or not self._by_series():
+            return None
+        return self._all_series()
+
+    def _by_series(self):
+        return self.forecaster.scaler_.per_series
+
+    def _all_series(self):
+        return list(self.forecaster.scaler_.series_offset)
+
+    def functions(self):
+        """Concrete functions by the names of their signatures."""
+        model = self.forecaster.model
+        made = {"serving_default": self._function(model, ("forecast",))}
+        if self.forecaster.has_attention:
+            from tfts.models.attention_scores import scores_tensor
+
+            both = keras.Model(model.input, [model.output, scores_tensor(model)])
+            made["forecast_with_attention"] = self._function(both, ("forecast", "attention"))
+        return made
+
+    def inputs(self):
+        """`TensorSpec` of each input by its name."""
+        spec, known = self.forecaster.spec, self.forecaster.known_future
+        specs = {"past": tf.TensorSpec((None, spec.context_length, len(self.columns)), tf.float32, "past")}
+        if known:
+            shape = (None, spec.context_length + spec.horizon, len(known))
+            specs["known_future"] = tf.TensorSpec(shape, tf.float32, "known_future")
+        if self.series_names is not None:
+            specs["series"] = tf.TensorSpec((None,), tf.int32, "series")
+        return specs
+
+    def _function(self, model, names):
+        def forecast(**given):
+            outputs, _ = self._outputs(model, **_shaped(given, self.inputs()))
+            return dict(zip(names, outputs, strict=True))
+
+        with _portable(model):
+            return _traced(forecast, self.inputs())
+
+    def _outputs(self, model, past, known_future=None, series=None):
+        """Outputs of the model, NaN for windows that are not whole, and the scaled forecast."""
+        inputs, whole = self._scaled(past, known_future, series)
+        outputs = model(inputs, training=False)
+        outputs = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+        scaled = tf.cast(outputs[0], self.precision)
+        outputs[0] = tf.cast(self._original(scaled, series), tf.float32)
+        return [_blank(x, whole) for x in outputs], _blank(scaled, whole)
+
+    def _original(self, scaled, series):
+        """A forecast `(batch, horizon, targets)` in original units."""
+        offset, scale = self._looked_up(self._targets, series)
+        return scaled * scale + offset
+
+    def _scaled(self, past, known_future, series):
+        """What the model takes, and which windows of the batch it can make something of."""
+        # No window may end on a value that was filled: it would be made from the row after it.
+        whole = _is_whole(past[:, -1:])
+        past = self._filled(self._seen(past, "past", series))
+        whole &= _is_whole(past)
+        made = {"past": self._transformed(past, self._past, series)}
+        if known_future is not None:
+            whole &= _is_whole(known_future[:, self.forecaster.spec.context_length :])
+            known_future = self._filled(self._seen(known_future, "known_future", series))
+            whole &= _is_whole(known_future)
+            made["known_future"] = self._transformed(known_future, self._known, series)
+        made = {name: tf.where(whole[:, None, None], values, 0.0) for name, values in made.items()}
+        model = self.forecaster.model
+        if any(tensor.name == "teacher" for tensor in model.inputs):
+            # It does not listen to a teacher when it predicts.
+            shape = (tf.shape(past)[0], self.forecaster.spec.horizon, len(self.forecaster.targets))
+            made["teacher"] = tf.zeros(shape)
+        return (made if len(made) > 1 else made["past"]), whole
+
+    def _seen(self, values, name, series):
+        """Values as the scaler knows them."""
+        return values
+
+    def _transformed(self, values, affine, series):
+        offset, scale = self._looked_up(affine, series)
+        return tf.cast((tf.cast(values, self.precision) - offset) / scale, tf.float32)
+
+    def _filled(self, values):
+        """Values with the gaps filled that the policy allows."""
+        if not self._limit or values.shape[1] < 3:
+            return values
+        seen = ~tf.math.is_nan(values)
+        # Converters to ONNX choose by products, in which one NaN would be all.
+        values = tf.where(tf.math.is_nan(values), tf.zeros_like(values), values)
+        place = tf.broadcast_to(tf.range(float(values.shape[1]))[None, :, None], tf.shape(values))
+        before, left, has_left = _carried(values, place, seen)
+        backwards = [tf.reverse(x, (1,)) for x in (values, place, seen)]
+        after, right, has_right = (tf.reverse(x, (1,)) for x in _carried(*backwards))
+        gap = right - left
+        fits = ~seen & has_left & has_right & (gap - 1 <= self._limit)
+        before, after, step, gap = (
+            tf.cast(x, self.precision) for x in (before, after, place - left, tf.where(fits, gap, 1.0))
+        )
+        filled = tf.where(fits, tf.cast(before + (after - before) * (step / gap), values.dtype), values)
+        return tf.where(seen | fits, filled, np.nan)
+
+    def _affine(self, columns):
+        """Tables of the offset and the scale of the columns, see `_table`."""
+        scaler = self.forecaster.scaler_
+        return [self._table(lambda name, i=i: scaler.affine(name, columns)[i]) for i in (0, 1)]
+
+    def _table(self, row_of):
+        """One row, or one for each series and the last for any other."""
+        if self.series_names is None:
+            rows = [row_of("")]
+        else:
+            rows = [row_of(name) for name in (*self.series_names, None)]
+        return tf.Variable(np.stack(rows), trainable=False, dtype=self.precision)
+
+    def _looked_up(self, tables, series):
+        """Rows of tables for each window, `(batch or 1, 1, columns)`."""
+        if self.series_names is None:
+            return [tf.convert_to_tensor(table)[:, None] for table in tables]
+        last = len(self.series_names)
+        # Any other index is a series that was not seen in training.
+        row = tf.where((series >= 0) & (series < last), series, last)
+        return [tf.gather(table, row)[:, None] for table in tables]
+
+
+class DetectSignatures(ForecastSignatures):
+    """The functions of a detector: its forecast of a row, and what that says of the actual one.
+
+    A graph keeps nothing from one request to the next. What follows from earlier rows, such
+    as the events and the replacing of flagged values, is the task of `AnomalyDetector.monitor`;
+    a detector whose very score or threshold follows from them is refused.
+
+    Args:
+        detector: A fitted `AnomalyDetector` with a Keras model.
+
+    Raises:
+        ValueError: If its judgement depends on more than the window and the row.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from tfts.anomaly.detector import AnomalyDetector
+    >>> days = pd.date_range("2024-01-01", periods=90)
+    >>> usual = pd.DataFrame({"sales": np.random.default_rng(0).normal(100, 5, 90)}, index=days)
+    >>> detector = AnomalyDetector("linear", context_length=3).fit(usual, epochs=1, verbose=0)
+    >>> judge = DetectSignatures(detector).functions()["detect"]
+    >>> answer = judge(past=tf.fill((2, 3, 1), 100.0), actual=tf.constant([[101.0], [300.0]]))
+    >>> answer["flag"].numpy().tolist()
+    [[False], [True]]
+    """
+
+    def __init__(self, detector):
+        self.plan = detector.plan_
+        _check_stateless(detector)
+        super().__init__(detector.forecaster_)
+        plan, columns = self.plan, self.forecaster.scaler_.columns
+        self._limits = self._table(lambda name: [t.limit_ for t in plan.thresholds(name)])
+        self._logs = {}
+        for name, wanted in (
+            ("past", self.columns),
+            ("known_future", self.forecaster.known_future),
+            ("targets", self.forecaster.targets),
+        ):
+            at = [columns.index(c) for c in wanted]
+            place = [list(plan.log_at).index(i) if i in plan.log_at else None for i in at]
+            if any(p is not None for p in place):
+                self._logs[name] = (
+                    [p is not None for p in place],
+                    self._table(
+                        lambda series, place=place: [
+                            1.0 if p is None else plan.offsets(series)[p] for p in place
+                        ]
+                    ),
+                )
+        self._context_at = [self.forecaster.known_future.index(columns[i]) for i in plan.context_at]
+
+    def functions(self):
+        """Concrete functions by the names of their signatures."""
+        model, specs = self.forecaster.model, self.inputs()
+        specs["actual"] = tf.TensorSpec((None, len(self.forecaster.targets)), tf.float32, "actual")
+
+        # By keywords alone: they are the names of the inputs.
+        def detect(**given):
+            return self._judged(**_shaped(given, specs))
+
+        with _portable(model):
+            judge = _traced(detect, specs)
+        return {**super().functions(), "detect": judge}
+
+    def _by_series(self):
+        plan = self.plan
+        own = any(plan.thresholds(name) is not plan.thresholds(None) for name in plan.names.values())
+        return super()._by_series() or own or len(plan.log_offsets) > 1
+
+    def _all_series(self):
+        return list(self.plan.names.values())
+
+    def _seen(self, values, name, series):
+        if name not in self._logs:
+            return values
+        is_log, table = self._logs[name]
+        offset = self._looked_up([table], series)[0]
+        values = tf.cast(values, self.precision)
+        # What has no logarithm is as far off as a value can be.
+        logs = tf.math.log(tf.maximum(values + offset, LEAST * offset))
+        return tf.where(tf.constant(is_log) & ~tf.math.is_inf(values), logs, values)
+
+    def _original(self, scaled, series):
+        modelled = super()._original(scaled, series)
+        if "targets" not in self._logs:
+            return modelled
+        is_log, table = self._logs["targets"]
+        exponentials = tf.exp(tf.minimum(modelled, HIGHEST)) - self._looked_up([table], series)[0]
+        return tf.where(tf.constant(is_log), exponentials, modelled)
+
+    def _judged(self, actual, past, known_future=None, series=None):
+        (forecast,), scaled = self._outputs(self.forecaster.model, past, known_future, series)
+        # A value that is not finite can't be judged, however strange it is.
+        actual = tf.where(tf.math.is_finite(actual), actual, np.nan)[:, None]
+        offset, scale = self._looked_up(self._targets, series)
+        found = (tf.cast(self._seen(actual, "targets", series), self.precision) - offset) / scale - scaled
+        residual = tf.cast(actual, self.precision) - self._original(scaled, series)
+        unit = 1.0 if self.plan.score.is_pooled else scale
+        contexts = None
+        if self._context_at:
+            contexts = tf.gather(known_future[:, -1], self._context_at, axis=1)
+        sizes, shares = self._sizes((found * unit)[:, 0], contexts)
+        flags = sizes > self._looked_up([self._limits], series)[0][:, 0]
+        flags &= tf.abs(residual[:, 0]) >= tf.constant(self.plan.min_size, self.precision)
+        if shares is not None:
+            flags &= shares >= 0.5 * tf.reduce_max(shares, axis=1, keepdims=True)
+        made = {"forecast": forecast[:, 0], "residual": residual[:, 0], "score": sizes}
+        return {**{name: tf.cast(x, tf.float32) for name, x in made.items()}, "flag": flags}
+
+    def _sizes(self, residual, contexts):
+        """What `ResidualScore.apply` does."""
+        score = self.plan.score
+        up = score.direction == "up"
+        if score.kind in ("absolute", "squared"):
+            sizes = tf.abs(residual) if score.kind == "absolute" else residual**2
+            if score.direction != "both":
+                sizes = tf.where((residual > 0) == up, sizes, residual * 0)
+            return sizes, None
+        sizes = residual - score.centre_
+        if score.kind != "residual":
+            sizes = sizes / score.spread_
+            for i, effects in enumerate(score.contexts_):
+                is_value = contexts[:, i, None] == tf.constant(list(effects), contexts.dtype)
+                shift, factor = (
+                    tf.cast(is_value, self.precision) @ np.array([pair[j] for pair in effects.values()])
+                    for j in (0, 1)
+                )
+                # A new value changes nothing.
+                factor = tf.where(tf.reduce_any(is_value, axis=1, keepdims=True), factor, 1.0)
+                sizes = (sizes - shift) / factor
+        if score.kind == "joint":
+            return self._joint(sizes)
+        return (tf.abs(sizes) if score.direction == "both" else sizes * (1 if up else -1)), None
+
+    def _joint(self, scaled):
+        sign = {"both": None, "up": 1.0, "down": -1.0}[self.plan.score.direction]
+        if sign is not None:
+            scaled = tf.where(tf.math.is_nan(scaled), scaled, tf.maximum(scaled * sign, 0) * sign)
+        absent = tf.math.is_nan(scaled)
+        # A missing value says nothing: it stands at its centre.
+        known = tf.where(~absent, scaled, 0)
+        parts = known * (known @ tf.constant(self.plan.score.precision_))
+        distance = tf.sqrt(tf.maximum(tf.reduce_sum(parts, axis=1, keepdims=True), 0))
+        parts = tf.maximum(parts, 0)
+        total = tf.reduce_sum(parts, axis=1, keepdims=True)
+        shares = tf.where(total > 0, parts / tf.where(total > 0, total, 1), 1 / parts.shape[1])
+        return tf.where(~absent, distance, np.nan), shares
+
+
+class RegressionSignatures(tf.Module):
+    """The function of a regression: features in original units to values or probabilities.
+
+    Args:
+        model: Keras model from `(batch, features)` to `(batch, outputs)`, as `to_keras` makes it.
+
+    Example:
+
+    >>> from tfts import LinearRegression
+    >>> X = np.array([[0.0], [1.0], [2.0]])
+    >>> model = LinearRegression().fit(X, [1.0, 3.0, 5.0]).to_keras()
+    >>> predict = RegressionSignatures(model).functions()["serving_default"]
+    >>> predict(features=tf.constant([[3.0]]))["value"].numpy().round(3).tolist()
+    [[7.0]]
+    """
+
+    def __init__(self, model):
+        super().__init__()
+        self._call, self._weights = model, [variable.value for variable in model.variables]
+
+    def functions(self):
+        """Concrete functions by the names of their signatures."""
+        model = self._call
+        output = "probability" if any(layer.name == "probability" for layer in model.layers) else "value"
+
+        def predict(**given):
+            features = _shaped(given, {"features": spec})["features"]
+            whole = tf.reduce_all(tf.math.is_finite(features), axis=1)
+            given = tf.cast(tf.where(whole[:, None], features, 0.0), model.inputs[0].dtype)
+            return {output: _blank(tf.cast(model(given, training=False), tf.float32), whole)}
+
+        spec = tf.TensorSpec((None, model.inputs[0].shape[1]), tf.float32, "features")
+        return {"serving_default": _traced(predict, {"features": spec})}
+
+
+def describe(text):
+    """The signature by which a server of any kind says what it serves.
+
+    Args:
+        text: Str.
+
+    Returns:
+        Concrete function from `rows` int32 `(batch,)` to `metadata`, the text for each row.
+
+    Example:
+
+    >>> describe("{}")(rows=tf.constant([7, 8]))["metadata"].numpy().tolist()
+    [b'{}', b'{}']
+    """
+
+    def repeat(**given):
+        # A server that batches requests needs an answer for each row.
+        return {"metadata": tf.fill(tf.shape(given["rows"]), text)}
+
+    return _traced(repeat, {"rows": tf.TensorSpec((None,), tf.int32, "rows")})
+
+
+def _shaped(given, specs):
+    """Inputs of the shapes that were promised: a session takes whatever it is fed."""
+    return {name: tf.ensure_shape(values, specs[name].shape) for name, values in given.items()}
+
+
+def _traced(function, specs):
+    return tf.function(function, autograph=False).get_concrete_function(**specs)
+
+
+def _carried(values, place, seen):
+    """The last value that was seen up to each row, its place, and whether there is one."""
+    step = 1
+    # Twice as far in each round, so that a long window takes few operations.
+    while step < values.shape[1]:
+        pad = [[0, 0], [step, 0], [0, 0]]
+        before = [tf.pad(x[:, :-step], pad) for x in (values, place, seen)]
+        values, place = (tf.where(seen, x, y) for x, y in zip((values, place), before[:2], strict=True))
+        seen |= before[2]
+        step *= 2
+    return values, place, seen
+
+
+def _is_whole(values):
+    return tf.reduce_all(tf.math.is_finite(values), axis=(1, 2))
+
+
+def _blank(values, whole):
+    """Values with NaN in the place of all that a window gave which is not whole."""
+    return tf.where(tf.reshape(whole, (-1, *[1] * (len(values.shape) - 1))), values, np.nan)
+
+
+def _check_stateless(detector):
+    """Refuses what would need rows before the window, which no request brings."""
+    plan, settings = detector.plan_, detector.settings
+    learns = [name for name in THRESHOLDS if _goes_on_learning(name, settings["threshold_options"])]
+    known = detector.forecaster_.known_future
+    columns = detector.forecaster_.scaler_.columns
+    hidden = [columns[i] for i in plan.context_at if columns[i] not in known]
+    for refused, what, instead in (
+        (
+            settings["threshold"] in learns,
+            f"threshold={settings['threshold']!r} moves with every row that is judged",
+            f"a threshold that stays as it was calibrated: {', '.join(sorted(set(THRESHOLDS) - set(learns)))}",
+        ),
+        (plan.average is not None, "`smooth` averages over the rows before", "smooth=None"),
+        (bool(plan.aides), "`same_row` needs a second forecast", "no `same_row`"),
+        (plan.is_irregular, "irregular='step_length' counts from the row before", "irregular='regularise'"),
+        (
+            bool(plan.clocks),
+            f"context={settings['context']} needs the time of the row, which is no input",
+            "the same features as `calendar`, which makes columns of them",
+        ),
+        (
+            bool(hidden),
+            f"context={settings['context']} needs {hidden} in the judged row",
+            "context columns that are known_future",
+        ),
+    ):
+        if refused:
+            raise ValueError(
+                f"The detector can't be exported: {what}, and a graph keeps nothing from one request to the next. "
+                f"Expected {instead}. `AnomalyDetector.monitor` judges a live feed with all of it."
+            )
+
+
+def _goes_on_learning(name, options):
+    if name == "pot":
+        return options.get("streaming", True)
+    return THRESHOLDS[name]._see is not Threshold._see
+
+
+@contextlib.contextmanager
+def _portable(model):
+    """Traces without kernels that only a graphics processor has."""
+    layers = [layer for layer in model._flatten_layers() if hasattr(layer, "use_cudnn")]
+    before = [layer.use_cudnn for layer in layers]
+    try:
+        for layer in layers:
+            layer.use_cudnn = False
+        yield
+    finally:
+        for layer, value in zip(layers, before, strict=True):
+            layer.use_cudnn = value
