@@ -24,6 +24,8 @@ from rich.table import Table
 from benchmarks.judging import judge
 from tfts.anomaly.evaluation import evaluate
 
+# What `AnomalyDetector` does without any option.
+DEFAULT = "lstm, std (k=3)"
 COLUMNS = [
     "vus_pr",
     "auc_pr",
@@ -115,9 +117,10 @@ DETECTORS = {
     "random": random_detector,
     "std (k=3)": std_detector,
     "rolling z (k=6)": rolling_z_detector,
+    "running median, std (k=3)": anomaly_detector("running_median"),
     "linear, std (k=3)": anomaly_detector("linear_regression"),
     "linear, conformal": anomaly_detector("linear_regression", threshold="rolling_conformal"),
-    "lstm, std (k=3)": anomaly_detector("lstm_regressor"),
+    DEFAULT: anomaly_detector("lstm_regressor"),
     "pca windows, conformal": anomaly_detector("pca_windows", threshold="rolling_conformal"),
 }
 
@@ -143,6 +146,27 @@ def score_channels(detector, channels):
     return pd.concat(rows)
 
 
+def verdict(means):
+    """Says by how much the default is behind the best other detector, for each main measure.
+
+    Args:
+        means: Dict from detector to its means, with `vus_pr` and `event_f1`.
+
+    Returns:
+        List of sentences; empty if the default, or all others, did not run.
+    """
+    others = {name: values for name, values in means.items() if name != DEFAULT}
+    if DEFAULT not in means or not others:
+        return []
+    sentences = []
+    for measure in ("vus_pr", "event_f1"):
+        best = max(others, key=lambda name: others[name][measure])
+        behind = others[best][measure] - means[DEFAULT][measure]
+        where = "within 0.02 of" if behind <= 0.02 else "more than 0.02 behind"
+        sentences.append(f"{measure}: the default is {where} the best other, {best} ({-behind:+.3f}).")
+    return sentences
+
+
 def main(arguments=None):
     """Runs the detectors and prints one row for each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -159,12 +183,17 @@ def main(arguments=None):
         "s",
     ):
         table.add_column(column, justify="left" if column == "detector" else "right")
+    shown = {}
     for name in chosen.detectors:
         found = score_channels(DETECTORS[name], channels)
         # A channel without any alarm has no precision; its F1 is 0.
         means = found[COLUMNS].fillna({"affiliation_f1": 0.0, "event_precision": 0.0}).mean()
+        shown[name] = means
         table.add_row(name, *(f"{value:.3f}" for value in means), f"{found['seconds'].sum():.1f}")
-    Console(width=160).print(table)
+    console = Console(width=160)
+    console.print(table)
+    for sentence in verdict(shown):
+        console.print(sentence)
 
 
 if __name__ == "__main__":

@@ -95,6 +95,17 @@ def test_smap_msl_scores_are_a_row_for_each_channel():
     assert not flags[:101].any()
 
 
+def test_smap_msl_says_where_the_default_is_behind():
+    default = {"vus_pr": 0.30, "event_f1": 0.50}
+    means = {smap_msl.DEFAULT: default, "a": {"vus_pr": 0.31, "event_f1": 0.2}}
+    means["b"] = {"vus_pr": 0.25, "event_f1": 0.56}
+    assert smap_msl.verdict(means) == [
+        "vus_pr: the default is within 0.02 of the best other, a (-0.010).",
+        "event_f1: the default is more than 0.02 behind the best other, b (-0.060).",
+    ]
+    assert smap_msl.verdict({smap_msl.DEFAULT: default}) == []
+
+
 def test_sales_scores_of_the_truth_are_perfect_and_of_nothing_0():
     made = make_sales(2, 400, clean_days=200)
     first = made.frame["time"].iloc[200]
