@@ -7,7 +7,6 @@ from pathlib import Path
 import keras_tuner
 import numpy as np
 from keras_tuner import oracles
-from keras_tuner.engine import metrics_tracking
 
 from tfts._files import write_json
 from tfts.tuning.proposals import bayesian_point, new_point, random_point, spread_point
@@ -134,7 +133,8 @@ class _Searching:
             self._retry_queue.remove(trial_id)
             self.end_order.append(trial_id)
         for trial_id in self._retry_queue:
-            self.trials[trial_id].metrics = metrics_tracking.MetricsTracker()
+            trial = self.trials[trial_id]
+            trial.metrics = type(trial.metrics)()
 
 
 class _Random(_Searching, oracles.RandomSearchOracle):
