@@ -39,7 +39,9 @@ def test_a_training_that_diverges_has_a_finite_score(made):
 def test_what_would_not_be_used_is_refused(made):
     hp = keras_tuner.HyperParameters()
     model = made.build(hp)
-    with pytest.raises(ValueError, match="takes epochs, callbacks and verbose alone. Received: 1 positional"):
+    with pytest.raises(
+        ValueError, match=r"takes epochs, callbacks and verbose alone. Received: 1 positional"
+    ):
         made.fit(hp, model, 3)
     made.build(hp)
     with pytest.raises(ValueError, match="fits the model that it built last"):

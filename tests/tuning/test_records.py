@@ -4,19 +4,19 @@ import pytest
 from tfts.tuning.records import best_record, curves_table, read_records, results_table, write_record
 
 
-def record(trial, score, **changes):
-    fits = [{"execution": 0, "part": 0, "score": score, "epochs": 2, "curve": [score + 1, score]}]
-    return {
+def record(trial, value, **changes):
+    fits = [{"execution": 0, "part": 0, "score": value, "epochs": 2, "curve": [value + 1, value]}]
+    made = {
         "trial": trial,
         "status": "finished",
-        "score": score,
+        "score": value,
         "epochs": 2,
         "seconds": 1.5,
         "reason": "",
         "settings": {"epochs": 7, "units": 3},
         "fits": fits,
-        **changes,
     }
+    return {**made, **changes}
 
 
 def test_records_come_back_in_the_order_of_their_numbers(tmp_path):
@@ -35,7 +35,7 @@ def test_the_searched_epochs_stand_beside_the_best_ones():
 
 
 def test_a_trial_without_a_score_or_a_setting_has_none_in_the_table():
-    failed = record(1, None, status="failed", settings={"calendar": ["hour"]}, fits=[])
+    failed = record(1, 0.5, score=None, status="failed", settings={"calendar": ["hour"]}, fits=[])
     table = results_table([record(0, 0.5), failed], ["units", "calendar"])
     assert np.isnan(table["score"][1])
     assert np.isnan(table["units"][1])

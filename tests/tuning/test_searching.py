@@ -88,7 +88,7 @@ def test_a_loaded_search_tells_the_same(found):
     assert (loaded.best_trial, loaded.objective) == (found.best_trial, "val_rmse")
     assert loaded.space["names"] == ["learning_rate", "scaler", "context_length"]
     assert loaded.best_forecaster(refit=False).name == "linear"
-    with pytest.raises(ValueError, match="loaded has no data to refit on. .* or give refit=False"):
+    with pytest.raises(ValueError, match=r"loaded has no data to refit on. .* or give refit=False"):
         loaded.best_forecaster()
 
 
@@ -103,7 +103,7 @@ def test_a_folder_of_something_else_is_refused(frame, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="not empty and holds no search"):
         real_search(frame, tmp_path)
-    with pytest.raises(FileNotFoundError, match="holds no search: search.json is not there"):
+    with pytest.raises(FileNotFoundError, match=r"holds no search: search.json is not there"):
         Search.load(tmp_path)
 
 
@@ -332,7 +332,7 @@ def test_only_the_best_network_is_kept(monkeypatch, tmp_path):
 
 def test_nothing_finished_has_no_best(monkeypatch, tmp_path):
     made = cheap_search(monkeypatch, CheapTrials(lambda s: None), directory=tmp_path / "s", max_trials=2)
-    with pytest.raises(ValueError, match="No trial in .* has finished yet"):
+    with pytest.raises(ValueError, match=r"No trial in .* has finished yet"):
         _ = made.best_settings
     assert math.isclose(made.results()["score"].min(), PENALTY)
 

@@ -145,7 +145,7 @@ def test_a_function_is_explored_behind_its_conditions():
 
 
 def test_a_function_gives_a_dict_of_known_settings():
-    with pytest.raises(ValueError, match="returns a dict from names of settings to values. Received: int"):
+    with pytest.raises(ValueError, match=r"returns a dict from names of settings to values. Received: int"):
         Space(lambda hp: 3, linear)
     with pytest.raises(ValueError, match="Unknown setting 'unitz'"):
         Space(lambda hp: {"unitz": hp.Int("unitz", 1, 3)}, lstm_attention)

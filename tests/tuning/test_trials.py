@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,7 +26,7 @@ def test_rolling_parts_keep_the_gap_and_meet_every_validation_row_once(frame):
     pairs = rolling_parts(train, valid, 3)
     assert pairs[0][1].bounds[0, 1] == begin
     assert pairs[-1][1].bounds[0, 2] == end
-    for (_, before), (_, after) in zip(pairs, pairs[1:], strict=False):
+    for (_, before), (_, after) in itertools.pairwise(pairs):
         assert before.bounds[0, 2] == after.bounds[0, 1]
     assert all(known.bounds[0, 2] == seen.bounds[0, 1] - 2 for known, seen in pairs)
 

@@ -1,5 +1,6 @@
 """KerasTuner's oracles, with the defaults first, no point twice, and a state that survives a kill."""
 
+import json
 import shutil
 import time
 from pathlib import Path
@@ -72,7 +73,7 @@ class _Searching:
         """The settings of a trial, a dict."""
         if int(trial.trial_id) == 0:
             return dict(self.search_space.defaults)
-        return self.search_space.settings(_own(trial.hyperparameters.values))
+        return self.search_space.settings(own_values(trial.hyperparameters.values))
 
     def tried(self):
         """Keys of the settings of all trials, those that are running too."""
@@ -115,6 +116,12 @@ class _Searching:
         folder = trial_folder(self._project_dir, trial_id)
         folder.mkdir(parents=True, exist_ok=True)
         return str(folder)
+
+    def follow(self):
+        """Takes the time that the search has spent from the oracle of another process."""
+        path = Path(self._get_oracle_fname())
+        if path.is_file():
+            self._spent, self._since = json.loads(path.read_text())["seconds"], time.monotonic()
 
     def reload(self):
         """Goes on from the files of a search that was stopped, at whatever moment."""
@@ -190,7 +197,7 @@ class _Bayesian(_Searching, oracles.BayesianOptimizationOracle):
         return {"status": "STOPPED" if point is None else "RUNNING", "values": point}
 
     def _point(self, trial):
-        return _own(trial.hyperparameters.values)
+        return own_values(trial.hyperparameters.values)
 
 
 ORACLES = {"bayesian": _Bayesian, "grid": _Grid, "hyperband": _Hyperband, "random": _Random}
@@ -207,6 +214,12 @@ def trial_folder(directory, trial_id):
     return Path(directory) / f"trial_{int(trial_id):04d}"
 
 
-def _own(values):
-    """Values without those that Hyperband adds."""
+def own_values(values):
+    """Values of a trial without those that Hyperband adds.
+
+    Example:
+
+    >>> own_values({"units": 32, "tuner/epochs": 3})
+    {'units': 32}
+    """
     return {name: value for name, value in values.items() if not name.startswith("tuner/")}

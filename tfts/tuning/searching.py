@@ -1,7 +1,8 @@
 """`search`: trial after trial, each written down before the next begins."""
 
-import gc
+import contextlib
 import json
+import logging
 import shutil
 import statistics
 import tempfile
@@ -19,7 +20,7 @@ from tfts._files import write_json
 from tfts._messages import unknown
 from tfts.forecaster import Forecaster, fit_defaults
 from tfts.models import SPACES
-from tfts.tuning.oracles import ORACLES, trial_folder
+from tfts.tuning.oracles import ORACLES, own_values, trial_folder
 from tfts.tuning.records import (
     best_record,
     curves_table,
@@ -323,24 +324,35 @@ class _Tuner(base_tuner.BaseTuner):
         # The oracle of this process; behind a network it is another's.
         self.own = oracle
         super().__init__(oracle, directory=str(self.folder.parent), project_name=self.folder.name)
-        oracle.on_change = lambda: write_results(self.folder, space.names)
-        oracle.reload()
+        if self._is_worker():
+            oracle.follow()
+        else:
+            # Its files belong to the process with the oracle.
+            oracle.on_change = lambda: write_results(self.folder, space.names)
+            oracle.reload()
+            oracle.on_change()
         self._failure = None
 
     def save(self):
         """The oracle has saved itself: there is nothing else to go on from."""
 
+    def pre_create_trial(self):
+        # A worker that has to wait for others would ask for work without a pause.
+        time.sleep(0.02)
+
     def search(self):
-        write_results(self.folder, self.space.names)
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        ) as self.progress:
+        with (
+            _quiet_tensorflow(),
+            Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[note]}"),
+                TimeElapsedColumn(),
+                console=self.console,
+                transient=True,
+                disable=not self.console.is_terminal,
+            ) as self.progress,
+        ):
             self.bar = self.progress.add_task("search", total=self.own.max_trials, note="")
             try:
                 super().search()
@@ -375,7 +387,7 @@ class _Tuner(base_tuner.BaseTuner):
         return {self.own.objective.name: score}
 
     def _run(self, number, trial):
-        values = {k: v for k, v in trial.hyperparameters.values.items() if not k.startswith("tuner/")}
+        values = own_values(trial.hyperparameters.values)
         settings = dict(self.space.defaults) if number == 0 else self.space.settings(values)
         epochs = trial.hyperparameters.values.get("tuner/epochs") if number else None
         record = {
@@ -390,8 +402,6 @@ class _Tuner(base_tuner.BaseTuner):
         }
         self._announce(number, settings)
         began = time.monotonic()
-        keras.utils.clear_session()
-        gc.collect()
         keep = None
         try:
             for execution in range(self.executions):
@@ -456,10 +466,11 @@ class _Tuner(base_tuner.BaseTuner):
         ):
             if self._failure is None:
                 self._failure = ValueError(first[0]["reason"])
-            # Nothing is worth keeping: when the mistake is mended the search begins anew.
-            for path in (*self.folder.glob("trial_*"),):
-                shutil.rmtree(path)
-            (self.folder / "oracle.json").unlink(missing_ok=True)
+            if not self._is_worker():
+                # Nothing is worth keeping: when the mistake is mended the search begins anew.
+                for path in self.folder.glob("trial_*"):
+                    shutil.rmtree(path)
+                (self.folder / "oracle.json").unlink(missing_ok=True)
             raise errors.FatalError("the first two trials failed")
 
     def _logs(self, number, execution, part, settings):
@@ -529,6 +540,18 @@ class _Watch(keras.callbacks.Callback):
                 self.reason = f"worse than the median after epoch {epoch + 1}"
         if self.reason:
             self.model.stop_training = True
+
+
+@contextlib.contextmanager
+def _quiet_tensorflow():
+    """Keeps back the advice not to build a network in a loop, which a search is."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _epochs(trials, settings):
