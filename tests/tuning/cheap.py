@@ -23,7 +23,7 @@ def planted(settings):
     """1 at learning_rate 0.01, batch_size 32 and window_norm last; more elsewhere."""
     error = 1 + abs(math.log10(settings.get("learning_rate", 0.01)) + 2)
     error += 0.3 * abs(math.log2(settings["batch_size"] / 32))
-    return error + {"none": 1.0, "last": 0.0, "instance": 0.5}[settings["window_norm"]]
+    return error + {"none": 1.0, "last": 0.0, "instance": 0.5}[settings.get("window_norm", "last")]
 
 
 class CheapTrials:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import os
 import shutil
 import statistics
 import tempfile
@@ -11,7 +12,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras_tuner import errors
 from keras_tuner.engine import base_tuner
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -336,10 +336,6 @@ class _Tuner(base_tuner.BaseTuner):
     def save(self):
         """The oracle has saved itself: there is nothing else to go on from."""
 
-    def pre_create_trial(self):
-        # A worker that has to wait for others would ask for work without a pause.
-        time.sleep(0.02)
-
     def search(self):
         with (
             _quiet_tensorflow(),
@@ -355,13 +351,13 @@ class _Tuner(base_tuner.BaseTuner):
         ):
             self.bar = self.progress.add_task("search", total=self.own.max_trials, note="")
             try:
-                super().search()
+                if "KERASTUNER_ORACLE_IP" in os.environ and not self._is_worker():
+                    # The chief hands out trials and runs none.
+                    super().search()
+                else:
+                    self._work()
             except KeyboardInterrupt:
                 self.console.print("Stopped. The same call goes on; the best so far is kept.")
-            except errors.FatalError:
-                raise ValueError(
-                    f"The first two trials failed in the same way: {self._failure}"
-                ) from self._failure
         if self.own.exhausted:
             self.console.print(
                 f"The space is exhausted: all of its points were tried ({len(self.own.trials)} trials)."
@@ -369,7 +365,24 @@ class _Tuner(base_tuner.BaseTuner):
         elif self.own.seconds_left() <= 0:
             self.console.print(f"The budget of {self.own.budget_seconds:g} s is spent.")
 
+    def _work(self):
+        while (trial := self.oracle.create_trial(self.tuner_id)).status != "STOPPED":
+            if trial.status == "IDLE":
+                # The next trial depends on those that others are running.
+                time.sleep(0.2)
+                continue
+            scores = self.run_trial(trial)
+            trial.status = "FAILED" if scores is None else "COMPLETED"
+            if scores is not None:
+                self.oracle.update_trial(trial.trial_id, scores)
+            self.oracle.end_trial(trial)
+
     def run_trial(self, trial):
+        """Runs a trial, unless its record says that it has ended.
+
+        Returns:
+            Dict with the objective as the oracle is to see it; `None` of a failed trial.
+        """
         number = int(trial.trial_id)
         record = read_record(self.folder, number)
         if record is None:
@@ -379,7 +392,7 @@ class _Tuner(base_tuner.BaseTuner):
             self._tell(record)
         if record["status"] == "failed":
             self._stop_where_all_fail()
-            raise errors.FailedTrialError(record["reason"])
+            return None
         score = record["score"]
         if record["status"] == "pruned":
             ended = [r["score"] for r in read_records(self.folder) if r["status"] == "finished"]
@@ -461,17 +474,18 @@ class _Tuner(base_tuner.BaseTuner):
     def _stop_where_all_fail(self):
         first = [read_record(self.folder, number) for number in (0, 1)]
         if (
-            all(r is not None and r["status"] == "failed" for r in first)
-            and first[0]["reason"] == first[1]["reason"]
+            any(r is None or r["status"] != "failed" for r in first)
+            or first[0]["reason"] != first[1]["reason"]
         ):
-            if self._failure is None:
-                self._failure = ValueError(first[0]["reason"])
-            if not self._is_worker():
-                # Nothing is worth keeping: when the mistake is mended the search begins anew.
-                for path in self.folder.glob("trial_*"):
-                    shutil.rmtree(path)
-                (self.folder / "oracle.json").unlink(missing_ok=True)
-            raise errors.FatalError("the first two trials failed")
+            return
+        if not self._is_worker():
+            # Nothing is worth keeping: when the mistake is mended the search begins anew.
+            for path in self.folder.glob("trial_*"):
+                shutil.rmtree(path)
+            (self.folder / "oracle.json").unlink(missing_ok=True)
+        raise ValueError(
+            f"The first two trials failed in the same way: {first[0]['reason']}"
+        ) from self._failure
 
     def _logs(self, number, execution, part, settings):
         if self.tensorboard is None:
