@@ -67,7 +67,6 @@ def test_files_of_a_search(done):
     assert {name for name in names if not name.startswith("search/")} == {
         "best.yaml",
         "curves.csv",
-        "importance.csv",
         "models/linear/forecaster.json",
         "models/linear/model.keras",
         "report.html",
@@ -136,11 +135,28 @@ def test_the_page_holds_the_search(done):
     np.testing.assert_allclose(
         scores["rmse"].astype(float), pd.read_csv(done.run / "test_metrics.csv")["rmse"]
     )
-    for piece in ("flatters itself", "not cause", "one seed", "best.yaml"):
+    for piece in ("flatters itself", "at least 10 finished trials", "one seed", "best.yaml"):
         assert piece in text
     (done.run / "report.html").unlink()
     write_tuning_report(done.run)
     assert (done.run / "report.html").read_text() == text
+
+
+def test_the_page_shows_importance_with_what_must_be_said_beside_it(done, tmp_path):
+    shutil.copytree(done.run, tmp_path / "copy")
+    (tmp_path / "copy" / "importance.csv").write_text(
+        "setting,importance,spread,values\nscaler,0.5,0.1,2\nlearning_rate,-0.01,0.1,6\n"
+    )
+    described = json.loads((tmp_path / "copy" / "run.json").read_text())
+    described["search"]["importance_notes"] = ["It is association, not cause."]
+    (tmp_path / "copy" / "run.json").write_text(json.dumps(described))
+    text = write_tuning_report(tmp_path / "copy").read_text()
+    found = next(table for caption, table in tables(text).items() if caption.startswith("Importance"))
+    assert found["setting"].tolist() == ["scaler", "learning_rate"]
+    assert found["importance"].tolist() == [0.5, -0.01]
+    assert "not cause" in text
+    # Four pictures of the whole search, one for each setting of the table.
+    assert len(check_page(text).all("img")) == 5
 
 
 def test_a_report_needs_a_finished_search_with_its_files(done, tmp_path):

@@ -81,11 +81,11 @@ def tune(
     beside = None if config is None else Path(config).with_suffix(".best.yaml")
     if beside is not None:
         check_not_by_hand(beside)
-    frame, parts = _read(settings)
-    console.print(f"[bold]Data[/bold] {parts.train}")
+    frame, panel, parts = _read(settings)
+    console.print(f"[bold]Data[/bold] {panel}")
     described = claim(output, settings, overwrite)
     described.pop("finished", None)
-    described["data"] = described_data(parts.train)
+    described["data"] = described_data(panel)
     described["split"] = described_split(parts, settings.window)
     write_json(described, output / "run.json")
     with _among(settings, output, workers, chief, silence_seconds, console):
@@ -174,7 +174,7 @@ def work(settings, output, name, address, silence_seconds=120.0, console=None):
     from tfts.tuning.workers import role
 
     with role(name, address, silence_seconds=silence_seconds):
-        search = _search(settings, _read(settings)[1], Path(output), False, console or Console())
+        search = _search(settings, _read(settings)[2], Path(output), False, console or Console())
     if not search.complete:
         raise KeyboardInterrupt
 
@@ -274,7 +274,7 @@ def _as_run(settings, chosen):
 
 
 def _read(settings):
-    """The table of a search and its parts."""
+    """The table of a search, as a panel, and its parts."""
     frame, _ = load_frame(settings)
     try:
         panel = Forecaster("persistence", **forecaster_options(settings)).panel(frame)
@@ -289,7 +289,7 @@ def _read(settings):
         raise ValueError(
             "split.validation and split.test must be above 0: trials are scored on the one, the search on the other."
         )
-    return frame, parts
+    return frame, panel, parts
 
 
 @contextlib.contextmanager
