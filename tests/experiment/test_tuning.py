@@ -171,16 +171,9 @@ def test_a_report_needs_a_finished_search_with_its_files(done, tmp_path):
         write_tuning_report(tmp_path / "copy")
 
 
-def test_the_same_search_again_fits_no_trial_anew(done):
-    before = {path: path.stat().st_mtime_ns for path in (done.run / "search").glob("trial_*/record.json")}
-    table, _ = tune(done.run, config=done.folder / "sun.yaml")
-    pd.testing.assert_frame_equal(table, done.table)
-    assert {path: path.stat().st_mtime_ns for path in before} == before
-
-
 def test_a_folder_of_another_search_is_kept(done):
-    with pytest.raises(ValueError, match=r"other settings \(changed: tune.max_trials\)"):
-        tune(done.run, "tune.max_trials=3")
+    with pytest.raises(ValueError, match=r"other settings \(changed: tune.tuner\)"):
+        tune(done.run, "tune.tuner=random")
 
 
 def test_best_settings_changed_by_hand_are_kept(done, tmp_path):
@@ -191,6 +184,14 @@ def test_best_settings_changed_by_hand_are_kept(done, tmp_path):
     with pytest.raises(ValueError, match=r"sun\.best\.yaml was written or changed by hand"):
         tune(tmp_path / "run", config=tmp_path / "sun.yaml")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_search_goes_on_with_more_trials(done):
+    before = {path: path.stat().st_mtime_ns for path in (done.run / "search").glob("trial_*/record.json")}
+    table, _ = tune(done.run, "tune.max_trials=7", config=done.folder / "sun.yaml")
+    pd.testing.assert_frame_equal(table.iloc[:6], done.table)
+    assert table["trial"].tolist() == list(range(7))
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 @pytest.mark.parametrize(

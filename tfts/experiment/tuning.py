@@ -22,6 +22,8 @@ from tfts.metrics import ErrorSums
 from tfts.report.tuning import tuning_findings, write_tuning_report
 
 _MARK = "# Found by `tfts tune`"
+# With more of these a search goes on where it ended.
+_MORE = ("tune.max_trials", "tune.budget_seconds")
 _NOT_BY_HAND = "unchanged since: "
 
 
@@ -38,7 +40,8 @@ def tune(
 ):
     """Searches for settings, fits the best again, and scores them on the test rows, once.
 
-    A search that was stopped goes on when it is started again with the same settings.
+    A search that was stopped goes on when it is started again with the same settings, and
+    one that is done with a larger `max_trials` or `budget_seconds`.
 
     Args:
         settings: `TuneSettings`, as from `read_settings(path, kind=TuneSettings)`.
@@ -83,7 +86,7 @@ def tune(
         check_not_by_hand(beside)
     frame, panel, parts = _read(settings)
     console.print(f"[bold]Data[/bold] {panel}")
-    described = claim(output, settings, overwrite)
+    described = claim(output, settings, overwrite, _MORE)
     described.pop("finished", None)
     described["data"] = described_data(panel)
     described["split"] = described_split(parts, settings.window)
