@@ -3,9 +3,8 @@
 Every setting of a grid is fitted once, for each of three tasks, and its validation RMSE is
 kept in a table under --cache. A searcher then asks for settings one by one and is told
 their score from the table, so that all see exactly the same scores and a trial costs
-nothing. All begin with the default settings, as `tfts tune` does. What counts is the mean
-over the seeds of the best score so far, as the share of the way from the default settings
-(0) to the best of the whole grid (1).
+nothing. All begin with the default settings, as `tfts tune` does. What counts is the best
+score so far, the mean over the seeds: after some trials, and over all of them.
 
     python -m benchmarks.tuning_searchers --data FOLDER --cache FOLDER
 """
@@ -239,21 +238,18 @@ def search_optuna(space, score, trials, seed):
     return np.array(scores)
 
 
-def progress(scores, trials, default, best):
-    """Share of the way from the default score to the best possible, after each trial.
+def best_so_far(scores, trials):
+    """The lowest score after each trial; a search that ended early stays where it is.
 
     Args:
-        scores: `(done,)`, fewer than `trials` where a search ended early.
+        scores: `(done,)`, at most `trials`.
         trials: Length of the result.
-        default: Score of the default settings.
-        best: The best possible score.
 
     Returns:
-        `(trials,)` in 0..1.
+        `(trials,)` floats.
     """
-    so_far = np.minimum.accumulate(scores)
-    so_far = np.concatenate([so_far, np.full(trials - len(so_far), so_far[-1])])
-    return (default - so_far) / (default - best)
+    lowest = np.minimum.accumulate(scores)
+    return np.concatenate([lowest, np.full(trials - len(lowest), lowest[-1])])
 
 
 def main(arguments=None):
@@ -272,7 +268,7 @@ def main(arguments=None):
     chosen.cache.mkdir(parents=True, exist_ok=True)
     console = Console(width=120)
     at = sorted({min(number, chosen.trials) for number in (5, 10, 15, 20, 25, 30, chosen.trials)})
-    shown = Table("task", "searcher", *(f"after {n}" for n in at), "mean", "RMSE")
+    shown = Table("task", "searcher", *(f"after {n}" for n in at), "mean of all")
     for task in chosen.tasks:
         table = evaluated(task, chosen.data, chosen.cache, console)
         if chosen.tables_only:
@@ -282,7 +278,7 @@ def main(arguments=None):
         found = {
             tuple(row[:-1]): row[-1] for row in table[[*names, "score"]].itertuples(index=False, name=None)
         }
-        first, best = found[tuple(space[name][0] for name in names)], table["score"].min()
+        best = table["score"].min()
 
         def score(settings, found=found, names=names):
             return found[tuple(settings[name] for name in names)]
@@ -296,11 +292,9 @@ def main(arguments=None):
                     runs.append(search_random(space, score, chosen.trials, seed))
                 else:
                     runs.append(search_optuna(space, score, chosen.trials, seed))
-            shares = np.mean([progress(run, chosen.trials, first, best) for run in runs], axis=0)
-            ends = np.mean([run.min() for run in runs])
-            cells = [f"{shares[n - 1]:.3f}" for n in at]
-            shown.add_row(task, searcher, *cells, f"{shares.mean():.3f}", f"{ends:.4f}")
-        shown.add_row(task, f"best of all {len(table)}", *[""] * len(at), "", f"{best:.4f}")
+            means = np.mean([best_so_far(run, chosen.trials) for run in runs], axis=0)
+            shown.add_row(task, searcher, *(f"{means[n - 1]:.4f}" for n in at), f"{means.mean():.4f}")
+        shown.add_row(task, f"best of all {len(table)}", *[""] * (len(at) - 1), f"{best:.4f}", "")
         shown.add_section()
     if not chosen.tables_only:
         console.print(shown)

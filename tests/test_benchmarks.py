@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import nab, sales_anomalies, smap_msl
+from benchmarks import nab, sales_anomalies, smap_msl, tuning_searchers
 from tfts.anomaly.evaluation import flag_runs
 from tfts.data.sales import FAULTS, TARGETS, make_sales
 
@@ -196,3 +196,35 @@ def test_sales_takes_the_events_of_a_detector_with_their_cause():
     events = detector(made.frame[:250], made.frame[250:].reset_index(drop=True))
     told = events[events["start"] == made.faults["start"].iloc[0]]
     assert told["target"].tolist() == ["Ratings"]
+
+
+# Searchers on a table of scores
+
+PLANTED = {"units": [16, 8, 32], "learning_rate": [1e-3, 3e-3, 1e-2, 3e-2], "window_norm": ["none", "last"]}
+
+
+def planted(settings):
+    """Lowest, 0, at 32 units, a rate of 1e-2 and the window less its last value."""
+    far = abs(np.log2(settings["units"] / 32)) + abs(np.log10(settings["learning_rate"] / 1e-2))
+    return far + (settings["window_norm"] == "none")
+
+
+@pytest.mark.parametrize("name", ["bayesian", "random", "optuna"])
+def test_searchers_begin_with_the_defaults_and_find_what_is_planted(name):
+    if name == "optuna":
+        pytest.importorskip("optuna")
+    scores = getattr(tuning_searchers, f"search_{name}")(PLANTED, planted, 11, seed=1)
+    assert len(scores) == 11
+    # 16 units, 1e-3, none: one halving, one power of ten, one wrong word
+    assert scores[0] == pytest.approx(3)
+    assert scores.min() <= 1
+
+
+def test_best_so_far_stays_where_a_search_ended():
+    assert tuning_searchers.best_so_far(np.array([3.0, 5.0, 2.0]), 5).tolist() == [3, 3, 2, 2, 2]
+
+
+def test_a_grid_begins_with_the_defaults():
+    points = tuning_searchers.grid(PLANTED)
+    assert len(points) == 24
+    assert points[0] == {"units": 16, "learning_rate": 1e-3, "window_norm": "none"}

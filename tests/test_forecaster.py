@@ -344,3 +344,26 @@ def test_a_model_with_a_teacher_is_trained_with_it_and_predicts_without():
     forecasts = [fitted.predict(frame)["load"] for fitted in (plain, taught)]
     assert np.abs(forecasts[0] - forecasts[1]).max() > 1e-5
     assert np.isfinite(taught.evaluate(frame)["rmse"]).all()
+
+
+def test_metrics_are_logged_in_the_units_of_evaluate():
+    forecaster = Forecaster("linear", context_length=5, horizon=2)
+    frame = pd.DataFrame(
+        {"y": 100 + 7 * np.sin(np.arange(61.0))}, index=pd.date_range("2024-01-01", periods=61)
+    )
+    split = chronological_split(forecaster.panel(frame), validation=0.2, test=0)
+    forecaster.fit(split.train, validation=split.validation, epochs=2, metrics=["rmse", "mae"], verbose=0)
+    best = int(np.argmin(forecaster.history_["val_loss"]))
+    scores = forecaster.evaluate(split.validation, ["rmse", "mae"])
+    for name in ("rmse", "mae"):
+        np.testing.assert_allclose(forecaster.history_[f"val_{name}"][best], scores[name][0], rtol=1e-4)
+
+
+def test_the_compiled_network_is_the_one_that_fit_trains():
+    frame = pd.DataFrame({"y": np.sin(np.arange(61.0))}, index=pd.date_range("2024-01-01", periods=61))
+    forecaster = Forecaster("linear", context_length=5, horizon=2)
+    model, windows, checked = forecaster.compiled(frame, seed=3, learning_rate=0.01, schedule="constant")
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.01)
+    # 52 training rows (61 less 15 %) hold 46 windows of 5 + 2 rows, the others one for each last row but one.
+    assert (len(list(windows.unbatch())), len(list(checked.unbatch()))) == (46, 8)
+    assert not forecaster.is_fitted

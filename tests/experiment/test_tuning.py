@@ -67,7 +67,6 @@ def test_files_of_a_search(done):
     assert {name for name in names if not name.startswith("search/")} == {
         "best.yaml",
         "curves.csv",
-        "importance.csv",
         "models/linear/forecaster.json",
         "models/linear/model.keras",
         "report.html",
@@ -136,11 +135,28 @@ def test_the_page_holds_the_search(done):
     np.testing.assert_allclose(
         scores["rmse"].astype(float), pd.read_csv(done.run / "test_metrics.csv")["rmse"]
     )
-    for piece in ("flatters itself", "not cause", "one seed", "best.yaml"):
+    for piece in ("flatters itself", "at least 10 finished trials", "one seed", "best.yaml"):
         assert piece in text
     (done.run / "report.html").unlink()
     write_tuning_report(done.run)
     assert (done.run / "report.html").read_text() == text
+
+
+def test_the_page_shows_importance_with_what_must_be_said_beside_it(done, tmp_path):
+    shutil.copytree(done.run, tmp_path / "copy")
+    (tmp_path / "copy" / "importance.csv").write_text(
+        "setting,importance,spread,values\nscaler,0.5,0.1,2\nlearning_rate,-0.01,0.1,6\n"
+    )
+    described = json.loads((tmp_path / "copy" / "run.json").read_text())
+    described["search"]["importance_notes"] = ["It is association, not cause."]
+    (tmp_path / "copy" / "run.json").write_text(json.dumps(described))
+    text = write_tuning_report(tmp_path / "copy").read_text()
+    found = next(table for caption, table in tables(text).items() if caption.startswith("Importance"))
+    assert found["setting"].tolist() == ["scaler", "learning_rate"]
+    assert found["importance"].tolist() == [0.5, -0.01]
+    assert "not cause" in text
+    # Four pictures of the whole search, one for each setting of the table.
+    assert len(check_page(text).all("img")) == 5
 
 
 def test_a_report_needs_a_finished_search_with_its_files(done, tmp_path):
@@ -155,16 +171,9 @@ def test_a_report_needs_a_finished_search_with_its_files(done, tmp_path):
         write_tuning_report(tmp_path / "copy")
 
 
-def test_the_same_search_again_fits_no_trial_anew(done):
-    before = {path: path.stat().st_mtime_ns for path in (done.run / "search").glob("trial_*/record.json")}
-    table, _ = tune(done.run, config=done.folder / "sun.yaml")
-    pd.testing.assert_frame_equal(table, done.table)
-    assert {path: path.stat().st_mtime_ns for path in before} == before
-
-
 def test_a_folder_of_another_search_is_kept(done):
-    with pytest.raises(ValueError, match=r"other settings \(changed: tune.max_trials\)"):
-        tune(done.run, "tune.max_trials=3")
+    with pytest.raises(ValueError, match=r"other settings \(changed: tune.tuner\)"):
+        tune(done.run, "tune.tuner=random")
 
 
 def test_best_settings_changed_by_hand_are_kept(done, tmp_path):
@@ -175,6 +184,14 @@ def test_best_settings_changed_by_hand_are_kept(done, tmp_path):
     with pytest.raises(ValueError, match=r"sun\.best\.yaml was written or changed by hand"):
         tune(tmp_path / "run", config=tmp_path / "sun.yaml")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_search_goes_on_with_more_trials(done):
+    before = {path: path.stat().st_mtime_ns for path in (done.run / "search").glob("trial_*/record.json")}
+    table, _ = tune(done.run, "tune.max_trials=7", config=done.folder / "sun.yaml")
+    pd.testing.assert_frame_equal(table.iloc[:6], done.table)
+    assert table["trial"].tolist() == list(range(7))
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 @pytest.mark.parametrize(

@@ -62,8 +62,8 @@ def test_notes_say_what_the_numbers_do_not(results):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.iloc[:5], "at least 6 finished trials.* Received: 5"),
-        (lambda t: t.iloc[:7][["trial", "status", "score", "fixed"]], "have the same settings"),
+        (lambda t: t.iloc[:7], "at least 10 finished trials.* Received: 7"),
+        (lambda t: t.iloc[:11][["trial", "status", "score", "fixed"]], "have the same settings"),
         (lambda t: t.assign(score=1.0), "have the same score"),
     ],
 )

@@ -58,7 +58,10 @@ def wait_for(condition, seconds=20):
 def work_off(name):
     def work(chief):
         while (trial := chief.create_trial(name)).status != "STOPPED":
-            finish(chief, trial)
+            if trial.status == "IDLE":
+                time.sleep(0.1)
+            else:
+                finish(chief, trial)
 
     return work
 

@@ -23,13 +23,14 @@ def now():
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def claim(output, settings, overwrite):
+def claim(output, settings, overwrite, extends=()):
     """Takes a folder for an experiment: empties it of an older one, or finds the same again.
 
     Args:
         output: Path of the folder.
         settings: Settings of the experiment, with a `seed`.
         overwrite: Whether an experiment with other settings may be removed.
+        extends: Names of settings, `"section.key"`, with which an experiment only goes on longer.
 
     Returns:
         Dict of what `run.json` is to say: settings, seed, versions, state of git, start;
@@ -53,9 +54,9 @@ def claim(output, settings, overwrite):
     path = output / "run.json"
     if path.is_file():
         described = json.loads(path.read_text())
-        changed = sorted(_changed(described["settings"], plain))
+        changed = sorted(set(_changed(described["settings"], plain)) - set(extends))
         if not changed:
-            return described
+            return {**described, "settings": plain}
         if not overwrite:
             raise ValueError(
                 f"{output} holds a run with other settings (changed: {', '.join(changed)}). Choose another "

@@ -22,6 +22,8 @@ from tfts.metrics import ErrorSums
 from tfts.report.tuning import tuning_findings, write_tuning_report
 
 _MARK = "# Found by `tfts tune`"
+# With more of these a search goes on where it ended.
+_MORE = ("tune.max_trials", "tune.budget_seconds")
 _NOT_BY_HAND = "unchanged since: "
 
 
@@ -38,7 +40,8 @@ def tune(
 ):
     """Searches for settings, fits the best again, and scores them on the test rows, once.
 
-    A search that was stopped goes on when it is started again with the same settings.
+    A search that was stopped goes on when it is started again with the same settings, and
+    one that is done with a larger `max_trials` or `budget_seconds`.
 
     Args:
         settings: `TuneSettings`, as from `read_settings(path, kind=TuneSettings)`.
@@ -81,11 +84,11 @@ def tune(
     beside = None if config is None else Path(config).with_suffix(".best.yaml")
     if beside is not None:
         check_not_by_hand(beside)
-    frame, parts = _read(settings)
-    console.print(f"[bold]Data[/bold] {parts.train}")
-    described = claim(output, settings, overwrite)
+    frame, panel, parts = _read(settings)
+    console.print(f"[bold]Data[/bold] {panel}")
+    described = claim(output, settings, overwrite, _MORE)
     described.pop("finished", None)
-    described["data"] = described_data(parts.train)
+    described["data"] = described_data(panel)
     described["split"] = described_split(parts, settings.window)
     write_json(described, output / "run.json")
     with _among(settings, output, workers, chief, silence_seconds, console):
@@ -174,7 +177,7 @@ def work(settings, output, name, address, silence_seconds=120.0, console=None):
     from tfts.tuning.workers import role
 
     with role(name, address, silence_seconds=silence_seconds):
-        search = _search(settings, _read(settings)[1], Path(output), False, console or Console())
+        search = _search(settings, _read(settings)[2], Path(output), False, console or Console())
     if not search.complete:
         raise KeyboardInterrupt
 
@@ -274,7 +277,7 @@ def _as_run(settings, chosen):
 
 
 def _read(settings):
-    """The table of a search and its parts."""
+    """The table of a search, as a panel, and its parts."""
     frame, _ = load_frame(settings)
     try:
         panel = Forecaster("persistence", **forecaster_options(settings)).panel(frame)
@@ -289,7 +292,7 @@ def _read(settings):
         raise ValueError(
             "split.validation and split.test must be above 0: trials are scored on the one, the search on the other."
         )
-    return frame, parts
+    return frame, panel, parts
 
 
 @contextlib.contextmanager

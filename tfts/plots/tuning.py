@@ -395,11 +395,13 @@ def _upright(ax, at, values):
     if ticks is not None:
         marks = dict(zip(values[known].map(str).map(_shortened), scaled, strict=True))
     else:
-        numbers = values[known].to_numpy(dtype=np.float64)
-        chosen = (
-            np.unique(numbers) if len(np.unique(numbers)) <= 6 else np.array([numbers.min(), numbers.max()])
-        )
-        marks = {f"{number:.4g}": scaled[numbers == number][0] for number in chosen}
+        marks = {}
+        # The ends first; another number only where it runs into none of them.
+        for at_end in (True, False):
+            for height, number in zip(scaled, values[known], strict=True):
+                apart = all(abs(height - other) >= 0.07 for other in marks.values())
+                if (height in (0, 1)) == at_end and (apart and len(marks) < 8):
+                    marks[f"{number:.4g}"] = height
     for text, height in marks.items():
         ax.text(
             at + 0.04,

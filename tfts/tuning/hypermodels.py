@@ -63,6 +63,8 @@ class _Network(keras_tuner.HyperModel):
 
     def build(self, hp):
         (model, windows, checked), options = self.trials.compiled(self.space.declare(hp), self.seed)
+        # KerasTuner loads weights before a fit: they hold those of the optimizer too.
+        model.optimizer.build(model.trainable_variables)
         self.made = model, windows, checked, options
         return model
 

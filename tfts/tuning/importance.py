@@ -9,7 +9,7 @@ from sklearn.model_selection import KFold
 from tfts.plots.tuning import setting_names
 
 # With fewer trials a forest has nothing to learn from.
-MIN_TRIALS = 6
+MIN_TRIALS = 10
 _FOLDS = 5
 
 
@@ -26,7 +26,7 @@ def importance(results, *, num_trees=100, repeats=10, seed=0):
     that were tried says nothing of values outside them. See `importance_notes`.
 
     Args:
-        results: DataFrame as from `Search.results()`, at least 6 of its trials finished.
+        results: DataFrame as from `Search.results()`, at least 10 of its trials finished.
             Pruned and diverged trials are left out: their scores mean something else.
         num_trees: Trees of each forest.
         repeats: How often each setting is shuffled in each group.
@@ -40,7 +40,7 @@ def importance(results, *, num_trees=100, repeats=10, seed=0):
         variance of unseen trials that the forests explain.
 
     Raises:
-        ValueError: If fewer than 6 trials are finished or no setting changed.
+        ValueError: If fewer than 10 trials are finished or no setting changed.
 
     Example:
 
@@ -108,10 +108,10 @@ def importance_notes(results, table):
 
     >>> table = pd.DataFrame({"setting": ["units", "heads"], "importance": [0.4, 0.1]})
     >>> table.attrs["explained"] = 0.05
-    >>> results = pd.DataFrame({"status": ["finished"] * 7})
+    >>> results = pd.DataFrame({"status": ["finished"] * 11})
     >>> for sentence in importance_notes(results, table)[:2]:
     ...     print(sentence)
-    7 finished trials are few to tell 2 settings apart: the order may be chance.
+    11 finished trials are few to tell 2 settings apart: the order may be chance.
     The forests explain 5 % of what unseen trials differ by, so their opinion of settings is worth little.
     """
     finished = int((results["status"] == "finished").sum())

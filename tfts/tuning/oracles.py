@@ -1,5 +1,6 @@
 """KerasTuner's oracles, with the defaults first, no point twice, and a state that survives a kill."""
 
+import json
 import shutil
 import time
 from pathlib import Path
@@ -7,7 +8,6 @@ from pathlib import Path
 import keras_tuner
 import numpy as np
 from keras_tuner import oracles
-from keras_tuner.engine import metrics_tracking
 
 from tfts._files import write_json
 from tfts.tuning.proposals import bayesian_point, new_point, random_point, spread_point
@@ -73,7 +73,7 @@ class _Searching:
         """The settings of a trial, a dict."""
         if int(trial.trial_id) == 0:
             return dict(self.search_space.defaults)
-        return self.search_space.settings(_own(trial.hyperparameters.values))
+        return self.search_space.settings(own_values(trial.hyperparameters.values))
 
     def tried(self):
         """Keys of the settings of all trials, those that are running too."""
@@ -117,6 +117,12 @@ class _Searching:
         folder.mkdir(parents=True, exist_ok=True)
         return str(folder)
 
+    def follow(self):
+        """Takes the time that the search has spent from the oracle of another process."""
+        path = Path(self._get_oracle_fname())
+        if path.is_file():
+            self._spent, self._since = json.loads(path.read_text())["seconds"], time.monotonic()
+
     def reload(self):
         """Goes on from the files of a search that was stopped, at whatever moment."""
         if not Path(self._get_oracle_fname()).is_file():
@@ -134,7 +140,8 @@ class _Searching:
             self._retry_queue.remove(trial_id)
             self.end_order.append(trial_id)
         for trial_id in self._retry_queue:
-            self.trials[trial_id].metrics = metrics_tracking.MetricsTracker()
+            trial = self.trials[trial_id]
+            trial.metrics = type(trial.metrics)()
 
 
 class _Random(_Searching, oracles.RandomSearchOracle):
@@ -190,7 +197,7 @@ class _Bayesian(_Searching, oracles.BayesianOptimizationOracle):
         return {"status": "STOPPED" if point is None else "RUNNING", "values": point}
 
     def _point(self, trial):
-        return _own(trial.hyperparameters.values)
+        return own_values(trial.hyperparameters.values)
 
 
 ORACLES = {"bayesian": _Bayesian, "grid": _Grid, "hyperband": _Hyperband, "random": _Random}
@@ -207,6 +214,12 @@ def trial_folder(directory, trial_id):
     return Path(directory) / f"trial_{int(trial_id):04d}"
 
 
-def _own(values):
-    """Values without those that Hyperband adds."""
+def own_values(values):
+    """Values of a trial without those that Hyperband adds.
+
+    Example:
+
+    >>> own_values({"units": 32, "tuner/epochs": 3})
+    {'units': 32}
+    """
     return {name: value for name, value in values.items() if not name.startswith("tuner/")}

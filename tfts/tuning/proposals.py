@@ -7,6 +7,7 @@ from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from threadpoolctl import threadpool_limits
 
 # Points drawn anew when the one that came has been tried.
 _ATTEMPTS = 200
@@ -120,7 +121,12 @@ def bayesian_point(space, points, scores, tried, seed, running=()):
     Source: Jones, Schonlau and Welch, Efficient Global Optimization of Expensive
     Black-Box Functions, Journal of Global Optimization, 1998.
     """
-    generator = np.random.default_rng(seed)
+    # Matrices this small take longer to share between threads than to work on.
+    with threadpool_limits(1):
+        return _most_promising(space, points, scores, tried, np.random.default_rng(seed), running)
+
+
+def _most_promising(space, points, scores, tried, generator, running):
     places = np.stack([space.vector(point) for point in points])
     values = _levelled(np.asarray(scores, dtype=np.float64))
     process = _process(places.shape[1], int(generator.integers(2**31))).fit(places, values)

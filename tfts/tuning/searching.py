@@ -1,7 +1,8 @@
 """`search`: trial after trial, each written down before the next begins."""
 
-import gc
+import contextlib
 import json
+import logging
 import shutil
 import statistics
 import tempfile
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras_tuner import errors
 from keras_tuner.engine import base_tuner
 from keras_tuner.src.distribute import utils as dist_utils
 from rich.console import Console
@@ -20,7 +20,7 @@ from tfts._files import write_json
 from tfts._messages import unknown
 from tfts.forecaster import Forecaster, fit_defaults
 from tfts.models import SPACES
-from tfts.tuning.oracles import ORACLES, trial_folder
+from tfts.tuning.oracles import ORACLES, own_values, trial_folder
 from tfts.tuning.records import (
     best_record,
     curves_table,
@@ -343,45 +343,49 @@ class _Tuner(base_tuner.BaseTuner):
         # The oracle of this process; behind a network it is another's.
         self.own = oracle
         super().__init__(oracle, directory=str(self.folder.parent), project_name=self.folder.name)
-        oracle.on_change = lambda: write_results(self.folder, space.names)
+        if self._is_worker():
+            oracle.follow()
+        else:
+            # Its files belong to the process with the oracle.
+            oracle.on_change = lambda: write_results(self.folder, space.names)
+            oracle.reload()
+            oracle.on_change()
         self._failure = None
         self.complete, self.note = True, None
         self.busy = 1
-        if not self._is_worker():
-            oracle.reload()
 
     def save(self):
         """The oracle has saved itself: there is nothing else to go on from."""
 
     def search(self):
-        write_results(self.folder, self.space.names)
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        ) as self.progress:
+        with (
+            _quiet_tensorflow(),
+            Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[note]}"),
+                TimeElapsedColumn(),
+                console=self.console,
+                transient=True,
+                disable=not self.console.is_terminal,
+            ) as self.progress,
+        ):
             self.bar = self.progress.add_task("search", total=self.own.max_trials, note="")
             try:
                 if dist_utils.is_chief_oracle():
                     self._serve()
                 elif self._is_worker():
                     with connect(self.own) as self.oracle:
-                        super().search()
+                        self._work()
                 else:
-                    super().search()
+                    self._work()
             except KeyboardInterrupt:
                 self.complete = False
                 self.note = "Stopped. The same call goes on; the best so far is kept."
-            except errors.FatalError:
-                raise ValueError(
-                    f"The first two trials failed in the same way: {self._failure}"
-                ) from self._failure
         if self.note is None and self.own.exhausted:
-            self.note = f"The space is exhausted: all of its points were tried ({len(self.own.trials)} trials)."
+            self.note = (
+                f"The space is exhausted: all of its points were tried ({len(self.own.trials)} trials)."
+            )
         elif self.note is None and self.own.seconds_left() <= 0:
             self.note = f"The budget of {self.own.budget_seconds:g} s is spent."
         if self.note is not None:
@@ -411,7 +415,24 @@ class _Tuner(base_tuner.BaseTuner):
         if why is not None:
             self.complete, self.note = False, why
 
+    def _work(self):
+        while (trial := self.oracle.create_trial(self.tuner_id)).status != "STOPPED":
+            if trial.status == "IDLE":
+                # The next trial depends on those that others are running.
+                time.sleep(0.2)
+                continue
+            scores = self.run_trial(trial)
+            trial.status = "FAILED" if scores is None else "COMPLETED"
+            if scores is not None:
+                self.oracle.update_trial(trial.trial_id, scores)
+            self.oracle.end_trial(trial)
+
     def run_trial(self, trial):
+        """Runs a trial, unless its record says that it has ended.
+
+        Returns:
+            Dict with the objective as the oracle is to see it; `None` of a failed trial.
+        """
         number = int(trial.trial_id)
         record = read_record(self.folder, number)
         if record is None:
@@ -421,7 +442,7 @@ class _Tuner(base_tuner.BaseTuner):
             self._tell(record)
         if record["status"] == "failed":
             self._stop_where_all_fail()
-            raise errors.FailedTrialError(record["reason"])
+            return None
         score = record["score"]
         if record["status"] == "pruned":
             ended = [r["score"] for r in read_records(self.folder) if r["status"] == "finished"]
@@ -429,7 +450,7 @@ class _Tuner(base_tuner.BaseTuner):
         return {self.own.objective.name: score}
 
     def _run(self, number, trial):
-        values = {k: v for k, v in trial.hyperparameters.values.items() if not k.startswith("tuner/")}
+        values = own_values(trial.hyperparameters.values)
         settings = dict(self.space.defaults) if number == 0 else self.space.settings(values)
         epochs = trial.hyperparameters.values.get("tuner/epochs") if number else None
         record = {
@@ -444,8 +465,6 @@ class _Tuner(base_tuner.BaseTuner):
         }
         self._announce(number, settings)
         began = time.monotonic()
-        keras.utils.clear_session()
-        gc.collect()
         keep = None
         try:
             for execution in range(self.executions):
@@ -505,16 +524,18 @@ class _Tuner(base_tuner.BaseTuner):
     def _stop_where_all_fail(self):
         first = [read_record(self.folder, number) for number in (0, 1)]
         if (
-            all(r is not None and r["status"] == "failed" for r in first)
-            and first[0]["reason"] == first[1]["reason"]
+            any(r is None or r["status"] != "failed" for r in first)
+            or first[0]["reason"] != first[1]["reason"]
         ):
-            if self._failure is None:
-                self._failure = ValueError(first[0]["reason"])
+            return
+        if not self._is_worker():
             # Nothing is worth keeping: when the mistake is mended the search begins anew.
-            for path in (*self.folder.glob("trial_*"),):
+            for path in self.folder.glob("trial_*"):
                 shutil.rmtree(path)
             (self.folder / "oracle.json").unlink(missing_ok=True)
-            raise errors.FatalError("the first two trials failed")
+        raise ValueError(
+            f"The first two trials failed in the same way: {first[0]['reason']}"
+        ) from self._failure
 
     def _logs(self, number, execution, part, settings):
         if self.tensorboard is None:
@@ -584,6 +605,18 @@ class _Watch(keras.callbacks.Callback):
                 self.reason = f"worse than the median after epoch {epoch + 1}"
         if self.reason:
             self.model.stop_training = True
+
+
+@contextlib.contextmanager
+def _quiet_tensorflow():
+    """Keeps back the advice not to build a network in a loop, which a search is."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _epochs(trials, settings):

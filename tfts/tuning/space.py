@@ -180,11 +180,15 @@ class Space:
         Raises:
             ValueError: If the space is a function that gives an unknown setting.
         """
+        values = {}
+        for hp in self.hyperparameters.space:
+            if hp.name in point and _counts(hp, values):
+                values[hp.name] = _rounded(hp, point[hp.name])
         if self._function is not None:
             hp = self.hyperparameters.copy()
-            hp.values = dict(point)
+            hp.values = values
             return self._asked(hp)
-        return {name: self._decode(name, point[name]) for name in self.names if name in point}
+        return {name: self._decode(name, values[name]) for name in self.names if name in values}
 
     def key(self, settings):
         """Text that is equal for equal settings, whatever stands for a default."""
@@ -201,11 +205,7 @@ class Space:
         for own in self.hyperparameters.space:
             with _scopes(hp, [(c.name, c.values) for c in own.conditions]):
                 _retrieve(hp, own)
-        point = {}
-        for own in self.hyperparameters.space:
-            if _counts(own, hp.values) and own.name in hp.values:
-                point[own.name] = _rounded(own, hp.values[own.name])
-        return self.settings(point)
+        return self.settings(hp.values)
 
     def describe(self):
         """The space as plain data, which tells it from another."""

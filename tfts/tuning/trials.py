@@ -138,6 +138,8 @@ class TableTrials:
             Diverged: If the loss or the score is not finite.
         """
         began = time.monotonic()
+        # The networks of earlier trials would fill the memory.
+        keras.utils.clear_session()
         forecaster, training = self.forecaster(settings)
         train, valid = self.parts(forecaster)[part]
         if epochs is not None:
@@ -280,6 +282,8 @@ class WindowTrials:
     def fit(self, settings, part, seed, callbacks=(), epochs=None):
         """As `TableTrials.fit`."""
         began = time.monotonic()
+        # The networks of earlier trials would fill the memory.
+        keras.utils.clear_session()
         (model, train, valid), options = self.compiled(settings, seed)
         if epochs is not None:
             options["epochs"] = epochs

@@ -283,9 +283,7 @@ class _Worker(OracleClient):
         self._beats.start()
 
     def create_trial(self, tuner_id):
-        # While others are busy the chief may have nothing, and asked at once it would have no peace.
-        while (trial := super().create_trial(tuner_id)).status == TrialStatus.IDLE:
-            time.sleep(BEAT_SECONDS / 4)
+        trial = super().create_trial(tuner_id)
         self._trial_id = trial.trial_id if trial.status == TrialStatus.RUNNING else None
         return trial
 

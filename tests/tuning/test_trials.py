@@ -1,0 +1,113 @@
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from tfts.data.panel import Panel
+from tfts.data.split import chronological_split
+from tfts.tuning import search
+from tfts.tuning.trials import Diverged, TableTrials, WindowTrials, divergence, make_trials, rolling_parts
+
+
+@pytest.fixture(scope="module")
+def frame():
+    days = pd.date_range("2024-01-01", periods=61, freq="D")
+    rng = np.random.default_rng(0)
+    small = np.sin(np.arange(61) * 2 * np.pi / 7) + 0.1 * rng.standard_normal(61)
+    return pd.DataFrame({"a": small, "b": 1000 * small + 50 * rng.standard_normal(61)}, index=days)
+
+
+def test_rolling_parts_keep_the_gap_and_meet_every_validation_row_once(frame):
+    train, valid, _ = chronological_split(Panel.from_frame(frame), validation=0.5, test=0, gap=2)
+    # 61 rows: 31 or 30 to validate (half of 61, rounded to even), less the gap of 2.
+    begin, end = valid.bounds[0, 1], valid.bounds[0, 2]
+    pairs = rolling_parts(train, valid, 3)
+    assert pairs[0][1].bounds[0, 1] == begin
+    assert pairs[-1][1].bounds[0, 2] == end
+    for (_, before), (_, after) in itertools.pairwise(pairs):
+        assert before.bounds[0, 2] == after.bounds[0, 1]
+    assert all(known.bounds[0, 2] == seen.bounds[0, 1] - 2 for known, seen in pairs)
+
+
+def test_several_targets_count_alike_whatever_their_size(frame):
+    options = {"context_length": 7, "horizon": 2}
+    trials = TableTrials("linear", frame, options, {"epochs": 3})
+    fit = trials.fit({}, part=0, seed=0)
+    grown = TableTrials("linear", frame.assign(b=frame["b"] * 1000), options, {"epochs": 3}).fit({}, 0, 0)
+    # In standard deviations: a better size than 1000 times that of the smaller target.
+    assert 0 < fit.score < 3
+    np.testing.assert_allclose(fit.score, grown.score, rtol=1e-4)
+    np.testing.assert_allclose(min(fit.curve), fit.score, rtol=1e-3)
+
+
+def test_the_mean_absolute_error_is_another_objective(frame):
+    fit = TableTrials(
+        "linear", frame[["a"]], {"context_length": 7, "horizon": 2}, {"epochs": 2}, "val_mae"
+    ).fit({}, 0, 0)
+    rmse = TableTrials("linear", frame[["a"]], {"context_length": 7, "horizon": 2}, {"epochs": 2}).fit(
+        {}, 0, 0
+    )
+    assert fit.score < rmse.score
+
+
+def test_a_calendar_is_a_setting_of_the_data(frame):
+    trials = TableTrials("linear", frame, {"context_length": 7, "horizon": 2}, {"epochs": 1})
+    forecaster, _ = trials.forecaster({"calendar": ["weekday"], "context_length": 11, "shared": False})
+    assert forecaster.settings["model_options"] == {"shared": False}
+    assert forecaster.spec.context_length == 11
+    train, _ = trials.parts(forecaster)[0]
+    assert train.known_future
+    assert trials.parts(trials.forecaster({})[0])[0][0].known_future == ()
+
+
+def test_windows_that_are_made_already_are_searched(tmp_path):
+    rng = np.random.default_rng(0)
+    past = rng.standard_normal((31, 5, 1)).astype("float32")
+    windows = tf.data.Dataset.from_tensor_slices((past, past[:, -1:])).batch(11)
+    space = {"learning_rate": {"min": 1e-3, "max": 1e-1, "log": True}}
+    made = search(
+        "linear", (windows, windows), space=space, max_trials=2, training={"epochs": 1},
+        directory=tmp_path / "s", verbose=0,
+    )  # fmt: skip
+    assert len(made.results()) == 2
+    # The last value is the answer: a normalised window starts there.
+    assert made.best_score < 1e-3
+    for refit in (False, True):
+        assert made.best_forecaster(refit).output_shape == (None, 1, 1)
+    with pytest.raises(ValueError, match="made already, so 'batch_size', 'scaler' can't be searched"):
+        search(
+            "linear", (windows, windows), max_trials=1,
+            space={"scaler": {"values": ["none"]}, "batch_size": {"values": [3]}},
+        )  # fmt: skip
+    with pytest.raises(ValueError, match=r"pair of datasets, \(training, validation\)"):
+        search("linear", (windows, windows, windows))
+
+
+def test_a_split_needs_validation_rows(frame):
+    parts = chronological_split(Panel.from_frame(frame), validation=0, test=0.2)
+    with pytest.raises(ValueError, match="needs training and validation rows"):
+        make_trials("linear", parts, {}, "val_rmse", 0.15, 1, {"context_length": 7, "horizon": 1})
+
+
+def test_only_divergence_is_taken_for_divergence():
+    with pytest.raises(Diverged, match="Training diverged: the loss"), divergence():
+        raise ValueError("Training diverged: the loss is not finite")
+    with pytest.raises(ValueError, match="no window") as caught, divergence():
+        raise ValueError("no window")
+    assert not isinstance(caught.value, Diverged)
+
+
+def test_a_training_that_diverges_says_so(frame):
+    trials = TableTrials(
+        "linear", frame, {"context_length": 7, "horizon": 2}, {"epochs": 3, "clipnorm": None}
+    )
+    with pytest.raises(Diverged):
+        trials.fit({"learning_rate": 1e38, "optimizer": "adam"}, part=0, seed=0)
+
+
+def test_windows_know_their_sizes():
+    inputs = {"past": tf.ones((3, 7, 2)), "known_future": tf.ones((3, 12, 11))}
+    windows = tf.data.Dataset.from_tensors((inputs, tf.ones((3, 5, 1))))
+    assert WindowTrials("linear", (windows, windows), {}).sizes == (7, 2, 5, 1, 11)
