@@ -343,3 +343,15 @@ def test_overwriting_begins_anew(monkeypatch, tmp_path):
         monkeypatch, CheapTrials(), directory=tmp_path / "s", max_trials=2, seed=9, overwrite=True
     )
     assert len(made.results()) == 2
+
+
+def test_tensorboard_gets_a_folder_for_every_fit_and_the_settings(frame, tmp_path):
+    space = {"learning_rate": SPACE["learning_rate"]}
+    real_search(
+        frame, tmp_path / "s", space=space, max_trials=1, rolling_origins=2, tensorboard=tmp_path / "logs",
+        training={"epochs": 1},
+    )  # fmt: skip
+    folders = sorted(path.name for path in (tmp_path / "logs" / "trial_0000").iterdir())
+    assert folders == ["0_0", "0_1"]
+    written = [path.read_bytes() for path in (tmp_path / "logs").rglob("*tfevents*")]
+    assert any(b"learning_rate" in content for content in written)
