@@ -61,6 +61,8 @@ class Forecaster:
         history_: Dict from `"loss"`, `"val_loss"` to a list with a value for each epoch;
             empty for a baseline.
         fit_seconds_: Seconds that training took.
+        training_: Dict of the `start`, `end`, `rows` and `timezone` of the training rows;
+            `None` of a forecaster that an older version saved.
 
     Raises:
         ValueError: If a name is unknown or a value out of range.
@@ -286,6 +288,7 @@ class Forecaster:
         self._known_future = train.known_future
         self.scaler_ = Scaler(self._settings["scaler"], self._settings["per_series"]).fit(train)
         self._mase_scales = self._in_sample_scales(train)
+        self.training_ = _span(train)
         self.history_ = {}
         began = clock.monotonic()
         model = self._settings["model"]
@@ -473,6 +476,7 @@ class Forecaster:
                 "mase_scales": [[name, scale.tolist()] for name, scale in self._mase_scales.items()],
                 "history": self.history_,
                 "fit_seconds": self.fit_seconds_,
+                "training": self.training_,
                 "baseline": state,
             }
             write_json(described, partial / "forecaster.json")
@@ -526,6 +530,7 @@ class Forecaster:
         forecaster._mase_scales = {name: np.array(scale) for name, scale in described["mase_scales"]}
         forecaster.history_ = described["history"]
         forecaster.fit_seconds_ = described["fit_seconds"]
+        forecaster.training_ = described.get("training")
         return forecaster
 
     def _check_fitted(self):
@@ -740,6 +745,18 @@ class Forecaster:
         else:
             why = f"has a missing or interpolated value among its last {length} rows"
         raise ValueError(f"{of} can't be forecast from its last row: it {why}.")
+
+
+def _span(panel):
+    """First and last time and the number of the rows of a part, those of its context left out."""
+    rows = np.concatenate([np.arange(begin, end) for _, begin, end, _ in panel.bounds])
+    times = panel.times[rows]
+    return {
+        "start": str(times.min()),
+        "end": str(times.max()),
+        "rows": len(rows),
+        "timezone": None if times.tz is None else str(times.tz),
+    }
 
 
 def _check_model_name(name):

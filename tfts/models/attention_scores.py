@@ -34,6 +34,27 @@ def attention_scores(model, inputs):
     >>> attention_scores(model, np.ones((11, 7, 3))).shape
     (11, 2, 5, 7)
     """
+    return keras.Model(model.input, scores_tensor(model)).predict(inputs, verbose=0)
+
+
+def scores_tensor(model):
+    """The symbolic scores of `attention_scores`, for a model that gives them as an output.
+
+    Args:
+        model: Functional `keras.Model`, as in `attention_scores`.
+
+    Returns:
+        Float32 `KerasTensor` `(batch, heads, query, context)`.
+
+    Raises:
+        ValueError: If the model has no attention, or does not give its scores.
+
+    Example:
+
+    >>> from tfts.models import lstm_attention
+    >>> scores_tensor(lstm_attention(context_length=7, num_features=3)).shape
+    (None, 1, 7, 7)
+    """
     layers = _attention_layers(model)
     if not layers:
         raise ValueError(
@@ -49,8 +70,7 @@ def attention_scores(model, inputs):
     scores = with_scores[-1].output[1]
     if len(scores.shape) == 3:
         scores = keras.ops.expand_dims(scores, 1)
-    scores = keras.ops.cast(scores, "float32")
-    return keras.Model(model.input, scores).predict(inputs, verbose=0)
+    return keras.ops.cast(scores, "float32")
 
 
 def has_attention(model):
