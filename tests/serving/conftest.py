@@ -1,6 +1,7 @@
 """Small SavedModels, and a server that runs them."""
 
 import shutil
+import socket
 import subprocess
 import time
 from types import SimpleNamespace
@@ -145,3 +146,10 @@ def tensorflow_serving(folder):
         yield SimpleNamespace(rest_url=rest_url, grpc_url=grpc_url)
     finally:
         subprocess.run(["docker", "stop", name], capture_output=True)
+
+
+@pytest.fixture
+def free_port():
+    """A port of this machine where nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 from tfts._messages import unknown
-from tfts.serving.saved_model import SavedModel, ServingError, invalid
+from tfts.serving.errors import ServingError, invalid
+from tfts.serving.saved_model import SavedModel
 
 _LOG = logging.getLogger("tfts.serving")
 # Seconds that an old version waits for its last requests.

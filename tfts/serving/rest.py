@@ -10,19 +10,9 @@ import time
 
 import numpy as np
 
-from tfts.serving.saved_model import ServingError, invalid
+from tfts.serving.errors import HTTP, ServingError, invalid
 
 _LOG = logging.getLogger("tfts.serving")
-# As TensorFlow Serving turns its codes into those of HTTP.
-_HTTP = {
-    "INVALID_ARGUMENT": 400,
-    "NOT_FOUND": 404,
-    "FAILED_PRECONDITION": 412,
-    "RESOURCE_EXHAUSTED": 429,
-    "INTERNAL": 500,
-    "UNAVAILABLE": 503,
-    "DEADLINE_EXCEEDED": 504,
-}
 _PATH = re.compile(
     r"/v1/models/(?P<model>[^/:]+)(?:/versions/(?P<version>\d{1,18})|/labels/(?P<label>[^/:]+))?"
     r"(?P<what>:predict|:classify|:regress|/metadata)?",
@@ -73,7 +63,7 @@ class RestApp:
             except _Refused as error:
                 content, status = _error(str(error)), error.status
             except ServingError as error:
-                content, status = _error(str(error)), _HTTP[error.code]
+                content, status = _error(str(error)), HTTP[error.code]
             except Exception:
                 _LOG.exception("A request failed")
                 content, status = _error("The server failed on this request."), 500

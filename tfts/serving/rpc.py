@@ -4,7 +4,8 @@ import concurrent.futures
 import logging
 import time
 
-from tfts.serving.saved_model import ServingError, arrays_of, invalid
+from tfts.serving.errors import ServingError, invalid
+from tfts.serving.saved_model import arrays_of
 
 _LOG = logging.getLogger("tfts.serving")
 

@@ -14,39 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tfts.serving.errors import ServingError, invalid
+
 # Requests of a warm-up file that are replayed, as TensorFlow Serving has it.
 _MAX_WARMUP = 1000
 _METHOD = "tensorflow/serving/predict"
-
-
-class ServingError(ValueError):
-    """What a server answers instead of a result.
-
-    Args:
-        code: Name of a gRPC status, such as `"NOT_FOUND"`.
-        message: The server's words.
-
-    Example:
-
-    >>> error = ServingError("NOT_FOUND", "Servable not found for request: Latest(load)")
-    >>> error.code, str(error)
-    ('NOT_FOUND', 'Servable not found for request: Latest(load)')
-    """
-
-    def __init__(self, code, message):
-        super().__init__(message)
-        self.code = code
-
-
-def invalid(message):
-    """The error of a request that can't be answered as it is.
-
-    Example:
-
-    >>> invalid("Missing 'inputs' or 'instances' key").code
-    'INVALID_ARGUMENT'
-    """
-    return ServingError("INVALID_ARGUMENT", message)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +98,8 @@ class Signature:
         absent, extra = sorted(set(self.inputs) - set(inputs)), sorted(set(inputs) - set(self.inputs))
         if absent or extra:
             raise invalid(
-                f"Signature {self.name!r} takes the inputs {sorted(self.inputs)}. Missing: {absent}. Not known: {extra}."
+                f"Signature {self.name!r} takes the inputs {sorted(self.inputs)}. Missing: {absent}. "
+                f"Not known: {extra}."
             )
         for name, info in self.inputs.items():
             array = inputs[name]
@@ -328,10 +301,10 @@ class SavedModel:
                     rows += queue[taken].rows
                     taken += 1
             left = queue[0].arrived + timeout - time.monotonic()
-            if signature.is_batched and taken == len(queue) and rows < max_rows and left > 0:
-                if not self._closed:
-                    self._change.wait(left)
-                    continue
+            may_grow = signature.is_batched and taken == len(queue) and rows < max_rows
+            if may_grow and left > 0 and not self._closed:
+                self._change.wait(left)
+                continue
             tasks = [queue.popleft() for _ in range(taken)]
             self._count -= taken
             if not queue:

@@ -2,23 +2,16 @@
 
 import asyncio
 import concurrent.futures
-import importlib.util
 import logging
 import socket
 import threading
 
+from tfts.serving.errors import require
 from tfts.serving.models import Models
 from tfts.serving.rest import RestApp
 from tfts.serving.rpc import RpcServices
 
 _LOG = logging.getLogger("tfts.serving")
-_NEEDS = {
-    "starlette": "starlette",
-    "uvicorn": "uvicorn",
-    "grpc": "grpcio",
-    "tensorflow_serving": "tensorflow-serving-api",
-    "prometheus_client": "prometheus-client",
-}
 BANNER = "For development. In production, give the same folder to TensorFlow Serving."
 
 
@@ -141,9 +134,13 @@ class Server:
         poll=1.0,
         threads=0,
     ):
-        gone = [package for module, package in _NEEDS.items() if importlib.util.find_spec(module) is None]
-        if gone:
-            raise ValueError(f"The server needs {', '.join(gone)}: pip install tfts[serving]")
+        require(
+            starlette="starlette",
+            uvicorn="uvicorn",
+            grpc="grpcio",
+            tensorflow_serving="tensorflow-serving-api",
+            prometheus_client="prometheus-client",
+        )
         for name, value, least in (
             ("max_batch_size", max_batch_size, 1),
             ("batch_threads", batch_threads, 1),

@@ -1,0 +1,292 @@
+import http.server
+import json
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfts import Forecaster
+from tfts.serving import Client, Server, ServingError, export
+
+HOURS = pd.date_range("2024-01-01", periods=150, freq="h", tz="Europe/Berlin")
+
+
+def make_frame(names=("north", "south")):
+    """Two targets, a column that is only seen, a price known ahead, and two series."""
+    rng = np.random.default_rng(3)
+    parts = []
+    for level, name in enumerate(names, 1):
+        day = np.sin(np.arange(150) * 2 * np.pi / 24)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "site": name,
+                    "time": HOURS,
+                    "load": 1000 * level + 50 * day + rng.normal(0, 3, 150),
+                    "price": 30 + rng.normal(0, 5, 150),
+                    "wind": 7 + rng.normal(0, 1, 150),
+                    "solar": 100 * level + 20 * day,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    forecaster = Forecaster(
+        "lstm_attention",
+        context_length=11,
+        horizon=3,
+        targets=["load", "solar"],
+        known_future=["price"],
+        calendar=["hour", "24h"],
+        time="time",
+        series="site",
+        per_series=True,
+        model_options={"units": 4},
+    )
+    return forecaster.fit(make_frame(), epochs=1, verbose=0)
+
+
+@pytest.fixture(scope="module")
+def future():
+    """The table with three rows in which the price alone is known, and a series never seen before."""
+    frame = make_frame(("east", "north", "south"))
+    frame.loc[frame["time"] > HOURS[146], ["load", "wind", "solar"]] = np.nan
+    return frame
+
+
+@pytest.fixture(scope="module")
+def folder(fitted, written_models, tmp_path_factory):
+    path = tmp_path_factory.mktemp("client")
+    export(fitted, path, name="load")
+    plain = Forecaster("linear", context_length=5, horizon=2).fit(
+        pd.DataFrame({"y": np.arange(50.0)}, index=pd.date_range("2024-01-01", periods=50)),
+        epochs=1,
+        verbose=0,
+    )
+    export(plain, path, name="plain")
+    (path / "words").symlink_to(written_models / "words")
+    return path
+
+
+@pytest.fixture(scope="module")
+def running(folder):
+    with Server(folder, rest_port=0, grpc_port=0, poll=0.05) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["rest", "grpc"])
+def url(request, running):
+    return running.rest_url if request.param == "rest" else running.grpc_url
+
+
+@pytest.mark.parametrize("origins", ["last", "all"])
+def test_predicts_what_the_forecaster_predicts(url, fitted, future, origins):
+    with Client(url, "load", batch_size=7) as client:
+        found = client.predict(future, origins)
+    expected = fitted.predict(future, origins)
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-5, check_dtype=False)
+    assert set(found["series"]) == {"east", "north", "south"}
+
+
+def test_attention_comes_with_the_forecasts(url, fitted, future):
+    with Client(url, "load") as client:
+        table, scores = client.attention(future)
+    panel = fitted.panel(future)
+    expected = fitted.attention(panel, panel.bounds[:, 2] - 1)
+    assert scores.shape == expected.shape
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-6)
+    pd.testing.assert_frame_equal(table, fitted.predict(future), rtol=1e-5, check_dtype=False)
+
+
+def test_metadata_and_status(url):
+    with Client(url, "load") as client:
+        metadata = client.metadata()
+        assert metadata["columns"] == ["load", "solar", "wind"]
+        assert metadata["known_future"] == ["price", "hour", "sin_24h", "cos_24h"]
+        assert client.status() == [{"version": 1, "state": "AVAILABLE", "error": ""}]
+
+
+def test_a_table_that_does_not_fit_is_refused_before_it_is_sent(url, future):
+    with Client(url, "load") as client:
+        with pytest.raises(KeyError, match="Unknown column 'wind'"):
+            client.predict(future.drop(columns="wind"))
+        with pytest.raises(ValueError, match=r"has 8 rows from .* a window takes 11"):
+            client.predict(future[future["time"] >= HOURS[139]])
+        with pytest.raises(ValueError, match=r"the model needs the columns \['price'\] for horizon=3 rows"):
+            client.predict(make_frame())
+        with pytest.raises(ValueError, match="missing values"):
+            client.predict(future.assign(wind=np.nan))
+        with pytest.raises(
+            ValueError, match=r"in the zone Europe/Berlin, and .* but the times of the table are in UTC"
+        ):
+            client.predict(future.assign(time=future["time"].dt.tz_convert("UTC")))
+        with pytest.raises(ValueError, match=r"freq|missing"):
+            client.predict(future[::2])
+
+
+def test_a_signature_that_is_not_there_is_named(url):
+    with Client(url, "plain") as client:
+        with pytest.raises(ValueError, match="Unknown signature of the model: 'forecast_with_attention'"):
+            client.attention(pd.DataFrame({"y": np.arange(9.0)}, index=pd.date_range("2024", periods=9)))
+
+
+def test_a_model_of_others_is_refused(url):
+    with Client(url, "words") as client:
+        with pytest.raises(ServingError, match=r"it has no signature .describe.\. Expected a model that"):
+            client.metadata()
+
+
+def test_errors_are_the_servers_words(url):
+    with Client(url, "lood") as client:
+        with pytest.raises(ServingError, match="Could not find any versions of model lood") as raised:
+            client.status()
+        assert raised.value.code == "NOT_FOUND"
+    with Client(url, "load", version=7) as client:
+        with pytest.raises(ServingError, match="Could not find version 7 of model load"):
+            client.metadata()
+    with Client(url, "load", label="stable") as client:
+        with pytest.raises(ServingError, match="Unrecognized servable version label: stable") as raised:
+            client.status()
+        assert raised.value.code == "INVALID_ARGUMENT"
+
+
+def test_a_label_is_asked_for_its_version(url, folder, running, future):
+    config = """model_config_list { config { name: "load" base_path: "/models/load" model_platform: "tensorflow"
+      version_labels { key: "stable" value: 1 } } }"""
+    (folder / "models.config").write_text(config)
+    running.models.poll()
+    try:
+        with Client(url, "load", label="stable") as client, Client(url, "load", version=1) as other:
+            pd.testing.assert_frame_equal(client.predict(future), other.predict(future))
+    finally:
+        (folder / "models.config").unlink()
+        running.models.poll()
+
+
+class Scripted(http.server.BaseHTTPRequestHandler):
+    """Gives the answers of a list, one after the other, and keeps count."""
+
+    def do_GET(self):
+        status, body = self.server.answers[min(self.server.count, len(self.server.answers) - 1)]
+        self.server.count += 1
+        if status is None:
+            time.sleep(1.0)
+            return
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def scripted():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Scripted) as server:
+        server.count = 0
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+GOOD = (200, json.dumps({"model_version_status": [{"version": "3", "state": "AVAILABLE"}]}).encode())
+FULL = (503, b'{"error": "The queue is full"}')
+
+
+def test_a_busy_server_is_asked_again(scripted):
+    scripted.answers = [FULL, FULL, GOOD]
+    with Client(f"http://127.0.0.1:{scripted.server_port}", "load", backoff=0.001) as client:
+        assert client.status()[0]["version"] == 3
+    assert scripted.count == 3
+
+
+def test_a_server_that_stays_busy_is_given_up(scripted):
+    scripted.answers = [FULL]
+    with Client(f"http://127.0.0.1:{scripted.server_port}", "load", retries=1, backoff=0.001) as client:
+        with pytest.raises(ServingError, match="answers 503: The queue is full") as raised:
+            client.status()
+    assert raised.value.code == "UNAVAILABLE"
+    assert scripted.count == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"), [((400, b'{"error": "No"}'), "INVALID_ARGUMENT"), ((500, b"<html>"), "INTERNAL")]
+)
+def test_an_error_is_not_asked_for_again(scripted, answer, code):
+    scripted.answers = [answer, GOOD]
+    with Client(f"http://127.0.0.1:{scripted.server_port}", "load", backoff=0.001) as client:
+        with pytest.raises(ServingError, match=f"answers {answer[0]}: ") as raised:
+            client.status()
+    assert raised.value.code == code
+    assert scripted.count == 1
+
+
+def test_a_slow_server_is_an_error_after_the_timeout_and_not_asked_again(scripted):
+    scripted.answers = [(None, b"")]
+    with Client(f"http://127.0.0.1:{scripted.server_port}", "load", timeout=0.1) as client:
+        with pytest.raises(ServingError, match=r"gave no answer within 0.1 s") as raised:
+            client.status()
+    assert raised.value.code == "DEADLINE_EXCEEDED"
+    assert scripted.count == 1
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_no_server_is_an_error_that_names_the_address(scheme, free_port):
+    with Client(f"{scheme}://127.0.0.1:{free_port}", "load", retries=1, backoff=0.001) as client:
+        with pytest.raises(ServingError, match=f"127.0.0.1:{free_port}") as raised:
+            client.status()
+    assert raised.value.code == "UNAVAILABLE"
+
+
+def test_a_version_that_is_unloaded_in_between_is_no_error(running, future):
+    with Client(running.rest_url, "load") as client:
+        wanted, numbers = client.predict(future), iter([9, 1])
+        # Version 9 was there a moment ago; what it says of itself is known from before.
+        client._described[9] = client._described[1]
+        client._current = lambda: next(numbers)
+        pd.testing.assert_frame_equal(client.predict(future), wanted)
+        assert list(numbers) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"url": "localhost:8501"}, "`url` must be http://HOST:PORT"),
+        ({"url": "ftp://localhost"}, "`url` must be http://HOST:PORT"),
+        ({"url": None}, "`url` must be http://HOST:PORT"),
+        ({"model": ""}, "`model` must be the name of a model"),
+        ({"version": 1, "label": "stable"}, "Give `version` or `label`, not both"),
+        ({"version": "1"}, "`version` must be an int >= 0"),
+        ({"retries": -1}, "`retries` must be an int >= 0"),
+        ({"batch_size": 0}, "`batch_size` must be an int >= 1"),
+        ({"timeout": 0}, "`timeout` must be > 0"),
+        ({"backoff": -1}, "`backoff` >= 0"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Client(**{"url": "http://localhost:8501", "model": "load", **arguments})
+
+
+def test_rest_needs_no_tensorflow(running, future, tmp_path):
+    future.to_parquet(tmp_path / "future.parquet")
+    code = f"""
+import sys
+import pandas as pd
+from tfts.serving import Client
+with Client({running.rest_url!r}, "load") as client:
+    print(len(client.predict(pd.read_parquet({str(tmp_path / "future.parquet")!r}))))
+print({{"tensorflow", "keras", "grpc"}} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["9", "set()"], done.stderr
