@@ -9,6 +9,7 @@ from benchmarks import (
     nab,
     regression,
     sales_anomalies,
+    serving_load,
     smap_msl,
     windows_per_second,
 )
@@ -30,6 +31,7 @@ def main():
     monitor_rows.main([])
     regression.main([])
     regression.main(["--stream"])
+    serving_load.main([])
 
 
 if __name__ == "__main__":

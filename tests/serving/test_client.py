@@ -132,15 +132,19 @@ def test_a_table_that_does_not_fit_is_refused_before_it_is_sent(url, future):
 
 
 def test_a_signature_that_is_not_there_is_named(url):
-    with Client(url, "plain") as client:
-        with pytest.raises(ValueError, match="Unknown signature of the model: 'forecast_with_attention'"):
-            client.attention(pd.DataFrame({"y": np.arange(9.0)}, index=pd.date_range("2024", periods=9)))
+    with (
+        Client(url, "plain") as client,
+        pytest.raises(ValueError, match="Unknown signature of the model: 'forecast_with_attention'"),
+    ):
+        client.attention(pd.DataFrame({"y": np.arange(9.0)}, index=pd.date_range("2024", periods=9)))
 
 
 def test_a_model_of_others_is_refused(url):
-    with Client(url, "words") as client:
-        with pytest.raises(ServingError, match=r"it has no signature .describe.\. Expected a model that"):
-            client.metadata()
+    with (
+        Client(url, "words") as client,
+        pytest.raises(ServingError, match=r"it has no signature .describe.\. Expected a model that"),
+    ):
+        client.metadata()
 
 
 def test_errors_are_the_servers_words(url):
@@ -148,9 +152,11 @@ def test_errors_are_the_servers_words(url):
         with pytest.raises(ServingError, match="Could not find any versions of model lood") as raised:
             client.status()
         assert raised.value.code == "NOT_FOUND"
-    with Client(url, "load", version=7) as client:
-        with pytest.raises(ServingError, match="Could not find version 7 of model load"):
-            client.metadata()
+    with (
+        Client(url, "load", version=7) as client,
+        pytest.raises(ServingError, match="Could not find version 7 of model load"),
+    ):
+        client.metadata()
     with Client(url, "load", label="stable") as client:
         with pytest.raises(ServingError, match="Unrecognized servable version label: stable") as raised:
             client.status()
@@ -212,9 +218,11 @@ def test_a_busy_server_is_asked_again(scripted):
 
 def test_a_server_that_stays_busy_is_given_up(scripted):
     scripted.answers = [FULL]
-    with Client(f"http://127.0.0.1:{scripted.server_port}", "load", retries=1, backoff=0.001) as client:
-        with pytest.raises(ServingError, match="answers 503: The queue is full") as raised:
-            client.status()
+    with (
+        Client(f"http://127.0.0.1:{scripted.server_port}", "load", retries=1, backoff=0.001) as client,
+        pytest.raises(ServingError, match="answers 503: The queue is full") as raised,
+    ):
+        client.status()
     assert raised.value.code == "UNAVAILABLE"
     assert scripted.count == 2
 
@@ -224,27 +232,33 @@ def test_a_server_that_stays_busy_is_given_up(scripted):
 )
 def test_an_error_is_not_asked_for_again(scripted, answer, code):
     scripted.answers = [answer, GOOD]
-    with Client(f"http://127.0.0.1:{scripted.server_port}", "load", backoff=0.001) as client:
-        with pytest.raises(ServingError, match=f"answers {answer[0]}: ") as raised:
-            client.status()
+    with (
+        Client(f"http://127.0.0.1:{scripted.server_port}", "load", backoff=0.001) as client,
+        pytest.raises(ServingError, match=f"answers {answer[0]}: ") as raised,
+    ):
+        client.status()
     assert raised.value.code == code
     assert scripted.count == 1
 
 
 def test_a_slow_server_is_an_error_after_the_timeout_and_not_asked_again(scripted):
     scripted.answers = [(None, b"")]
-    with Client(f"http://127.0.0.1:{scripted.server_port}", "load", timeout=0.1) as client:
-        with pytest.raises(ServingError, match=r"gave no answer within 0.1 s") as raised:
-            client.status()
+    with (
+        Client(f"http://127.0.0.1:{scripted.server_port}", "load", timeout=0.1) as client,
+        pytest.raises(ServingError, match=r"gave no answer within 0.1 s") as raised,
+    ):
+        client.status()
     assert raised.value.code == "DEADLINE_EXCEEDED"
     assert scripted.count == 1
 
 
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_no_server_is_an_error_that_names_the_address(scheme, free_port):
-    with Client(f"{scheme}://127.0.0.1:{free_port}", "load", retries=1, backoff=0.001) as client:
-        with pytest.raises(ServingError, match=f"127.0.0.1:{free_port}") as raised:
-            client.status()
+    with (
+        Client(f"{scheme}://127.0.0.1:{free_port}", "load", retries=1, backoff=0.001) as client,
+        pytest.raises(ServingError, match=f"127.0.0.1:{free_port}") as raised,
+    ):
+        client.status()
     assert raised.value.code == "UNAVAILABLE"
 
 

@@ -12,6 +12,8 @@ import numpy as np
 
 from tfts.serving.errors import HTTP, ServingError, invalid
 
+METRICS = "/monitoring/prometheus/metrics"
+
 _LOG = logging.getLogger("tfts.serving")
 _PATH = re.compile(
     r"/v1/models/(?P<model>[^/:]+)(?:/versions/(?P<version>\d{1,18})|/labels/(?P<label>[^/:]+))?"
@@ -51,7 +53,7 @@ class RestApp:
         """Answers one request."""
         request = self._request(scope, receive)
         path, media = scope["path"], "application/json"
-        if path == "/monitoring/prometheus/metrics" and request.method == "GET":
+        if path == METRICS and request.method == "GET":
             content, status, media = self.meter.text(), 200, "text/plain; version=0.0.4; charset=utf-8"
         else:
             began = time.monotonic()

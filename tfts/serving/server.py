@@ -3,16 +3,16 @@
 import asyncio
 import concurrent.futures
 import logging
+import signal
 import socket
 import threading
 
 from tfts.serving.errors import require
 from tfts.serving.models import Models
-from tfts.serving.rest import RestApp
+from tfts.serving.rest import METRICS, RestApp
 from tfts.serving.rpc import RpcServices
 
 _LOG = logging.getLogger("tfts.serving")
-BANNER = "For development. In production, give the same folder to TensorFlow Serving."
 
 
 class Meter:
@@ -256,6 +256,42 @@ class Server:
             except Exception:
                 # A broken disk must not end the switching for good.
                 _LOG.exception("The folder of the models can't be read")
+
+
+def serve_until_stopped(path, tell, **options):
+    """Runs a `Server` until Ctrl-C or a SIGTERM, and then answers what has come.
+
+    Args:
+        path: Folder of the models.
+        tell: Function that is given lines to show.
+        **options: Of `Server`.
+
+    Raises:
+        FileNotFoundError: As `Server`.
+        ValueError: As `Server`.
+
+    Example:
+
+    >>> serve_until_stopped("models", print)
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: models does not exist. Expected a folder with NAME/VERSION/saved_model.pb.
+    """
+    told = threading.Event()
+    before = {one: signal.signal(one, lambda *_: told.set()) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with Server(path, **options) as server:
+            for name in server.models.names:
+                versions = ", ".join(map(str, server.models.available(name))) or "none"
+                tell(f"Model {name}, version {versions}: POST {server.rest_url}/v1/models/{name}:predict")
+            tell(f"gRPC: {server.grpc_url.removeprefix('grpc://')}")
+            tell(f"Metrics: {server.rest_url}{METRICS}")
+            tell("For development. In production, give the same folder to TensorFlow Serving. Ctrl-C ends.")
+            told.wait()
+            tell("Stopping: answering what has come.")
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _listening(host, port):
