@@ -219,7 +219,9 @@ class Models:
         for number in sorted(wanted):
             stamp = _stamp(plan.folder / str(number))
             known = versions.get(number)
-            if known is None or (known.state == "END" and known.stamp != stamp):
+            ended = known is not None and known.state == "END"
+            # What failed is tried again when it has changed; what was unloaded may be wanted again.
+            if known is None or (ended and (not known.error or known.stamp != stamp)):
                 self._load(name, versions, Version(number, stamp=stamp), plan.folder / str(number))
         with self._change:
             ready = [v for v in versions.values() if v.state == "AVAILABLE"]

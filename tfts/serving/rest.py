@@ -119,7 +119,9 @@ class RestApp:
         try:
             await asyncio.wait_for(read(), self.read_timeout)
         except asyncio.TimeoutError:
-            raise _Refused(408, f"The request did not arrive within {self.read_timeout:g} s.") from None
+            if not too_large:
+                words = f"The request did not arrive within {self.read_timeout:g} s."
+                raise _Refused(408, words) from None
         if too_large:
             raise _Refused(413, f"A request may have {self.max_body} bytes. Send fewer windows at once.")
         return b"".join(parts)

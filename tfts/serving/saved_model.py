@@ -19,6 +19,7 @@ from tfts.serving.errors import ServingError, invalid
 # Requests of a warm-up file that are replayed, as TensorFlow Serving has it.
 _MAX_WARMUP = 1000
 _METHOD = "tensorflow/serving/predict"
+_TRACE = ("Graph execution error", "Detected at node", "Original stack trace")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -429,7 +430,9 @@ def _in_words(error):
     code = {3: "INVALID_ARGUMENT", 8: "RESOURCE_EXHAUSTED"}.get(getattr(error, "error_code", None))
     if code is None:
         return ServingError("INTERNAL", "The model failed on this request.")
-    words = error.message.splitlines()[0].split("[[")[0]
+    # Where the failing operation was defined stands first, in lines that are headed or indented.
+    lines = [line for line in error.message.splitlines() if line[:1].strip() and not line.startswith(_TRACE)]
+    words = lines[0].split("[[")[0] if lines else "The model refuses these values."
     return ServingError(code, re.sub(r"(?:[A-Za-z]:)?[/\\][\w.\-/\\]+", "...", words).strip())
 
 
