@@ -9,9 +9,9 @@ from tfts.data.calendar import calendar_columns
 
 CLOCK = ("hour", "weekday", "month", "day_of_year")
 # The least that a logarithm is taken of, as a share of what is added to every value.
-_LEAST = 0.01
+LEAST = 0.01
 # A forecast of a logarithm above it is nonsense, and its exponential would overflow.
-_HIGHEST = 80.0
+HIGHEST = 80.0
 # Fewer rows than these are no new level, however short the context is.
 _NEW_NORMAL = 14
 # Rows of calendar that are made at once: one at a time would cost more than the forecast.
@@ -236,7 +236,7 @@ class Plan:
             return values
         values = values.copy()
         # What has no logarithm is as far off as a value can be.
-        values[self.log_at] = np.log(np.maximum(values[self.log_at] + offsets, _LEAST * offsets))
+        values[self.log_at] = np.log(np.maximum(values[self.log_at] + offsets, LEAST * offsets))
         return values
 
     def to_original(self, modelled, offsets):
@@ -244,7 +244,7 @@ class Plan:
         if not self.is_log.any():
             return modelled
         made = modelled.copy()
-        made[self.is_log] = np.exp(np.minimum(made[self.is_log], _HIGHEST)) - offsets[self._log_targets]
+        made[self.is_log] = np.exp(np.minimum(made[self.is_log], HIGHEST)) - offsets[self._log_targets]
         return made
 
     def contexts(self, values, time):
@@ -322,7 +322,7 @@ class _Aide:
         sources = sources * state.target_scale[self.sources] + state.target_offset[self.sources]
         if self.log_at:
             # As in `to_original`: no forecast in the history may overflow.
-            logs = np.minimum(sources[:, self.is_log], _HIGHEST)
+            logs = np.minimum(sources[:, self.is_log], HIGHEST)
             sources[:, self.is_log] = np.exp(logs) - state.log_offsets[self.log_at]
         table = np.empty((len(known), len(self.known)))
         table[:, self.from_known] = self._unscaled(state, known[:, self.known_at], self.known_columns)

@@ -10,6 +10,7 @@ _HOME = {
     "Server": "tfts.serving.server",
     "ServingError": "tfts.serving.errors",
     "export": "tfts.serving.exporting",
+    "verify": "tfts.serving.verification",
 }
 
 __all__ = sorted(_HOME)

@@ -12,13 +12,17 @@ from pathlib import Path
 
 from tfts import __version__
 from tfts._messages import unknown
-from tfts.forecaster import Forecaster
+from tfts.serving.capi import TOLERANCE, difference
+from tfts.serving.card import model_card
+from tfts.serving.deployment import write_deployment
 from tfts.serving.metadata import seal
+from tfts.serving.samples import write_samples, write_warm_up
+from tfts.serving.servables import servable_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def export(source, path, version=None, name=None, *, units=None):
+def export(source, path, version=None, name=None, *, model=None, units=None):
     """Exports a model with its scaling inside: raw values in, original units out.
 
     The folder is written beside `PATH/<name>` under a hidden name and then renamed, so
@@ -26,29 +30,34 @@ def export(source, path, version=None, name=None, *, units=None):
     other, and no version is ever overwritten.
 
     Args:
-        source: A fitted `Forecaster` with a Keras model, or a folder that its `save` wrote.
+        source: A fitted `Forecaster` or `AnomalyDetector` with a Keras model, a fitted
+            regression, a folder that one of them was saved to, or the folder of a run.
         path: Folder of all served models.
         version: Int >= 1. `None` takes the one after the highest that is there.
         name: Under which it is served: letters, digits, `.`, `_` and `-`. `None` takes the
             name of the model.
+        model: Name of the model of a run of `tfts run`.
         units: Dict from column to a text, such as `{"load": "MW"}`.
 
     Returns:
         `Path` of the folder of the version.
 
     Raises:
-        ValueError: If the model can't be exported, the version is there already, or a
-            name or unit can't be used.
+        FileNotFoundError: If the folder holds no model.
+        KeyError: If a unit is given for a column that is not there.
+        ValueError: If the model can't be exported, its graph would not run on every server,
+            the version is there already, or a name can't be used.
 
     Example:
 
     >>> import numpy as np, pandas as pd
+    >>> from tfts.forecaster import Forecaster
     >>> frame = pd.DataFrame({"load": np.arange(50.0)}, index=pd.date_range("2024-01-01", periods=50))
     >>> fitted = Forecaster("linear", context_length=7, horizon=2).fit(frame, epochs=1, verbose=0)
     >>> export(fitted, "served", units={"load": "MW"}).as_posix()
     'served/linear/1'
     """
-    servable = _servable(source)
+    servable, scores = servable_of(source, model)
     name = servable.name if name is None else name
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
@@ -70,6 +79,7 @@ def export(source, path, version=None, name=None, *, units=None):
             "version": version,
             **described,
             "units": {column: str(text) for column, text in (units or {}).items()},
+            "metrics": scores,
             "versions": _versions(),
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
@@ -78,70 +88,21 @@ def export(source, path, version=None, name=None, *, units=None):
         shutil.rmtree(partial, ignore_errors=True)
         _write(servable, described, partial)
         (path / name).mkdir(exist_ok=True)
+        write_deployment(path, name)
         os.rename(partial, path / name / str(version))
     return path / name / str(version)
 
 
-class _Servable:
-    """A forecaster as `export` sees it."""
-
-    def __init__(self, forecaster):
-        from tfts.serving.signatures import ForecastSignatures
-
-        self.forecaster, self.name = forecaster, forecaster.name
-        self.signatures = ForecastSignatures(forecaster)
-
-    def described(self):
-        forecaster = self.forecaster
-        settings = forecaster.settings
-        if not isinstance(settings["model"], str):
-            settings["model"] = None
-        training = forecaster.training_ or {}
-        return {
-            "kind": "forecaster",
-            "model": forecaster.name,
-            "context_length": forecaster.spec.context_length,
-            "horizon": forecaster.spec.horizon,
-            "freq": forecaster.freq,
-            "timezone": training.get("timezone"),
-            "columns": list(self.signatures.columns),
-            "targets": list(forecaster.targets),
-            "known_future": list(forecaster.known_future),
-            "calendar": settings["calendar"],
-            "series": settings["series"],
-            "series_names": self.signatures.series_names,
-            "settings": settings,
-            "scaler": forecaster.scaler_.get_state(),
-            "missing": settings["missing"],
-            "limit": settings["limit"],
-            "training": {key: training.get(key) for key in ("start", "end", "rows")},
-            "metrics": [],
-        }
-
-
-def _servable(source):
-    if isinstance(source, str | os.PathLike):
-        source = Forecaster.load(source)
-    if not isinstance(source, Forecaster):
-        raise ValueError(
-            f"Expected a fitted Forecaster or its folder to export. Received: {type(source).__name__}."
-        )
-    if not source.is_fitted:
-        raise ValueError("The forecaster has not learnt anything yet. Call fit first, or Forecaster.load.")
-    if not hasattr(source.model, "count_params"):
-        raise ValueError(
-            f"The baseline {source.name!r} is no Keras model, so it has no graph to export. Expected a forecaster with "
-            "a model of MODELS or a Keras model of yours."
-        )
-    return _Servable(source)
-
-
 def _write(servable, described, folder):
+    """Writes all files of a version and checks that they hold what they say."""
     import tensorflow as tf
 
+    from tfts.serving.graph import check_compiles, check_graph
     from tfts.serving.signatures import describe
 
     functions = servable.signatures.functions()
+    samples = servable.samples()
+    _check_answers(functions, samples)
     described["signatures"] = {
         name: {
             "inputs": _specs(function.structured_input_signature[1]),
@@ -150,8 +111,29 @@ def _write(servable, described, folder):
         for name, function in functions.items()
     }
     text = json.dumps(described)
-    tf.saved_model.save(servable.signatures, folder, signatures={**functions, "describe": describe(text)})
-    seal(folder, json.loads(text))
+    functions["describe"] = describe(text)
+    tf.saved_model.save(servable.signatures, folder, signatures=functions)
+    check_graph(folder, servable.layers)
+    check_compiles(functions)
+    write_samples(folder, described["name"], samples)
+    write_warm_up(folder, described["name"], functions)
+    described = json.loads(text)
+    (folder / "MODEL_CARD.md").write_text(model_card(described, samples))
+    seal(folder, described)
+
+
+def _check_answers(functions, samples):
+    """Compares the graph with the model it was made of."""
+    import tensorflow as tf
+
+    for name, (inputs, expected) in samples.items():
+        found = functions[name](**{key: tf.constant(value) for key, value in inputs.items()})
+        error = max(difference(found[key].numpy(), value) for key, value in expected.items())
+        if not error <= TOLERANCE:
+            raise ValueError(
+                f"The graph of {name!r} does not give what the model gives: relative difference {error:.3g}, expected "
+                f"at most {TOLERANCE:g}. A layer acts differently in a graph, or draws random numbers."
+            )
 
 
 def _specs(tensors):

@@ -6,6 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfts.anomaly.plan import HIGHEST, LEAST
+from tfts.anomaly.thresholds import THRESHOLDS, Threshold
+
 
 class ForecastSignatures(tf.Module):
     """The functions of a forecaster, with everything inside that `Forecaster.predict` does.
@@ -43,13 +46,24 @@ class ForecastSignatures(tf.Module):
         self.forecaster = forecaster
         self.columns = (*forecaster.targets, *others)
         self.precision = precision
-        self.series_names = list(scaler.series_offset) if scaler.per_series else None
+        self.series_names = self._named_series()
         self._past = self._affine(self.columns)
         self._known = self._affine(known)
         self._targets = self._affine(forecaster.targets)
         self._weights = [variable.value for variable in forecaster.model.variables]
         interpolates = forecaster.settings["missing"] == "interpolate"
         self._limit = (forecaster.settings["limit"] or np.inf) if interpolates else 0
+
+    def _named_series(self):
+        if self.forecaster.settings["series"] is None or not self._by_series():
+            return None
+        return self._all_series()
+
+    def _by_series(self):
+        return self.forecaster.scaler_.per_series
+
+    def _all_series(self):
+        return list(self.forecaster.scaler_.series_offset)
 
     def functions(self):
         """Concrete functions by the names of their signatures."""
@@ -82,31 +96,32 @@ class ForecastSignatures(tf.Module):
             return tf.function(forecast).get_concrete_function(**self.inputs())
 
     def _outputs(self, model, past, known_future=None, series=None):
-        """Outputs of the model, the forecast in original units, and which windows are whole."""
+        """Outputs of the model, NaN for windows that are not whole, and the scaled forecast."""
         inputs, whole = self._scaled(past, known_future, series)
         outputs = model(inputs, training=False)
         outputs = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+        scaled = tf.cast(outputs[0], self.precision)
+        outputs[0] = tf.cast(self._original(scaled, series), tf.float32)
+        return [_blank(x, whole) for x in outputs], _blank(scaled, whole)
+
+    def _original(self, scaled, series):
+        """A forecast `(batch, horizon, targets)` in original units."""
         offset, scale = self._looked_up(self._targets, series)
-        outputs[0] = tf.cast(tf.cast(outputs[0], self.precision) * scale + offset, tf.float32)
-        blank = tf.constant(np.nan, tf.float32)
-        return [
-            tf.where(tf.reshape(whole, (-1, *[1] * (len(x.shape) - 1))), x, blank) for x in outputs
-        ], whole
+        return scaled * scale + offset
 
     def _scaled(self, past, known_future, series):
         """What the model takes, and which windows of the batch it can make something of."""
         # No window may end on a value that was filled: it would be made from the row after it.
-        whole = tf.reduce_all(tf.math.is_finite(past[:, -1]), axis=1)
-        past = self._filled(past)
-        whole &= tf.reduce_all(tf.math.is_finite(past), axis=(1, 2))
+        whole = _is_whole(past[:, -1:])
+        past = self._filled(self._seen(past, "past", series))
+        whole &= _is_whole(past)
+        made = {"past": self._transformed(past, self._past, series)}
         if known_future is not None:
-            ahead = known_future[:, self.forecaster.spec.context_length :]
-            whole &= tf.reduce_all(tf.math.is_finite(ahead), axis=(1, 2))
-            known_future = self._filled(known_future)
-            whole &= tf.reduce_all(tf.math.is_finite(known_future), axis=(1, 2))
-        made = {"past": self._transformed(past, self._past, series, whole)}
-        if known_future is not None:
-            made["known_future"] = self._transformed(known_future, self._known, series, whole)
+            whole &= _is_whole(known_future[:, self.forecaster.spec.context_length :])
+            known_future = self._filled(self._seen(known_future, "known_future", series))
+            whole &= _is_whole(known_future)
+            made["known_future"] = self._transformed(known_future, self._known, series)
+        made = {name: tf.where(whole[:, None, None], values, 0.0) for name, values in made.items()}
         model = self.forecaster.model
         if any(tensor.name == "teacher" for tensor in model.inputs):
             # It does not listen to a teacher when it predicts.
@@ -114,10 +129,13 @@ class ForecastSignatures(tf.Module):
             made["teacher"] = tf.zeros(shape)
         return (made if len(made) > 1 else made["past"]), whole
 
-    def _transformed(self, values, affine, series, whole):
+    def _seen(self, values, name, series):
+        """Values as the scaler knows them."""
+        return values
+
+    def _transformed(self, values, affine, series):
         offset, scale = self._looked_up(affine, series)
-        scaled = tf.cast((tf.cast(values, self.precision) - offset) / scale, tf.float32)
-        return tf.where(whole[:, None, None], scaled, 0.0)
+        return tf.cast((tf.cast(values, self.precision) - offset) / scale, tf.float32)
 
     def _filled(self, values):
         """Values with the gaps filled that the policy allows."""
@@ -133,18 +151,20 @@ class ForecastSignatures(tf.Module):
         before, after, step, gap = (
             tf.cast(x, self.precision) for x in (before, after, place - left, tf.where(fits, gap, 1.0))
         )
-        return tf.where(fits, tf.cast(before + (after - before) * (step / gap), tf.float32), values)
+        return tf.where(fits, tf.cast(before + (after - before) * (step / gap), values.dtype), values)
 
     def _affine(self, columns):
-        """Offset and scale of the columns: one row, or one for each series and the last for any other."""
+        """Tables of the offset and the scale of the columns, see `_table`."""
         scaler = self.forecaster.scaler_
-        at = [scaler.columns.index(column) for column in columns]
-        pairs = [scaler.affine(name, columns) for name in self.series_names or ()]
-        pairs.append((scaler.offset[at], scaler.scale[at]))
-        return [
-            tf.Variable(np.stack(table), trainable=False, dtype=self.precision)
-            for table in zip(*pairs, strict=True)
-        ]
+        return [self._table(lambda name, i=i: scaler.affine(name, columns)[i]) for i in (0, 1)]
+
+    def _table(self, row_of):
+        """One row, or one for each series and the last for any other."""
+        if self.series_names is None:
+            rows = [row_of("")]
+        else:
+            rows = [row_of(name) for name in (*self.series_names, None)]
+        return tf.Variable(np.stack(rows), trainable=False, dtype=self.precision)
 
     def _looked_up(self, tables, series):
         """Rows of tables for each window, `(batch or 1, 1, columns)`."""
@@ -154,6 +174,188 @@ class ForecastSignatures(tf.Module):
         # Any other index is a series that was not seen in training.
         row = tf.where((series >= 0) & (series < last), series, last)
         return [tf.gather(table, row)[:, None] for table in tables]
+
+
+class DetectSignatures(ForecastSignatures):
+    """The functions of a detector: its forecast of a row, and what that says of the actual one.
+
+    A graph keeps nothing from one request to the next. What follows from earlier rows, such
+    as the events and the replacing of flagged values, is the task of `AnomalyDetector.monitor`;
+    a detector whose very score or threshold follows from them is refused.
+
+    Args:
+        detector: A fitted `AnomalyDetector` with a Keras model.
+
+    Raises:
+        ValueError: If its judgement depends on more than the window and the row.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from tfts.anomaly.detector import AnomalyDetector
+    >>> days = pd.date_range("2024-01-01", periods=90)
+    >>> usual = pd.DataFrame({"sales": np.random.default_rng(0).normal(100, 5, 90)}, index=days)
+    >>> detector = AnomalyDetector("linear", context_length=3).fit(usual, epochs=1, verbose=0)
+    >>> judge = DetectSignatures(detector).functions()["detect"]
+    >>> answer = judge(past=tf.fill((2, 3, 1), 100.0), actual=tf.constant([[101.0], [300.0]]))
+    >>> answer["flag"].numpy().tolist()
+    [[False], [True]]
+    """
+
+    def __init__(self, detector):
+        self.plan = detector.plan_
+        _check_stateless(detector)
+        super().__init__(detector.forecaster_)
+        plan, columns = self.plan, self.forecaster.scaler_.columns
+        self._limits = self._table(lambda name: [t.limit_ for t in plan.thresholds(name)])
+        self._logs = {}
+        for name, wanted in (
+            ("past", self.columns),
+            ("known_future", self.forecaster.known_future),
+            ("targets", self.forecaster.targets),
+        ):
+            at = [columns.index(c) for c in wanted]
+            place = [list(plan.log_at).index(i) if i in plan.log_at else None for i in at]
+            if any(p is not None for p in place):
+                self._logs[name] = (
+                    [p is not None for p in place],
+                    self._table(
+                        lambda series, place=place: [
+                            1.0 if p is None else plan.offsets(series)[p] for p in place
+                        ]
+                    ),
+                )
+        self._context_at = [self.forecaster.known_future.index(columns[i]) for i in plan.context_at]
+
+    def functions(self):
+        """Concrete functions by the names of their signatures."""
+        model, specs = self.forecaster.model, self.inputs()
+        specs["actual"] = tf.TensorSpec((None, len(self.forecaster.targets)), tf.float32, "actual")
+
+        def detect(actual, **given):
+            return self._judged(actual, **given)
+
+        with _portable(model):
+            judge = tf.function(detect).get_concrete_function(**specs)
+        return {**super().functions(), "detect": judge}
+
+    def _by_series(self):
+        plan = self.plan
+        own = any(plan.thresholds(name) is not plan.thresholds(None) for name in plan.names.values())
+        return super()._by_series() or own or len(plan.log_offsets) > 1
+
+    def _all_series(self):
+        return list(self.plan.names.values())
+
+    def _seen(self, values, name, series):
+        if name not in self._logs:
+            return values
+        is_log, table = self._logs[name]
+        offset = self._looked_up([table], series)[0]
+        values = tf.cast(values, self.precision)
+        # What has no logarithm is as far off as a value can be.
+        logs = tf.math.log(tf.maximum(values + offset, LEAST * offset))
+        return tf.where(tf.constant(is_log) & ~tf.math.is_inf(values), logs, values)
+
+    def _original(self, scaled, series):
+        modelled = super()._original(scaled, series)
+        if "targets" not in self._logs:
+            return modelled
+        is_log, table = self._logs["targets"]
+        exponentials = tf.exp(tf.minimum(modelled, HIGHEST)) - self._looked_up([table], series)[0]
+        return tf.where(tf.constant(is_log), exponentials, modelled)
+
+    def _judged(self, actual, past, known_future=None, series=None):
+        (forecast,), scaled = self._outputs(self.forecaster.model, past, known_future, series)
+        # A value that is not finite can't be judged, however strange it is.
+        actual = tf.where(tf.math.is_finite(actual), actual, np.nan)[:, None]
+        offset, scale = self._looked_up(self._targets, series)
+        found = (tf.cast(self._seen(actual, "targets", series), self.precision) - offset) / scale - scaled
+        residual = tf.cast(actual, self.precision) - self._original(scaled, series)
+        unit = 1.0 if self.plan.score.is_pooled else scale
+        contexts = None
+        if self._context_at:
+            contexts = tf.gather(known_future[:, -1], self._context_at, axis=1)
+        sizes, shares = self._sizes((found * unit)[:, 0], contexts)
+        flags = sizes > self._looked_up([self._limits], series)[0][:, 0]
+        flags &= tf.abs(residual[:, 0]) >= tf.constant(self.plan.min_size, self.precision)
+        if shares is not None:
+            flags &= shares >= 0.5 * tf.reduce_max(shares, axis=1, keepdims=True)
+        made = {"forecast": forecast[:, 0], "residual": residual[:, 0], "score": sizes}
+        return {**{name: tf.cast(x, tf.float32) for name, x in made.items()}, "flag": flags}
+
+    def _sizes(self, residual, contexts):
+        """What `ResidualScore.apply` does."""
+        score = self.plan.score
+        up = score.direction == "up"
+        if score.kind in ("absolute", "squared"):
+            sizes = tf.abs(residual) if score.kind == "absolute" else residual**2
+            if score.direction != "both":
+                sizes = tf.where((residual > 0) == up, sizes, residual * 0)
+            return sizes, None
+        sizes = residual - score.centre_
+        if score.kind != "residual":
+            sizes = sizes / score.spread_
+            for i, effects in enumerate(score.contexts_):
+                is_value = contexts[:, i, None] == tf.constant(list(effects), contexts.dtype)
+                shift, factor = (
+                    tf.cast(is_value, self.precision) @ np.array([pair[j] for pair in effects.values()])
+                    for j in (0, 1)
+                )
+                # A new value changes nothing.
+                factor = tf.where(tf.reduce_any(is_value, axis=1, keepdims=True), factor, 1.0)
+                sizes = (sizes - shift) / factor
+        if score.kind == "joint":
+            return self._joint(sizes)
+        return (tf.abs(sizes) if score.direction == "both" else sizes * (1 if up else -1)), None
+
+    def _joint(self, scaled):
+        sign = {"both": None, "up": 1.0, "down": -1.0}[self.plan.score.direction]
+        if sign is not None:
+            scaled = tf.where(tf.math.is_nan(scaled), scaled, tf.maximum(scaled * sign, 0) * sign)
+        absent = tf.math.is_nan(scaled)
+        # A missing value says nothing: it stands at its centre.
+        known = tf.where(absent, 0, scaled)
+        parts = known * (known @ tf.constant(self.plan.score.precision_))
+        distance = tf.sqrt(tf.maximum(tf.reduce_sum(parts, axis=1, keepdims=True), 0))
+        parts = tf.maximum(parts, 0)
+        total = tf.reduce_sum(parts, axis=1, keepdims=True)
+        shares = tf.where(total > 0, parts / tf.where(total > 0, total, 1), 1 / parts.shape[1])
+        return tf.where(absent, np.nan, distance), shares
+
+
+class RegressionSignatures(tf.Module):
+    """The function of a regression: features in original units to values or probabilities.
+
+    Args:
+        model: Keras model from `(batch, features)` to `(batch, outputs)`, as `to_keras` makes it.
+
+    Example:
+
+    >>> from tfts import LinearRegression
+    >>> X = np.array([[0.0], [1.0], [2.0]])
+    >>> model = LinearRegression().fit(X, [1.0, 3.0, 5.0]).to_keras()
+    >>> predict = RegressionSignatures(model).functions()["serving_default"]
+    >>> predict(features=tf.constant([[3.0]]))["value"].numpy().round(3).tolist()
+    [[7.0]]
+    """
+
+    def __init__(self, model):
+        super().__init__()
+        self._call, self._weights = model, [variable.value for variable in model.variables]
+
+    def functions(self):
+        """Concrete functions by the names of their signatures."""
+        model = self._call
+        output = "probability" if any(layer.name == "probability" for layer in model.layers) else "value"
+
+        def predict(features):
+            whole = tf.reduce_all(tf.math.is_finite(features), axis=1)
+            given = tf.cast(tf.where(whole[:, None], features, 0.0), model.inputs[0].dtype)
+            return {output: _blank(tf.cast(model(given, training=False), tf.float32), whole)}
+
+        spec = tf.TensorSpec((None, model.inputs[0].shape[1]), tf.float32, "features")
+        return {"serving_default": tf.function(predict).get_concrete_function(features=spec)}
 
 
 def describe(text):
@@ -190,6 +392,55 @@ def _carried(values, place, seen):
         seen |= before[2]
         step *= 2
     return values, place, seen
+
+
+def _is_whole(values):
+    return tf.reduce_all(tf.math.is_finite(values), axis=(1, 2))
+
+
+def _blank(values, whole):
+    """Values with NaN in the place of all that a window gave which is not whole."""
+    return tf.where(tf.reshape(whole, (-1, *[1] * (len(values.shape) - 1))), values, np.nan)
+
+
+def _check_stateless(detector):
+    """Refuses what would need rows before the window, which no request brings."""
+    plan, settings = detector.plan_, detector.settings
+    learns = [name for name in THRESHOLDS if _goes_on_learning(name, settings["threshold_options"])]
+    known = detector.forecaster_.known_future
+    columns = detector.forecaster_.scaler_.columns
+    hidden = [columns[i] for i in plan.context_at if columns[i] not in known]
+    for refused, what, instead in (
+        (
+            settings["threshold"] in learns,
+            f"threshold={settings['threshold']!r} moves with every row that is judged",
+            f"a threshold that stays as it was calibrated: {', '.join(sorted(set(THRESHOLDS) - set(learns)))}",
+        ),
+        (plan.average is not None, "`smooth` averages over the rows before", "smooth=None"),
+        (bool(plan.aides), "`same_row` needs a second forecast", "no `same_row`"),
+        (plan.is_irregular, "irregular='step_length' counts from the row before", "irregular='regularise'"),
+        (
+            bool(plan.clocks),
+            f"context={settings['context']} needs the time of the row, which is no input",
+            "the same features as `calendar`, which makes columns of them",
+        ),
+        (
+            bool(hidden),
+            f"context={settings['context']} needs {hidden} in the judged row",
+            "context columns that are known_future",
+        ),
+    ):
+        if refused:
+            raise ValueError(
+                f"The detector can't be exported: {what}, and a graph keeps nothing from one request to the next. "
+                f"Expected {instead}. `AnomalyDetector.monitor` judges a live feed with all of it."
+            )
+
+
+def _goes_on_learning(name, options):
+    if name == "pot":
+        return options.get("streaming", True)
+    return THRESHOLDS[name]._see is not Threshold._see
 
 
 @contextlib.contextmanager
