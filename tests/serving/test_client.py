@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfts import Forecaster
+from tfts import AnomalyDetector, Forecaster, LinearRegression
 from tfts.serving import Client, Server, ServingError, export
+from tfts.serving.client import _RemoteRegression
+from tfts.serving.deployment import write_deployment
 
 HOURS = pd.date_range("2024-01-01", periods=150, freq="h", tz="Europe/Berlin")
 
@@ -65,13 +67,8 @@ def future():
 def folder(fitted, written_models, tmp_path_factory):
     path = tmp_path_factory.mktemp("client")
     export(fitted, path, name="load")
-    plain = Forecaster("linear", context_length=5, horizon=2).fit(
-        pd.DataFrame({"y": np.arange(50.0)}, index=pd.date_range("2024-01-01", periods=50)),
-        epochs=1,
-        verbose=0,
-    )
-    export(plain, path, name="plain")
     (path / "words").symlink_to(written_models / "words")
+    write_deployment(path, "words")
     return path
 
 
@@ -131,14 +128,6 @@ def test_a_table_that_does_not_fit_is_refused_before_it_is_sent(url, future):
             client.predict(future[::2])
 
 
-def test_a_signature_that_is_not_there_is_named(url):
-    with (
-        Client(url, "plain") as client,
-        pytest.raises(ValueError, match="Unknown signature of the model: 'forecast_with_attention'"),
-    ):
-        client.attention(pd.DataFrame({"y": np.arange(9.0)}, index=pd.date_range("2024", periods=9)))
-
-
 def test_a_model_of_others_is_refused(url):
     with (
         Client(url, "words") as client,
@@ -164,16 +153,83 @@ def test_errors_are_the_servers_words(url):
 
 
 def test_a_label_is_asked_for_its_version(url, folder, running, future):
-    config = """model_config_list { config { name: "load" base_path: "/models/load" model_platform: "tensorflow"
-      version_labels { key: "stable" value: 1 } } }"""
-    (folder / "models.config").write_text(config)
+    config = folder / "models.config"
+    kept = config.read_text()
+    labelled = 'name: "load"\n    version_labels { key: "stable" value: 1 }'
+    config.write_text(kept.replace('name: "load"', labelled))
     running.models.poll()
     try:
         with Client(url, "load", label="stable") as client, Client(url, "load", version=1) as other:
             pd.testing.assert_frame_equal(client.predict(future), other.predict(future))
     finally:
-        (folder / "models.config").unlink()
+        config.write_text(kept)
         running.models.poll()
+
+
+@pytest.fixture(scope="module")
+def detector():
+    days = pd.date_range("2023-01-01", periods=150)
+    week = np.array([90, 95, 100, 105, 120, 140, 80])[np.arange(150) % 7]
+    frame = pd.DataFrame({"sales": week + np.random.default_rng(0).normal(0, 2, 150)}, index=days)
+    return AnomalyDetector("linear", context_length=14).fit(frame, epochs=3, verbose=0)
+
+
+def test_detects_what_the_detector_detects(url, folder, running, detector):
+    if "sales" not in running.models.names:
+        export(detector, folder, name="sales")
+        running.models.poll()
+    days = pd.date_range("2024-01-01", periods=23)
+    week = np.array([90, 95, 100, 105, 120, 140, 80])[np.arange(23) % 7]
+    new = pd.DataFrame({"sales": week.astype(float)}, index=days)
+    # The last day alone, so that no window holds a value that the detector would replace.
+    new.iloc[-1] = 3.0
+    with Client(url, "sales", batch_size=7) as client:
+        found = client.detect(new)
+        with pytest.raises(ValueError, match="Unknown signature of the model: 'forecast_with_attention'"):
+            client.attention(new)
+    expected = detector.detect(new).drop(columns="threshold")
+    assert found["flag"].tolist() == [False] * 8 + [True]
+    pd.testing.assert_frame_equal(
+        found, expected[-9:].reset_index(drop=True), rtol=1e-4, atol=1e-3, check_dtype=False
+    )
+
+
+def test_predicts_what_a_regression_predicts(url, folder, running):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"age": rng.normal(50, 9, 97), "dose": rng.normal(3, 1, 97)})
+    fitted = LinearRegression().fit(table, (2 * table["age"] - 7 * table["dose"]).to_numpy())
+    if "linear" not in running.models.names:
+        export(fitted, folder, name="linear")
+        running.models.poll()
+    table.index = table.index + 7
+    with Client(url, "linear", batch_size=31) as client:
+        found = client.predict(table)
+        np.testing.assert_allclose(found.to_numpy()[:, 0], fitted.predict(table), rtol=1e-5)
+        assert found.index.equals(table.index)
+        with pytest.raises(KeyError, match="Unknown column 'dose'"):
+            client.predict(table[["age"]])
+        with pytest.raises(ValueError, match="must hold numbers"):
+            client.predict(table.assign(dose="much"))
+        with pytest.raises(ValueError, match="The table is empty"):
+            client.predict(table[:0])
+        with pytest.raises(ValueError, match=r"Expected a pandas DataFrame\. Received: list"):
+            client.predict([1, 2])
+        with pytest.raises(ValueError, match="A regression has no `origins`"):
+            client.predict(table, origins="all")
+
+
+@pytest.mark.parametrize(
+    ("classes", "columns"),
+    [(None, ["y0", "y1", "y2"]), (["a", "b", "c"], ["a", "b", "c"]), (["no", "yes"], ["yes"])],
+)
+def test_the_answer_of_a_regression_names_targets_or_classes(classes, columns):
+    metadata = {"columns": ["x"], "targets": ["y0", "y1", "y2"], "classes": classes}
+    remote = _RemoteRegression(
+        metadata, 2, lambda inputs: {"value": np.repeat(inputs["features"], len(columns), axis=1)}
+    )
+    found = remote.predict(pd.DataFrame({"x": [1.0, 2.0, 3.0]}), "last")
+    assert list(found.columns) == columns
+    assert found[columns[-1]].tolist() == [1.0, 2.0, 3.0]
 
 
 class Scripted(http.server.BaseHTTPRequestHandler):

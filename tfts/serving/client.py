@@ -6,6 +6,7 @@ import time
 from urllib.parse import quote, urlsplit
 
 import numpy as np
+import pandas as pd
 
 from tfts._messages import unknown
 from tfts.data.scaling import Scaler
@@ -130,11 +131,13 @@ class Client:
         Args:
             frame: DataFrame with the columns that the model was fitted with, as for
                 `Forecaster.predict`.
-            origins: `"last"` or `"all"`, as there.
+            origins: `"last"` or `"all"`, as there. A regression has none.
 
         Returns:
             DataFrame with the columns `series`, `origin`, `time` and one for each target. A
-            forecast is NaN where the model could not make one.
+            forecast is NaN where the model could not make one. Of a regression: a row for
+            each row of the table, with its index, and a column for each target, or with
+            the probability of each class (of two classes, the second one).
 
         Raises:
             KeyError: If a column is missing.
@@ -163,6 +166,26 @@ class Client:
             return table, np.concatenate([one["attention"] for one in remote.answers])
 
         return self._asked("forecast_with_attention", ask)
+
+    def detect(self, frame):
+        """Judges every row that has a whole context before it.
+
+        Each row is judged by the rows as they stand in the table: unlike
+        `AnomalyDetector.detect`, the server knows no row before a window and puts no
+        forecast in the place of a value that it flagged before.
+
+        Args:
+            frame: DataFrame with the columns that the detector was fitted with.
+
+        Returns:
+            DataFrame with a row for each series, time and target: `time`, `series`,
+            `target`, `actual`, `predicted`, `residual`, `score`, `flag` and `direction`,
+            as `AnomalyDetector.detect` gives them.
+
+        Raises:
+            ValueError: As `predict`; also if the model is no detector.
+        """
+        return self._asked("detect", lambda remote: remote.detect(frame))
 
     def _asked(self, signature, ask):
         """What `ask` gets from a remote forecaster of one version that is there to the end."""
@@ -203,7 +226,8 @@ class Client:
         if signature not in metadata["signatures"]:
             raise ValueError(unknown("signature of the model:", signature, metadata["signatures"]))
         outputs = list(metadata["signatures"][signature]["outputs"])
-        return _Remote(
+        kind = _RemoteRegression if metadata["kind"] == "regression" else _Remote
+        return kind(
             metadata, self.batch_size, lambda inputs: self._outputs(number, signature, inputs, outputs)
         )
 
@@ -244,12 +268,33 @@ class _Remote(Forecaster):
         self.answers = []
 
     def _forecast(self, panel, rows):
-        zone = None if panel.times.tz is None else str(panel.times.tz)
-        if self._needs_zone and zone != self._zone:
-            raise ValueError(
-                f"The model was fitted to times in the zone {self._zone}, and its calendar columns are those of its "
-                f"clock, but the times of the table are in {zone}. Bring them into that zone."
-            )
+        self._check_zone(panel)
+        for at, answer in self._answers(panel, rows):
+            self.answers.append(answer)
+            yield at, answer["forecast"]
+
+    def detect(self, frame):
+        """The rows that `Client.detect` gives."""
+        panel = self._own(frame)
+        self._check_zone(panel)
+        rows = self.spec.origins(panel)
+        actual = self.actual(panel, rows)[:, 0]
+        answers = [answer for _, answer in self._answers(panel, rows, actual)]
+        count = len(self._targets)
+        series = np.asarray(panel.series, dtype=object)[panel.series_of(rows)]
+        table = {
+            "time": panel.times[np.repeat(rows + 1, count)],
+            "series": np.repeat(series, count),
+            "target": np.tile(np.asarray(self._targets, dtype=object), len(rows)),
+            "actual": actual.ravel(),
+        }
+        for column, name in (("predicted", "forecast"), *((n, n) for n in ("residual", "score", "flag"))):
+            table[column] = np.concatenate([answer[name] for answer in answers]).ravel()
+        table["direction"] = np.where(table["residual"] < 0, "down", "up")
+        return pd.DataFrame(table)
+
+    def _answers(self, panel, rows, actual=None):
+        """Yields origins and what the server answers for them, batch by batch."""
         for start in range(0, len(rows), self._batch_size):
             at = rows[start : start + self._batch_size]
             inputs = self.spec.inputs(panel, at)
@@ -258,9 +303,48 @@ class _Remote(Forecaster):
                 places = {name: i for i, name in enumerate(self._series_names)}
                 names = [panel.series[i] for i in panel.series_of(at)]
                 inputs["series"] = np.array([places.get(name, -1) for name in names], np.int32)
-            answer = self.model(inputs)
-            self.answers.append(answer)
-            yield at, answer["forecast"]
+            if actual is not None:
+                inputs["actual"] = actual[start : start + self._batch_size]
+            yield at, self.model(inputs)
+
+    def _check_zone(self, panel):
+        zone = None if panel.times.tz is None else str(panel.times.tz)
+        if self._needs_zone and zone != self._zone:
+            raise ValueError(
+                f"The model was fitted to times in the zone {self._zone}, and its calendar columns are those of its "
+                f"clock, but the times of the table are in {zone}. Bring them into that zone."
+            )
+
+
+class _RemoteRegression:
+    """A regression that is elsewhere."""
+
+    def __init__(self, metadata, batch_size, ask):
+        self._columns, self._targets = metadata["columns"], metadata["targets"]
+        self._classes, self._batch_size, self._ask = metadata["classes"], batch_size, ask
+
+    def predict(self, frame, origins):
+        if origins != "last":
+            raise ValueError(f"A regression has no `origins`. Received: origins={origins!r}.")
+        if not isinstance(frame, pd.DataFrame):
+            raise ValueError(f"Expected a pandas DataFrame. Received: {type(frame).__name__}.")
+        if frame.empty:
+            raise ValueError("The table is empty. Expected at least one row.")
+        for column in self._columns:
+            if column not in frame.columns:
+                raise KeyError(unknown("column", column, frame.columns))
+        try:
+            features = frame[self._columns].to_numpy(np.float32)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"The columns {self._columns} must hold numbers ({error}).") from None
+        parts = []
+        for start in range(0, len(frame), self._batch_size):
+            (values,) = self._ask({"features": features[start : start + self._batch_size]}).values()
+            parts.append(values)
+        values, names = np.concatenate(parts), self._targets
+        if self._classes is not None:
+            names = self._classes if len(self._classes) == values.shape[1] else self._classes[1:]
+        return pd.DataFrame(values, columns=names, index=frame.index)
 
 
 class _Rest:
