@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import functools
 import json
 import logging
 import re
@@ -287,10 +288,16 @@ def _array(value, name, dtype, may_hold_bools):
     ):
         raise invalid(f"Input {name!r} must hold {dtype.name} values, and nothing else.")
     if array.size and "b" not in kinds:
+        low, high = _limits(dtype)
         finite = array[np.isfinite(array)]
-        if finite.size and not dtype.min <= finite.min() <= finite.max() <= dtype.max:
+        if finite.size and not low <= finite.min() <= finite.max() <= high:
             raise invalid(f"Input {name!r} holds a number that {dtype.name} can't.")
     return array.astype(dtype.as_numpy_dtype)
+
+
+@functools.cache
+def _limits(dtype):
+    return dtype.min, dtype.max
 
 
 def _bools(value):
