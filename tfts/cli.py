@@ -213,6 +213,53 @@ def regress(
 
 
 @app.command()
+def export(
+    source: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder of a run or of a saved model.")],
+    to: Annotated[Path, typer.Option(help="Folder of all served models; gets NAME/VERSION/.")],
+    model: Annotated[str | None, typer.Option(help="Name of a model of a run of `tfts run`.")] = None,
+    name: Annotated[str | None, typer.Option(help="Under which it is served. [default: the model's]")] = None,
+    version: Annotated[int | None, typer.Option(help="Its number. [default: the next one]")] = None,
+    unit: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN=UNIT", help="Unit of a column, for its description.")
+    ] = None,
+    format: Annotated[
+        str, typer.Option(help="savedmodel (for TensorFlow Serving), onnx or litert.")
+    ] = "savedmodel",
+):
+    """Writes a model as a model server takes it: raw values in, original units out.
+
+    A version appears complete or not at all, and none is ever overwritten.
+    """
+    units = dict(pair.partition("=")[::2] for pair in unit or ())
+    if not all(units.values()):
+        raise ValueError(f"--unit takes COLUMN=UNIT, such as load=MW. Received: {', '.join(unit)}.")
+    with _quiet_start():
+        from tfts.serving import export as write
+
+        folder = write(source, to, version, name, model=model, units=units, format=format)
+    Console().print(f"Exported: {folder}")
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(help="Folder of an exported version, or of a model: its newest.")],
+    threads: Annotated[int | None, typer.Option(help="Threads of TensorFlow.", min=1)] = None,
+    repeats: Annotated[int, typer.Option(help="Requests that are timed for each batch size.", min=0)] = 200,
+):
+    """Loads an export through TensorFlow's C API and compares its answers with the recorded ones.
+
+    The process that does so knows neither keras nor tfts. The exit code is 1 where an answer
+    or a file differs.
+    """
+    from tfts.serving.verification import print_verification
+    from tfts.serving.verification import verify as check
+
+    found = check(path, threads, repeats)
+    print_verification(found, Console())
+    raise typer.Exit(0 if found.passed else 1)
+
+
+@app.command()
 def serve(
     path: Annotated[Path, typer.Argument(help="Folder of exported models: PATH/NAME/VERSION.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

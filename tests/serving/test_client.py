@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfts import AnomalyDetector, Forecaster, LinearRegression
+from tests.serving.fitted import untrained
+from tfts import AnomalyDetector, LinearRegression
 from tfts.serving import Client, Server, ServingError, export
 from tfts.serving.client import _RemoteRegression
 from tfts.serving.deployment import write_deployment
@@ -40,19 +41,16 @@ def make_frame(names=("north", "south")):
 
 @pytest.fixture(scope="module")
 def fitted():
-    forecaster = Forecaster(
+    return untrained(
         "lstm_attention",
-        context_length=11,
-        horizon=3,
+        make_frame(),
         targets=["load", "solar"],
         known_future=["price"],
         calendar=["hour", "24h"],
         time="time",
         series="site",
         per_series=True,
-        model_options={"units": 4},
     )
-    return forecaster.fit(make_frame(), epochs=1, verbose=0)
 
 
 @pytest.fixture(scope="module")

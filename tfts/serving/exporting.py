@@ -19,10 +19,11 @@ from tfts.serving.metadata import seal
 from tfts.serving.samples import write_samples, write_warm_up
 from tfts.serving.servables import servable_of
 
+FORMATS = ("savedmodel", "onnx", "litert")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def export(source, path, version=None, name=None, *, model=None, units=None):
+def export(source, path, version=None, name=None, *, model=None, units=None, format="savedmodel"):
     """Exports a model with its scaling inside: raw values in, original units out.
 
     The folder is written beside `PATH/<name>` under a hidden name and then renamed, so
@@ -38,6 +39,8 @@ def export(source, path, version=None, name=None, *, model=None, units=None):
             name of the model.
         model: Name of the model of a run of `tfts run`.
         units: Dict from column to a text, such as `{"load": "MW"}`.
+        format: `"savedmodel"` for TensorFlow Serving; `"onnx"` or `"litert"`, a file for each
+            signature beside the same metadata.
 
     Returns:
         `Path` of the folder of the version.
@@ -57,6 +60,8 @@ def export(source, path, version=None, name=None, *, model=None, units=None):
     >>> export(fitted, "served", units={"load": "MW"}).as_posix()
     'served/linear/1'
     """
+    if format not in FORMATS:
+        raise ValueError(unknown("format", format, FORMATS))
     servable, scores = servable_of(source, model)
     name = servable.name if name is None else name
     if not isinstance(name, str) or not _NAME.fullmatch(name):

@@ -113,7 +113,7 @@ def _compiled(function, names):
     def call(*given):
         return function(**dict(zip(names, given, strict=True)))
 
-    return tf.function(call, jit_compile=True)
+    return tf.function(call, jit_compile=True, autograph=False)
 
 
 def _refuse(what, why, node, layers):

@@ -207,7 +207,7 @@ class RegressionServable:
         columns: Names of the features.
         targets: Names of the outputs, or of the one column of classes.
         classes: List of the classes; `None` for values.
-        name: Of the model.
+        level: Offset and scale of the features, between which samples are made.
 
     Example:
 
@@ -217,10 +217,10 @@ class RegressionServable:
     ['x0']
     """
 
-    def __init__(self, model, columns, targets, classes, name):
+    def __init__(self, model, columns, targets, classes, level):
         from tfts.serving.signatures import RegressionSignatures
 
-        self.model, self.name = model, name
+        self.model, self.name, self.level = model, model.name, level
         self.columns, self.targets, self.classes = list(columns), list(targets), classes
         self.signatures = RegressionSignatures(model)
         self.layers = [layer.name for layer in model.layers]
@@ -234,7 +234,8 @@ class RegressionServable:
             columns = [f"x{i}" for i in range(estimator.n_features_in_)]
         classes = getattr(estimator, "classes_", None)
         targets = ["y"] if classes is not None else [f"y{i}" for i in range(model.output_shape[1])]
-        return cls(model, columns, targets, None if classes is None else classes.tolist(), model.name)
+        level = (estimator.offset_, estimator.scale_)
+        return cls(model, columns, targets, None if classes is None else classes.tolist(), level)
 
     def described(self):
         """What metadata.json says of the model, a dict."""
@@ -264,7 +265,9 @@ class RegressionServable:
 
     def samples(self):
         """Signature -> `(inputs, outputs)`, the outputs made by the Keras model."""
-        rows = np.random.default_rng(0).normal(size=(7, len(self.columns))).astype(np.float32)
+        offset, scale = map(np.asarray, self.level)
+        rows = np.random.default_rng(0).normal(size=(7, len(self.columns)))
+        rows = (offset + scale * rows).astype(np.float32)
         outputs = np.asarray(self.model(rows.astype(self.model.inputs[0].dtype), training=False))
         (name,) = self.signatures.functions()["serving_default"].structured_outputs
         return {"serving_default": ({"features": rows}, {name: outputs.astype(np.float32)})}
@@ -342,7 +345,8 @@ def _of_regression_run(folder, model):
 
     said = json.loads((folder / "model" / "model.json").read_text())
     network = keras.models.load_model(folder / "model" / "model.keras")
-    servable = RegressionServable(network, said["features"], said["targets"], said["classes"], network.name)
+    level = (said["offset"], said["scale"])
+    servable = RegressionServable(network, said["features"], said["targets"], said["classes"], level)
     path = folder / "model_metrics.csv"
     return servable, _scores(pd.read_csv(path)) if path.is_file() else []
 

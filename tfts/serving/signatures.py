@@ -89,11 +89,11 @@ class ForecastSignatures(tf.Module):
 
     def _function(self, model, names):
         def forecast(**given):
-            outputs, _ = self._outputs(model, **given)
+            outputs, _ = self._outputs(model, **_shaped(given, self.inputs()))
             return dict(zip(names, outputs, strict=True))
 
         with _portable(model):
-            return tf.function(forecast).get_concrete_function(**self.inputs())
+            return _traced(forecast, self.inputs())
 
     def _outputs(self, model, past, known_future=None, series=None):
         """Outputs of the model, NaN for windows that are not whole, and the scaled forecast."""
@@ -142,6 +142,8 @@ class ForecastSignatures(tf.Module):
         if not self._limit or values.shape[1] < 3:
             return values
         seen = ~tf.math.is_nan(values)
+        # Converters to ONNX choose by products, in which one NaN would be all.
+        values = tf.where(tf.math.is_nan(values), tf.zeros_like(values), values)
         place = tf.broadcast_to(tf.range(float(values.shape[1]))[None, :, None], tf.shape(values))
         before, left, has_left = _carried(values, place, seen)
         backwards = [tf.reverse(x, (1,)) for x in (values, place, seen)]
@@ -151,7 +153,8 @@ class ForecastSignatures(tf.Module):
         before, after, step, gap = (
             tf.cast(x, self.precision) for x in (before, after, place - left, tf.where(fits, gap, 1.0))
         )
-        return tf.where(fits, tf.cast(before + (after - before) * (step / gap), values.dtype), values)
+        filled = tf.where(fits, tf.cast(before + (after - before) * (step / gap), values.dtype), values)
+        return tf.where(seen | fits, filled, np.nan)
 
     def _affine(self, columns):
         """Tables of the offset and the scale of the columns, see `_table`."""
@@ -232,11 +235,12 @@ class DetectSignatures(ForecastSignatures):
         model, specs = self.forecaster.model, self.inputs()
         specs["actual"] = tf.TensorSpec((None, len(self.forecaster.targets)), tf.float32, "actual")
 
-        def detect(actual, **given):
-            return self._judged(actual, **given)
+        # By keywords alone: they are the names of the inputs.
+        def detect(**given):
+            return self._judged(**_shaped(given, specs))
 
         with _portable(model):
-            judge = tf.function(detect).get_concrete_function(**specs)
+            judge = _traced(detect, specs)
         return {**super().functions(), "detect": judge}
 
     def _by_series(self):
@@ -315,13 +319,13 @@ class DetectSignatures(ForecastSignatures):
             scaled = tf.where(tf.math.is_nan(scaled), scaled, tf.maximum(scaled * sign, 0) * sign)
         absent = tf.math.is_nan(scaled)
         # A missing value says nothing: it stands at its centre.
-        known = tf.where(absent, 0, scaled)
+        known = tf.where(~absent, scaled, 0)
         parts = known * (known @ tf.constant(self.plan.score.precision_))
         distance = tf.sqrt(tf.maximum(tf.reduce_sum(parts, axis=1, keepdims=True), 0))
         parts = tf.maximum(parts, 0)
         total = tf.reduce_sum(parts, axis=1, keepdims=True)
         shares = tf.where(total > 0, parts / tf.where(total > 0, total, 1), 1 / parts.shape[1])
-        return tf.where(absent, np.nan, distance), shares
+        return tf.where(~absent, distance, np.nan), shares
 
 
 class RegressionSignatures(tf.Module):
@@ -349,13 +353,14 @@ class RegressionSignatures(tf.Module):
         model = self._call
         output = "probability" if any(layer.name == "probability" for layer in model.layers) else "value"
 
-        def predict(features):
+        def predict(**given):
+            features = _shaped(given, {"features": spec})["features"]
             whole = tf.reduce_all(tf.math.is_finite(features), axis=1)
             given = tf.cast(tf.where(whole[:, None], features, 0.0), model.inputs[0].dtype)
             return {output: _blank(tf.cast(model(given, training=False), tf.float32), whole)}
 
         spec = tf.TensorSpec((None, model.inputs[0].shape[1]), tf.float32, "features")
-        return {"serving_default": tf.function(predict).get_concrete_function(features=spec)}
+        return {"serving_default": _traced(predict, {"features": spec})}
 
 
 def describe(text):
@@ -373,16 +378,24 @@ def describe(text):
     [b'{}', b'{}']
     """
 
-    def repeat(rows):
+    def repeat(**given):
         # A server that batches requests needs an answer for each row.
-        return {"metadata": tf.fill(tf.shape(rows), text)}
+        return {"metadata": tf.fill(tf.shape(given["rows"]), text)}
 
-    return tf.function(repeat).get_concrete_function(rows=tf.TensorSpec((None,), tf.int32, "rows"))
+    return _traced(repeat, {"rows": tf.TensorSpec((None,), tf.int32, "rows")})
+
+
+def _shaped(given, specs):
+    """Inputs of the shapes that were promised: a session takes whatever it is fed."""
+    return {name: tf.ensure_shape(values, specs[name].shape) for name, values in given.items()}
+
+
+def _traced(function, specs):
+    return tf.function(function, autograph=False).get_concrete_function(**specs)
 
 
 def _carried(values, place, seen):
     """The last value that was seen up to each row, its place, and whether there is one."""
-    values = tf.where(seen, values, 0.0)
     step = 1
     # Twice as far in each round, so that a long window takes few operations.
     while step < values.shape[1]:

@@ -1,0 +1,42 @@
+"""Fitted models that several tests of serving export: small, and none of them trained for long."""
+
+import inspect
+
+import numpy as np
+import pandas as pd
+
+from tfts.forecaster import Forecaster
+from tfts.models import MODELS, build_model
+
+CONTEXT, HORIZON = 11, 3
+SMALL = {"attention_seq2seq": {"units": 4, "num_heads": 2, "feedforward_units": 5}}
+
+
+def hourly(rows=97, columns=("load", "price", "wind", "heat", "promo"), tz=None):
+    """A table whose columns have levels and sizes of their own, the first on a high level."""
+    rng = np.random.default_rng(3)
+    level = 1000.0 / 10.0 ** np.arange(len(columns))
+    values = level + rng.normal(size=(rows, len(columns))) * (1 + np.arange(len(columns)))
+    index = pd.date_range("2024-01-01", periods=rows, freq="h", tz=tz, name="time")
+    return pd.DataFrame(values, columns=list(columns), index=index)
+
+
+def untrained(model, frame=None, **options):
+    """A forecaster that has learnt its scaler, and whose network has random weights.
+
+    A short training would leave the heads, which start at zero, without influence.
+    """
+    settings = {"context_length": CONTEXT, "horizon": HORIZON, "targets": ["load"]}
+    small = SMALL.get(model, {"units": 3} if "units" in inspect.signature(MODELS[model]).parameters else {})
+    given = options.pop("model_options", {})
+    forecaster = Forecaster(model, **{**settings, **options}, model_options={**small, **given})
+
+    def shaken(train, valid, options):
+        spec, rng = forecaster.spec, np.random.default_rng(5)
+        sizes = len(spec.features(train)), spec.horizon, len(train.targets), len(train.known_future)
+        network = build_model(model, spec.context_length, *sizes, **forecaster.settings["model_options"])
+        network.set_weights([rng.normal(scale=0.3, size=w.shape) for w in network.get_weights()])
+        return network, 0.0
+
+    forecaster._fit_network = shaken
+    return forecaster.fit(hourly() if frame is None else frame)
