@@ -10,6 +10,7 @@ from benchmarks import (
     regression,
     sales_anomalies,
     serving_latency,
+    serving_load,
     smap_msl,
     windows_per_second,
 )
@@ -32,6 +33,7 @@ def main():
     serving_latency.main([])
     regression.main([])
     regression.main(["--stream"])
+    serving_load.main([])
 
 
 if __name__ == "__main__":
