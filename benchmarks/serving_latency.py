@@ -53,7 +53,8 @@ def main(arguments=None):
     from tfts.serving import export, verify
 
     table = Table(title=f"C API and model.predict, {CONTEXT} x {COLUMNS} in, {HORIZON} out, one core")
-    for column in ("model", "batch 1, ms (p50)", "p99", "batch 64, ms (p50)", "p99", "predict, ms", "x", "load s", "MB"):
+    times = ("batch 1, ms (p50)", "p99", "batch 64, ms (p50)", "p99", "predict, ms")
+    for column in ("model", *times, "x", "load s", "MB"):
         table.add_column(column, justify="left" if column == "model" else "right")
     for name in chosen.models:
         forecaster, frame = fitted(name)

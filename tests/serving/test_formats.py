@@ -29,6 +29,7 @@ def test_onnx_of_a_network_with_attention(tmp_path):
     assert not (tmp_path / "models.config").exists()
 
 
+@pytest.mark.slow
 def test_onnx_gives_the_numbers_and_the_missing_values_of_the_graph(tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     fitted = untrained("linear", missing="interpolate", limit=2, known_future=["promo"])

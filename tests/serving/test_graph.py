@@ -76,7 +76,8 @@ def test_a_signature_that_xla_can_not_compile_is_named():
 
 @pytest.mark.slow
 def test_the_compiled_signature_gives_the_same_numbers():
-    functions = ForecastSignatures(untrained("attention_seq2seq", missing="interpolate")).functions()
+    signatures = ForecastSignatures(untrained("attention_seq2seq", missing="interpolate"))
+    functions = signatures.functions()
     assert check_compiles(functions, run=True) == ["serving_default", "forecast_with_attention"]
     function = functions["serving_default"]
     past = tf.constant(np.random.default_rng(0).normal(1000, 1, size=(7, 11, 5)), tf.float32)

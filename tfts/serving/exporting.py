@@ -10,6 +10,8 @@ import shutil
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
+
 from tfts import __version__
 from tfts._messages import unknown
 from tfts.serving.capi import TOLERANCE, difference
@@ -126,7 +128,7 @@ def _write(servable, described, folder, format):
         }
         for name, function in functions.items()
     }
-    text = json.dumps(described)
+    text = json.dumps(described, default=np.generic.item)
     described = json.loads(text)
     if format == "savedmodel":
         functions["describe"] = describe(text)
