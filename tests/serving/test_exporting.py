@@ -364,9 +364,9 @@ def test_cudnn_is_left_out_while_tracing_and_the_model_stays_as_it_was():
     seen = []
 
     class Watched(keras.layers.LSTM):
-        def call(self, sequences, **options):
+        def call(self, sequences, initial_state=None, mask=None, training=False):
             seen.append(self.use_cudnn)
-            return super().call(sequences, **options)
+            return super().call(sequences, initial_state, mask, training)
 
     fitted = untrained("linear")
     past = keras.Input((CONTEXT, 5), name="past")
