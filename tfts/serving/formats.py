@@ -1,6 +1,7 @@
 """Exports for other runtimes than TensorFlow's: ONNX and LiteRT, a file for each signature."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 import tempfile
@@ -113,10 +114,10 @@ def write_litert(folder, signatures, samples):
             content = converter.convert()
         except Exception as error:
             # The converter raises types of its own, which it does not export.
-            why = [line for line in str(error).splitlines() if "op" in line] or [type(error).__name__]
+            why = re.findall(r"'tfl?\.\w+' op .*", str(error)) or [type(error).__name__]
             raise ValueError(
                 f"The model {signatures.forecaster.name!r} does not go into LiteRT's built-in operations. Choose "
-                f"another model, such as 'linear', or format='onnx'. The converter says: {why[-1][-200:]}"
+                f"another model, such as 'linear', or format='onnx'. The converter says: {why[-1]}"
             ) from error
         Path(folder, "serving_default.tflite").write_bytes(content)
         runner = tf.lite.Interpreter(model_content=content).get_signature_runner("serving_default")
