@@ -10,6 +10,8 @@ from benchmarks import (
     regression,
     ridge_search,
     sales_anomalies,
+    serving_latency,
+    serving_load,
     smap_msl,
     tuning_overhead,
     tuning_reference,
@@ -32,12 +34,14 @@ def main():
     smap_msl.main(where)
     sales_anomalies.main([])
     monitor_rows.main([])
+    serving_latency.main([])
     regression.main([])
     regression.main(["--stream"])
     ridge_search.main(where)
     tuning_overhead.main([])
     tuning_searchers.main(where)
     tuning_reference.main(where)
+    serving_load.main([])
 
 
 if __name__ == "__main__":

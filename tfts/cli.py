@@ -332,6 +332,39 @@ def verify(
     raise typer.Exit(0 if found.passed else 1)
 
 
+@app.command()
+def serve(
+    path: Annotated[Path, typer.Argument(help="Folder of exported models: PATH/NAME/VERSION.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    rest_port: Annotated[int, typer.Option(help="Port of REST; 0 takes a free one.")] = 8501,
+    grpc_port: Annotated[int, typer.Option(help="Port of gRPC; 0 takes a free one.")] = 8500,
+    max_batch_size: Annotated[int, typer.Option(help="Rows of a batch that several requests share.")] = 64,
+    batch_timeout: Annotated[float, typer.Option(help="Seconds to wait for others to share it.")] = 0.0,
+    max_body: Annotated[int, typer.Option(help="Most bytes of a request.")] = 2**24,
+    poll: Annotated[float, typer.Option(help="Seconds between two looks for new versions.")] = 1.0,
+    threads: Annotated[int, typer.Option(help="Threads of TensorFlow; 0 takes one for each core.")] = 0,
+):
+    """Serves exported models by REST and gRPC as TensorFlow Serving does, for development.
+
+    New versions in PATH are loaded while requests go on. Ctrl-C answers what has come, and ends.
+    """
+    with _quiet_start():
+        from tfts.serving.server import serve_until_stopped
+
+    serve_until_stopped(
+        path,
+        Console().print,
+        host=host,
+        rest_port=rest_port,
+        grpc_port=grpc_port,
+        max_batch_size=max_batch_size,
+        batch_timeout=batch_timeout,
+        max_body=max_body,
+        poll=poll,
+        threads=threads,
+    )
+
+
 def main():
     """Runs a command; what the user did wrong is one message and no traceback."""
     try:

@@ -6,6 +6,9 @@ Names are imported when they are first used, because a client needs no TensorFlo
 import importlib
 
 _HOME = {
+    "Client": "tfts.serving.client",
+    "Server": "tfts.serving.server",
+    "ServingError": "tfts.serving.errors",
     "export": "tfts.serving.exporting",
     "verify": "tfts.serving.verification",
 }
