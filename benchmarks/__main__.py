@@ -9,6 +9,7 @@ from benchmarks import (
     nab,
     regression,
     sales_anomalies,
+    serving_latency,
     serving_load,
     smap_msl,
     windows_per_second,
@@ -29,6 +30,7 @@ def main():
     smap_msl.main(where)
     sales_anomalies.main([])
     monitor_rows.main([])
+    serving_latency.main([])
     regression.main([])
     regression.main(["--stream"])
     serving_load.main([])

@@ -10,16 +10,19 @@ import shutil
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
+
 from tfts import __version__
 from tfts._messages import unknown
 from tfts.serving.capi import TOLERANCE, difference
 from tfts.serving.card import model_card
 from tfts.serving.deployment import write_deployment
+from tfts.serving.formats import WRITERS
 from tfts.serving.metadata import seal
 from tfts.serving.samples import write_samples, write_warm_up
 from tfts.serving.servables import servable_of
 
-FORMATS = ("savedmodel", "onnx", "litert")
+FORMATS = ("savedmodel", *WRITERS)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -91,23 +94,33 @@ def export(source, path, version=None, name=None, *, model=None, units=None, for
         partial = path / f".{name}-{version}.partial"
         # What is left of an export that was killed: its lock went with it.
         shutil.rmtree(partial, ignore_errors=True)
-        _write(servable, described, partial)
+        try:
+            _write(servable, described, partial, format)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
         (path / name).mkdir(exist_ok=True)
-        write_deployment(path, name)
+        if format == "savedmodel":
+            write_deployment(path, name)
         os.rename(partial, path / name / str(version))
     return path / name / str(version)
 
 
-def _write(servable, described, folder):
+def _write(servable, described, folder, format):
     """Writes all files of a version and checks that they hold what they say."""
     import tensorflow as tf
 
     from tfts.serving.graph import check_compiles, check_graph
     from tfts.serving.signatures import describe
 
-    functions = servable.signatures.functions()
+    folder.mkdir()
     samples = servable.samples()
-    _check_answers(functions, samples)
+    if format == "savedmodel":
+        functions = servable.signatures.functions()
+        _check_answers(functions, samples)
+    else:
+        functions = WRITERS[format](folder, servable.signatures, samples)
+        samples = {name: samples[name] for name in functions}
     described["signatures"] = {
         name: {
             "inputs": _specs(function.structured_input_signature[1]),
@@ -115,15 +128,16 @@ def _write(servable, described, folder):
         }
         for name, function in functions.items()
     }
-    text = json.dumps(described)
-    functions["describe"] = describe(text)
-    tf.saved_model.save(servable.signatures, folder, signatures=functions)
-    check_graph(folder, servable.layers)
-    check_compiles(functions)
-    write_samples(folder, described["name"], samples)
-    write_warm_up(folder, described["name"], functions)
+    text = json.dumps(described, default=np.generic.item)
     described = json.loads(text)
-    (folder / "MODEL_CARD.md").write_text(model_card(described, samples))
+    if format == "savedmodel":
+        functions["describe"] = describe(text)
+        tf.saved_model.save(servable.signatures, folder, signatures=functions)
+        check_graph(folder, servable.layers)
+        check_compiles(functions)
+        write_warm_up(folder, described["name"], functions)
+        (folder / "MODEL_CARD.md").write_text(model_card(described, samples))
+    write_samples(folder, described["name"], samples)
     seal(folder, described)
 
 

@@ -125,7 +125,10 @@ class DetectorServable(ForecasterServable):
     kind = "detector"
 
     def __init__(self, detector):
+        from tfts.serving.signatures import check_stateless
+
         self.detector = detector
+        check_stateless(detector)
         if detector.plan_.subsequence is not None:
             raise ValueError(
                 f"The window method {detector.settings['model']!r} is no Keras model, so there is no graph to export. "
@@ -323,8 +326,8 @@ def _of_folder(folder, model):
         )
     if (folder / "detector" / "detector.json").is_file():
         return servable_of(AnomalyDetector.load(folder / "detector"), model)
-    if (folder / "model" / "model.json").is_file():
-        return _of_regression_run(folder, model)
+    for path in (folder / "models").glob("*/model.json"):
+        return _of_regression_run(folder, path.parent, model)
     read_run(folder)
     names = sorted(
         path.name for path in (folder / "models").glob("*") if (path / "forecaster.json").is_file()
@@ -336,18 +339,18 @@ def _of_folder(folder, model):
     return servable, [] if scores is None else _scores(scores[scores["model"] == model])
 
 
-def _of_regression_run(folder, model):
+def _of_regression_run(run_dir, folder, model):
     if model is not None:
         raise ValueError(
             f"A run of `tfts regress` holds one model, so there is none to choose. Received: {model!r}."
         )
     import keras
 
-    said = json.loads((folder / "model" / "model.json").read_text())
-    network = keras.models.load_model(folder / "model" / "model.keras")
+    said = json.loads((folder / "model.json").read_text())
+    network = keras.models.load_model(folder / "model.keras")
     level = (said["offset"], said["scale"])
     servable = RegressionServable(network, said["features"], said["targets"], said["classes"], level)
-    path = folder / "model_metrics.csv"
+    path = run_dir / "model_metrics.csv"
     return servable, _scores(pd.read_csv(path)) if path.is_file() else []
 
 

@@ -76,6 +76,20 @@ class ForecastSignatures(tf.Module):
             made["forecast_with_attention"] = self._function(both, ("forecast", "attention"))
         return made
 
+    def one_window(self):
+        """The forecast for a batch of one, a concrete function."""
+        specs = {name: tf.TensorSpec((1, *s.shape[1:]), s.dtype, name) for name, s in self.inputs().items()}
+
+        def forecast(**given):
+            # Twice the window: Keras adds what looks like a vector, such as a batch of one with
+            # one target, by an operation that LiteRT lacks.
+            given = {name: tf.concat([values, values], axis=0) for name, values in given.items()}
+            outputs, _ = self._outputs(self.forecaster.model, **given)
+            return {"forecast": outputs[0][:1]}
+
+        with _portable(self.forecaster.model):
+            return _traced(forecast, specs)
+
     def inputs(self):
         """`TensorSpec` of each input by its name."""
         spec, known = self.forecaster.spec, self.forecaster.known_future
@@ -187,10 +201,7 @@ class DetectSignatures(ForecastSignatures):
     a detector whose very score or threshold follows from them is refused.
 
     Args:
-        detector: A fitted `AnomalyDetector` with a Keras model.
-
-    Raises:
-        ValueError: If its judgement depends on more than the window and the row.
+        detector: A fitted `AnomalyDetector` with a Keras model that `check_stateless` lets through.
 
     Example:
 
@@ -207,7 +218,6 @@ class DetectSignatures(ForecastSignatures):
 
     def __init__(self, detector):
         self.plan = detector.plan_
-        _check_stateless(detector)
         super().__init__(detector.forecaster_)
         plan, columns = self.plan, self.forecaster.scaler_.columns
         self._limits = self._table(lambda name: [t.limit_ for t in plan.thresholds(name)])
@@ -416,8 +426,25 @@ def _blank(values, whole):
     return tf.where(tf.reshape(whole, (-1, *[1] * (len(values.shape) - 1))), values, np.nan)
 
 
-def _check_stateless(detector):
-    """Refuses what would need rows before the window, which no request brings."""
+def check_stateless(detector):
+    """Refuses a detector that needs rows before the window, which no request brings.
+
+    Args:
+        detector: A fitted `AnomalyDetector`.
+
+    Raises:
+        ValueError: If it does; says what for, and what to choose instead.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from tfts.anomaly.detector import AnomalyDetector
+    >>> days = pd.date_range("2024-01-01", periods=90)
+    >>> usual = pd.DataFrame({"sales": np.random.default_rng(0).normal(100, 5, 90)}, index=days)
+    >>> check_stateless(AnomalyDetector("persistence", context_length=3, threshold="pot").fit(usual))
+    Traceback (most recent call last):
+    ValueError: The detector can't be exported: threshold='pot' moves with every row that is judged, and ...
+    """
     plan, settings = detector.plan_, detector.settings
     learns = [name for name in THRESHOLDS if _goes_on_learning(name, settings["threshold_options"])]
     known = detector.forecaster_.known_future
