@@ -82,6 +82,19 @@ def test_another_path_is_not_found(small, path):
     assert answer.json() == {"error": f"Not found: GET {path}"}
 
 
+def test_an_answer_does_not_give_back_all_that_was_sent(small):
+    long = "a" * 15_000
+    for answer in (
+        requests.get(f"{small.rest_url}/{long}", timeout=30),
+        ask(small, json={**BODY, "signature_name": long}),
+    ):
+        assert len(answer.content) < 1_200
+    with grpc.insecure_channel(urlsplit(small.grpc_url).netloc) as channel:
+        with pytest.raises(grpc.RpcError, match=r"Serving signature name: .aaa") as raised:
+            prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(grpc_request(long), timeout=30)
+        assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
 @pytest.mark.parametrize("verb", ["classify", "regress"])
 def test_verbs_for_other_models_are_refused(small, verb):
     answer = requests.post(f"{small.rest_url}/v1/models/load:{verb}", json={"examples": []}, timeout=30)

@@ -14,6 +14,10 @@ HTTP = {
 }
 
 
+# Letters of an error message.
+MOST_WORDS = 1000
+
+
 class ServingError(ValueError):
     """What a server answers instead of a result.
 
@@ -29,7 +33,8 @@ class ServingError(ValueError):
     """
 
     def __init__(self, code, message):
-        super().__init__(message)
+        # What a stranger sends may stand in it, and gRPC carries no more than a few thousand.
+        super().__init__(message if len(message) <= MOST_WORDS else f"{message[:MOST_WORDS]}...")
         self.code = code
 
 

@@ -105,6 +105,7 @@ class Models:
         self._plans = {}
         self._versions = {}
         self._change = threading.Condition()
+        self._polling = threading.Lock()
         _check_folder(self._path)
         self.poll()
         if not any(self.available(name) for name in self._versions):
@@ -182,6 +183,17 @@ class Models:
 
     def poll(self):
         """Looks at the folder once: loads what is new and unloads what is no longer wanted."""
+        with self._polling:
+            self._look()
+
+    def close(self):
+        """Unloads everything, each version after its last answer."""
+        with self._change:
+            versions = [v for versions in self._versions.values() for v in versions.values()]
+        for version in versions:
+            self._unload(version)
+
+    def _look(self):
         try:
             plans = _plans(self._path)
         except (OSError, ValueError) as error:
@@ -195,13 +207,6 @@ class Models:
             self._plans = plans
         for name, plan in {**gone, **plans}.items():
             self._update(name, plan, _numbers(plan.folder) if name in plans else [])
-
-    def close(self):
-        """Unloads everything, each version after its last answer."""
-        with self._change:
-            versions = [v for versions in self._versions.values() for v in versions.values()]
-        for version in versions:
-            self._unload(version)
 
     def _number(self, name, number, label):
         if not label:

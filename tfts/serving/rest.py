@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from tfts.serving.errors import HTTP, ServingError, invalid
+from tfts.serving.errors import HTTP, MOST_WORDS, ServingError, invalid
 
 METRICS = "/monitoring/prometheus/metrics"
 
@@ -75,7 +75,7 @@ class RestApp:
 
     async def _answer(self, request, names):
         if not request.scope["path"].lower().startswith("/v1/"):
-            raise _Refused(404, f"Not found: {request.method} {request.scope['path']}")
+            raise _Refused(404, f"Not found: {request.method} {request.scope['path'][:MOST_WORDS]}")
         wanted = {None: "GET", "/metadata": "GET"}
         if names is None or request.method != wanted.get(names["what"] and names["what"].lower(), "POST"):
             raise invalid(f"Malformed request: {request.method} {request.scope['path']}")

@@ -202,6 +202,7 @@ class Server:
         for thread in self._threads:
             thread.join()
         ended.wait()
+        self._pool.shutdown()
         self.models.close()
 
     def _start(self, host, grpc_port):
@@ -220,8 +221,9 @@ class Server:
             server_header=False,
         )
         self._uvicorn = uvicorn.Server(config)
+        self._pool = concurrent.futures.ThreadPoolExecutor(32, "tfts-grpc")
         self._grpc = grpc.server(
-            concurrent.futures.ThreadPoolExecutor(32, "tfts-grpc"),
+            self._pool,
             options=[
                 ("grpc.max_receive_message_length", self._max_body),
                 ("grpc.max_send_message_length", -1),
