@@ -784,7 +784,7 @@ def compile_network(model, steps, options, metrics=()):
     >>> model = linear(context_length=7, num_features=1)
     >>> compile_network(model, 10, fit_defaults())
     >>> model.optimizer.name
-    'adamw'
+    'adam_w'
     """
     import keras
 

@@ -149,19 +149,16 @@ class TableTrials:
             forecaster.fit(
                 train, validation=valid, metrics=[self.metric], seed=seed, callbacks=callbacks, **training
             )
-        table = forecaster.evaluate(valid, [self.metric])
-        scaled = table[self.metric].to_numpy() / target_units(train)
-        score = float(np.sqrt(np.mean(scaled**2)) if self.metric == "rmse" else np.mean(scaled))
-        history = forecaster.history_
-        return _finite(
-            Fit(
-                score=score,
-                epochs=int(np.nanargmin(history["val_loss"])) + 1,
-                seconds=time.monotonic() - began,
-                curve=history[f"val_{self.metric}"],
-                keep=forecaster.save,
-            )
-        )
+        curve = forecaster.history_[f"val_{self.metric}"]
+        best = int(np.nanargmin(forecaster.history_["val_loss"]))
+        score = curve[best]
+        if forecaster.settings["per_series"] or valid.filled.any():
+            # Only then does Keras see other units, or rows that evaluate leaves out.
+            table = forecaster.evaluate(valid, [self.metric])
+            errors = table[self.metric].to_numpy() / target_units(train)
+            score = float(np.sqrt(np.mean(errors**2)) if self.metric == "rmse" else np.mean(errors))
+        seconds = time.monotonic() - began
+        return _finite(Fit(score, best + 1, seconds, curve, keep=forecaster.save))
 
     def refit(self, settings, epochs, seed):
         """A `Forecaster` fitted on training and validation rows together."""
