@@ -124,6 +124,15 @@ def test_the_kept_forecaster_has_seen_the_validation_rows(done):
     assert len(kept.predict(load_dataset("sunspots"))) == 2
 
 
+def test_the_real_future_is_forecast_from_the_folder(done):
+    load_dataset("sunspots").rename_axis("date").to_csv(done.folder / "sun.csv")
+    words = ["--data", str(done.folder / "sun.csv"), "--out", str(done.folder / "future.csv")]
+    result = CliRunner().invoke(app, ["forecast", str(done.run), *words])
+    assert result.exit_code == 0, result.exception
+    future = pd.read_csv(done.folder / "future.csv")
+    assert future["time"].str[:4].tolist() == ["2009", "2010"]
+
+
 def test_the_page_holds_the_search(done):
     text = (done.run / "report.html").read_text()
     reader = check_page(text)

@@ -204,7 +204,7 @@ def described_split(parts, window):
     >>> from tfts.data.panel import Panel
     >>> parts = chronological_split(Panel.from_frame(load_dataset("sunspots")), validation=0.15, test=0.15)
     >>> described_split(parts, Window(context_length=22, horizon=3))["test"]["rows"]
-    47
+    46
     """
     described = {}
     for name, part in parts._asdict().items():

@@ -343,6 +343,7 @@ def _search(settings, parts, output, overwrite, console):
         training=settings.training.model_dump(exclude_unset=True),
         tensorboard=output / "tensorboard" if tune.tensorboard else None,
         model_options=tune.model_options,
+        console=console,
         **options,
     )
 

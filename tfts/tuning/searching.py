@@ -60,6 +60,7 @@ def search(
     training=None,
     tensorboard=None,
     verbose="auto",
+    console=None,
     **options,
 ):
     """Looks for the settings with the smallest error on validation rows.
@@ -95,6 +96,7 @@ def search(
         training: Dict of options of `Forecaster.fit`.
         tensorboard: Folder for TensorBoard logs, or `None`.
         verbose: 0 prints nothing.
+        console: `rich.console.Console` for progress; by default a new one.
         **options: Options of `Forecaster`: targets, known_future, calendar, time, series,
             freq, missing, scaler, stride, model_options and so on.
 
@@ -167,7 +169,7 @@ def search(
         pruning=pruning and tuner != "hyperband",
         seed=seed,
         tensorboard=tensorboard,
-        console=Console(quiet=verbose == 0),
+        console=console or Console(quiet=verbose == 0),
     )
     made.search()
     found = Search(directory, described, trials, seed)
