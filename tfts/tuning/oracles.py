@@ -12,8 +12,9 @@ from keras_tuner import oracles
 from tfts._files import write_json
 from tfts.tuning.proposals import bayesian_point, new_point, random_point, spread_point
 
-# Trials that cover the space evenly before a Gaussian process is asked.
-_FIRST_FEW, _FIRST_MOST = 4, 8
+# Trials beside the first that cover the space evenly before a Gaussian process is asked: with
+# more of them, its best comes later.
+_FIRST = 3
 # A search never ends because of trials that fail: it says so in its results.
 _NO_LIMIT = 10**9
 
@@ -175,8 +176,7 @@ class _Bayesian(_Searching, oracles.BayesianOptimizationOracle):
     def propose(self, trial_id):
         number, space, tried = len(self.trials), self.search_space, self.tried()
         ended = [trial for trial in self.trials.values() if trial.status in ("COMPLETED", "FAILED")]
-        first = int(np.clip(space.dimensions, _FIRST_FEW, _FIRST_MOST))
-        if number <= first or len(ended) < 3:
+        if number <= _FIRST or len(ended) < _FIRST:
             step = 1000
             point = new_point(
                 space,
