@@ -75,6 +75,14 @@ def test_a_calendar_is_a_setting_of_the_data(frame):
     assert trials.parts(trials.forecaster({})[0])[0][0].known_future == ()
 
 
+def test_a_calendar_is_not_searched_where_its_columns_are_made_already(frame):
+    space = {"calendar": {"values": [[], ["weekday"]]}}
+    parts = chronological_split(Panel.from_frame(frame), validation=0.3, test=0)
+    for data in (Panel.from_frame(frame), parts):
+        with pytest.raises(ValueError, match=r"'calendar' can only be searched .* a DataFrame: .*'weekday'"):
+            search("linear", data, context_length=7, horizon=2, space=space, verbose=0)
+
+
 def test_windows_that_are_made_already_are_searched(tmp_path):
     rng = np.random.default_rng(0)
     past = rng.standard_normal((31, 5, 1)).astype("float32")

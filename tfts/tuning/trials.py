@@ -11,6 +11,7 @@ import time
 
 import keras
 import numpy as np
+import pandas as pd
 
 from tfts._messages import unknown
 from tfts.data.panel import Panel
@@ -227,6 +228,11 @@ class TableTrials:
         calendar = tuple(forecaster.settings["calendar"])
         if calendar not in self._rows:
             data = self._data
+            if calendar != tuple(self.options.get("calendar") or ()) and not isinstance(data, pd.DataFrame):
+                raise ValueError(
+                    "'calendar' can only be searched where the data are a DataFrame: a panel and its parts have "
+                    f"their calendar columns already. Received: calendar={list(calendar)}."
+                )
             if isinstance(data, tuple):
                 train, valid = data[0], data[1]
             else:
