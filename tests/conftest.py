@@ -1,6 +1,7 @@
 """What every test may use."""
 
 import os
+import signal
 from pathlib import Path
 
 # Before anything imports them: quiet, repeatable, and no window is ever opened.
@@ -10,6 +11,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
 
+# A shell starts what runs in the background deaf to Ctrl-C, and so would be all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 SHARED_DATA = Path(os.environ.get("TFTS_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 

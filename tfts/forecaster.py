@@ -801,8 +801,8 @@ def compile_network(model, steps, options, metrics=()):
     >>> from tfts.models import linear
     >>> model = linear(context_length=7, num_features=1)
     >>> compile_network(model, 10, fit_defaults())
-    >>> model.optimizer.name
-    'adam_w'
+    >>> type(model.optimizer).__name__
+    'AdamW'
     """
     import keras
 

@@ -140,14 +140,15 @@ class _Table(Predictor):
     def __call__(self, past, known, series, time):
         model = self.forecaster
         columns, rows = model.scaler_.columns, len(past)
-        table = np.empty((rows, len(columns)), np.float32)
+        # The row to come holds what is known of it.
+        table = np.full((rows + 1, len(columns)), np.nan, np.float32)
         ahead = [i for i, column in enumerate(columns) if column in model.known_future]
         order = list(model.targets) + [
             c for c in columns if c not in model.targets and c not in model.known_future
         ]
-        table[:, [columns.index(column) for column in order]] = past
-        table[:, ahead] = known[:-1]
-        times = pd.date_range(end=time, periods=rows + 1, freq=model.freq)[:-1]
+        table[:-1, [columns.index(column) for column in order]] = past
+        table[:, ahead] = known
+        times = pd.date_range(end=time, periods=rows + 1, freq=model.freq)
         panel = Panel(
             values=table,
             columns=columns,
@@ -156,7 +157,7 @@ class _Table(Predictor):
             times=times,
             freq=model.freq,
             series=(series,),
-            bounds=np.array([[0, 0, rows, rows]]),
+            bounds=np.array([[0, 0, rows, rows + 1]]),
             filled=np.zeros(table.shape, dtype=bool),
             series_name="series",
         )

@@ -424,9 +424,10 @@ class _Tuner(base_tuner.BaseTuner):
                 time.sleep(0.2)
                 continue
             scores = self.run_trial(trial)
-            trial.status = "FAILED" if scores is None else "COMPLETED"
             if scores is not None:
                 self.oracle.update_trial(trial.trial_id, scores)
+            # Not before: a kill would leave a file of a trial that has ended without a score.
+            trial.status = "FAILED" if scores is None else "COMPLETED"
             self.oracle.end_trial(trial)
 
     def run_trial(self, trial):
