@@ -58,7 +58,9 @@ class CheapTrials:
                 callback.on_epoch_end(epoch, {"val_rmse": curve[-1]})
             if model.stop_training:
                 break
-        return Fit(min(curve), len(curve), 0.0, curve, keep=lambda folder: folder.mkdir(parents=True, exist_ok=True))
+        return Fit(
+            min(curve), len(curve), 0.0, curve, keep=lambda folder: folder.mkdir(parents=True, exist_ok=True)
+        )
 
 
 def cheap_search(monkeypatch, trials, **options):
