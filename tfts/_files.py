@@ -88,15 +88,19 @@ def check_table_path(path):
         )
 
 
-def read_run(folder):
+def read_run(folder, finished_by=None):
     """What `run.json` says of a run.
+
+    Args:
+        folder: Path.
+        finished_by: The command that makes such runs, where only a finished one will do.
 
     Returns:
         Dict with the keys `settings`, `data`, `split`, `versions` and more.
 
     Raises:
         FileNotFoundError: If the folder holds no run.
-        ValueError: If it holds another kind of run.json.
+        ValueError: If it holds another kind of run.json, or the run is not finished.
     """
     path = Path(folder) / "run.json"
     if not path.is_file():
@@ -109,6 +113,10 @@ def read_run(folder):
         raise ValueError(
             f"{path} does not hold {', '.join(absent)}: its run was stopped early. Give the same command again: what "
             "is fitted is kept."
+        )
+    if finished_by is not None and "finished" not in described:
+        raise ValueError(
+            f"The run in {folder} was stopped before it was finished. Give the same `{finished_by}` again."
         )
     return described
 

@@ -55,5 +55,5 @@ def test_what_is_missing_is_named(tmp_path):
     described = json.loads((tmp_path / "run.json").read_text())
     described.pop("finished")
     (tmp_path / "run.json").write_text(json.dumps(described))
-    with pytest.raises(ValueError, match="was stopped before its scores were written"):
+    with pytest.raises(ValueError, match="was stopped before it was finished"):
         write_regression_report(tmp_path)

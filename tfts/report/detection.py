@@ -33,11 +33,7 @@ def write_detection_report(run_dir):
     FileNotFoundError: nowhere holds no run: run.json is not there. Give the --output of `tfts run`.
     """
     run_dir = Path(run_dir)
-    described = read_run(run_dir)
-    if "finished" not in described:
-        raise ValueError(
-            f"The run in {run_dir} was stopped before it was finished. Give the same `tfts detect` again."
-        )
+    described = read_run(run_dir, finished_by="tfts detect")
     check_run_files(run_dir, ("judged.parquet", "events.csv"), "tfts detect")
     judged = pd.read_parquet(run_dir / "judged.parquet")
     events = _read_events(run_dir / "events.csv")

@@ -40,11 +40,7 @@ def write_regression_report(run_dir):
     iris/report.html
     """
     run_dir = Path(run_dir)
-    described = read_run(run_dir)
-    if "finished" not in described:
-        raise ValueError(
-            f"The run in {run_dir} was stopped before its scores were written. Give the same `tfts regress` again."
-        )
+    described = read_run(run_dir, finished_by="tfts regress")
     model = f"models/{described['settings']['task']}"
     check_run_files(run_dir, (*_FILES, f"{model}/coefficients.csv", f"{model}/history.csv"), "tfts regress")
     page = Page(

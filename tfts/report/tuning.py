@@ -32,11 +32,7 @@ def write_tuning_report(run_dir):
     FileNotFoundError: nowhere holds no run: run.json is not there. Give the --output of `tfts run`.
     """
     run_dir = Path(run_dir)
-    described = read_run(run_dir)
-    if "finished" not in described:
-        raise ValueError(
-            f"The search in {run_dir} was stopped before it was finished. Give the same `tfts tune` again."
-        )
+    described = read_run(run_dir, finished_by="tfts tune")
     check_run_files(run_dir, _FILES, "tfts tune")
     results = read_results(run_dir / "results.csv")
     scores = pd.read_csv(run_dir / "test_metrics.csv")
