@@ -15,6 +15,7 @@ LEVELS = (
     {"_messages", "_files", "_units"},
     {"data", "layers", "losses", "metrics", "keras_metrics", "plots", "callbacks"},
     {"models", "baselines", "regression"},
+    {"linear_start"},
     {"forecaster"},
     {"backtesting", "attention", "anomaly", "tuning"},
     {"serving"},

@@ -88,6 +88,7 @@ class Training(_Section):
     schedule: typing.Literal["cosine", "constant"] = "cosine"
     weight_decay: float | None = Field(None, ge=0)
     clipnorm: float | None = Field(1.0, gt=0)
+    linear_start: typing.Literal["zeros", "ridge"] = "zeros"
     ema_momentum: float | None = Field(0.98, ge=0, lt=1)
     loss: str | dict[str, typing.Any] = Field("mse", description="Keras loss, by name or as its config")
     patience: int | None = Field(10, ge=1)

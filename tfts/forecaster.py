@@ -14,7 +14,7 @@ import pandas as pd
 from tfts import __version__
 from tfts._files import replacing_folder, write_json
 from tfts._messages import unknown
-from tfts.baselines import BASELINES, build_baseline
+from tfts.baselines import BASELINES, Ridge, build_baseline
 from tfts.baselines.seasonal_naive import season_length_of
 from tfts.data.calendar import add_calendar
 from tfts.data.panel import Panel
@@ -236,6 +236,7 @@ class Forecaster:
         clipnorm=1.0,
         ema_momentum=0.98,
         loss="mse",
+        linear_start="zeros",
         metrics=(),
         patience=10,
         jit_compile="auto",
@@ -264,6 +265,9 @@ class Forecaster:
                 training steps; the average is what is validated and kept (Polyak and
                 Juditsky, 1992). `None` averages nothing.
             loss: A Keras loss, its name or its config, on scaled targets.
+            linear_start: First weights of the linear map beside a network: `"zeros"`, or
+                `"ridge"`, those of the `ridge` that is best on held-out rows. From there
+                the network learns what the ridge misses, and a lower learning rate will do.
             metrics: Names of METRICS that `history_` shows beside the loss, for example
                 `"val_rmse"`: one target in its own units, several each in units of its
                 standard deviation in the training rows. mase is none of them.
@@ -298,6 +302,34 @@ class Forecaster:
             return self
         self.model, self.fit_seconds_ = self._fit_network(train, valid, options)
         return self
+
+    def as_network(self):
+        """The same forecasts from a Keras model, which can be exported and trained further.
+
+        Returns:
+            A fitted forecaster: itself, or for a `ridge` one whose model is `linear`.
+
+        Raises:
+            ValueError: If the model is another baseline, or the ridge has a centre of 0.
+        """
+        self._check_fitted()
+        if self._is_keras:
+            return self
+        if not isinstance(self.model, Ridge):
+            raise ValueError(
+                f"The baseline {self.name!r} is no Keras model, and only a ridge can be turned into one. Expected "
+                "ridge, a model of MODELS, or a Keras model of yours."
+            )
+        from tfts.linear_start import ridge_network
+
+        features = [c for c in self._columns if c not in self._known_future]
+        model, options = ridge_network(self.model, len(features))
+        network = type(self)(**{**self._settings, "model": "linear", "model_options": options})
+        for name, value in vars(self).items():
+            if name not in ("_settings", "name", "model"):
+                setattr(network, name, value)
+        network.model = model
+        return network
 
     def compiled(self, data, *, validation=0.15, **options):
         """The network that `fit` would train, and its windows, for a loop of your own.
@@ -627,10 +659,16 @@ class Forecaster:
         """The compiled network, and the windows of both parts."""
         import keras
 
+        if options["linear_start"] not in ("ridge", "zeros"):
+            raise ValueError(unknown("linear_start", options["linear_start"], ("ridge", "zeros")))
         keras.utils.set_random_seed(options["seed"])
         scaled, valid = self._scaled(train, valid)
         steps = -(-len(self._training_spec.origins(scaled)) // options["batch_size"])
         model = self._compiled(scaled, steps, options)
+        if options["linear_start"] == "ridge":
+            from tfts.linear_start import start_from_ridge
+
+            start_from_ridge(model, scaled, self._training_spec, valid)
         teacher = _has_teacher(model)
         dataset = self._training_spec.dataset(
             scaled, options["batch_size"], shuffle=True, seed=options["seed"], teacher_forcing=teacher

@@ -110,6 +110,51 @@ def test_agrees_with_scikit_learn_on_the_windows_themselves(case, lookback, cent
         np.testing.assert_allclose(forecast[:, step], expected, rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("lookback", "centre"), [(11, 0), (11, 4), (7, 1)])
+def test_agrees_with_scikit_learn_on_the_windows_of_all_columns(monkeypatch, case, lookback, centre):
+    monkeypatch.setattr(_moments, "_FLAT", 1000)
+    panel, spec = make_panel(**CASES[case]), WindowSpec(11, 3)
+    ours = build_baseline("ridge", lookbacks=lookback, centres=centre, alphas=2.0, inputs="all")
+    ours.fit(panel, spec)
+    own = WindowSpec(lookback, 3)
+    learnt, rows = own.origins(panel), spec.origins(panel)
+
+    def inputs(spec, rows):
+        past = spec.past(panel, rows)[:, -lookback:].astype(np.float64)
+        level = past[:, -centre:].mean(axis=1) if centre else np.zeros(past[:, 0].shape)
+        return (past - level[:, None]).reshape(len(rows), -1), level[:, :2]
+
+    _, future, known = windows(panel, own, learnt)
+    _, _, known_seen = windows(panel, spec, rows)
+    (past, level), (seen, level_seen) = inputs(own, learnt), inputs(spec, rows)
+    forecast = ours.predict(panel, spec, rows)
+    for step in range(3):
+        model = linear_model.Ridge(2.0)
+        model.fit(np.hstack([past, known[:, lookback + step]]), future[:, step] - level)
+        expected = model.predict(np.hstack([seen, known_seen[:, 11 + step]])) + level_seen
+        np.testing.assert_allclose(forecast[:, step], expected, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("options", [{}, {"weights": "own"}, {"inputs": "all"}])
+def test_the_linear_map_forecasts_alike_for_windows_less_any_level(options):
+    panel, spec = make_panel(num_known=2), WindowSpec(11, 3)
+    rows = spec.origins(panel)
+    fitted = build_baseline("ridge", lookbacks=7, **options).fit(panel, spec)
+    kernel, known, intercept = fitted.linear_map()
+    past, ahead = spec.past(panel, rows)[..., : kernel.shape[1]], spec.known(panel, rows)[:, 11:]
+    level = past[:, 5:6]
+    mapped = np.einsum("ncf,cfht->nht", past - level, kernel) + np.einsum("nhk,hkt->nht", ahead, known)
+    expected = fitted.predict(panel, spec, rows)
+    np.testing.assert_allclose(mapped + intercept + level[..., :2], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_map_without_a_centre_is_none_for_windows_less_their_level():
+    panel, spec = make_panel(), WindowSpec(11, 3)
+    with pytest.raises(ValueError, match="A ridge with a centre of 0 has no map"):
+        build_baseline("ridge", centres=0).fit(panel, spec).linear_map()
+
+
 @pytest.mark.parametrize("num_known", [0, 2])
 def test_the_error_without_reading_the_data_is_that_of_the_forecasts(num_known):
     panel, spec = make_panel(num_known=num_known), WindowSpec(11, 3)
@@ -179,6 +224,8 @@ def test_targets_that_behave_alike_or_not_share_a_map_or_not():
         ({"centres": []}, r"`centres` must be ints >= 0, one or a list of them\. Received: centres=\[\]"),
         ({"alphas": [1.0, 0.0]}, r"`alphas` must be floats > 0"),
         ({"weights": "joint"}, r"Unknown weights 'joint'\. Expected one of: best, own, shared"),
+        ({"inputs": "some"}, r"Unknown inputs 'some'\. Expected one of: all, own"),
+        ({"inputs": "all", "weights": "own"}, r"`weights` belongs to inputs='own'.*weights='own'"),
     ],
 )
 def test_wrong_options_are_refused(options, message):

@@ -263,3 +263,23 @@ def test_a_regime_that_is_no_column_is_told_before_anything_is_fitted(tmp_path):
     with pytest.raises(KeyError, match=r"Unknown column of report\.regimes 'x4'"):
         run(tmp_path / "run", "report.regimes=[x4]")
     assert not (tmp_path / "run").exists()
+
+
+def test_what_the_ridge_tried_and_chose_is_told(tmp_path):
+    text = """
+    data: {source: synthetic, options: {num_steps: 400}, targets: [x1, x2]}
+    window: {context_length: 13, horizon: 5}
+    baselines: {ridge: {lookbacks: [7, 13], centres: 1, alphas: [0.5, 2.0], weights: own}}
+    """
+    console = Console(width=200, record=True, file=io.StringIO())
+    forecasting.run(parse_settings(text), tmp_path / "run", console=console)
+    tried = pd.read_csv(tmp_path / "run" / "ridge_search.csv")
+    assert tried[["lookback", "alpha"]].value_counts().tolist() == [2] * 4
+    assert sorted(tried["targets"].unique()) == ["x1", "x2"]
+    (first, _) = json.loads((tmp_path / "run" / "run.json").read_text())["searched"]["ridge"]
+    best = tried[tried["targets"] == "x1"].iloc[0]
+    assert (first["targets"], first["lookback"], first["alpha"]) == (["x1"], best["lookback"], best["alpha"])
+    assert first["validation_mse"] == pytest.approx(best["validation_mse"])
+    said = f"ridge: of 8 settings, the best on held-out rows has lookback {best['lookback']}, centre 1"
+    assert said in console.export_text()
+    assert "Settings of ridge" in (tmp_path / "run" / "report.html").read_text()

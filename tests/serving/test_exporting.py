@@ -425,7 +425,7 @@ def test_what_has_no_graph_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"The Forecaster has not learnt anything yet"):
         export(Forecaster("linear", context_length=3, horizon=1), tmp_path)
     with pytest.raises(
-        ValueError, match=r"The baseline 'drift' is no Keras model.*Expected a model of MODELS"
+        ValueError, match=r"The baseline 'drift' is no Keras model.*Expected ridge, a model of MODELS"
     ):
         export(Forecaster("drift", context_length=3, horizon=1).fit(hourly()), tmp_path)
     with pytest.raises(ValueError, match=r"Expected a fitted Forecaster, AnomalyDetector.*Received: dict"):

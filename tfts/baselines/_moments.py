@@ -8,13 +8,18 @@ import numpy as np
 _SHORT = 64
 # Origins of one run whose rows are held in float64 at once.
 _BLOCK = 262_144
+# Float64 values of flat windows that are held at once (128 MB).
+_FLAT = 16_777_216
 
 
 class Moments(typing.NamedTuple):
     """Sums over windows of `length = context_length + horizon` rows, all float64.
 
+    Of flat windows, `length` is that of the flat context and the flat horizon together, and
+    `horizon` that of the flat horizon, see `flat_moments`.
+
     Attributes:
-        count: Windows times targets.
+        count: Windows times targets; of flat windows their number alone.
         sums: `(length,)`, of the values of the targets.
         products: `(length, length)`, of pairs of them.
         known_sums: `(horizon, known)`, of the known columns in the rows of the horizon.
@@ -51,15 +56,7 @@ def window_moments(panel, spec, rows, targets):
     """
     horizon, length = spec.horizon, spec.context_length + spec.horizon
     columns, known = panel.indices(targets), panel.indices(spec.known_columns(panel))
-    width = len(known)
-    total = Moments(
-        0.0,
-        np.zeros(length),
-        np.zeros((length, length)),
-        np.zeros((horizon, width)),
-        np.zeros((horizon, width, width)),
-        np.zeros((length, horizon, width)),
-    )
+    total = empty_moments(length, horizon, len(known))
     for first, count in _runs(rows):
         begin = first - spec.context_length + 1
         part = slice(begin, begin + count + length - 1)
@@ -67,6 +64,59 @@ def window_moments(panel, spec, rows, targets):
         ahead = panel.values[part][spec.context_length :, known].astype(np.float64)
         total += (_multiplied if count < _SHORT else _recursive)(values, ahead, count, length, horizon)
     return total
+
+
+def flat_moments(panel, spec, rows):
+    """The `Moments` of windows in which the columns stand side by side.
+
+    Args:
+        panel: A `Panel`.
+        spec: A `WindowSpec`.
+        rows: Int `(windows,)`: origins.
+
+    Returns:
+        `Moments` of rows that hold the context, `(context_length, features)` flat, and the
+        horizon, `(horizon, targets)` flat; the known columns stand once for each target.
+    """
+    targets, known = spec.target_columns(panel), spec.known_columns(panel)
+    flat_horizon = spec.horizon * len(targets)
+    length = spec.context_length * len(spec.features(panel)) + flat_horizon
+    total = empty_moments(length, flat_horizon, len(known))
+    chunk = max(1, _FLAT // length)
+    after = np.arange(1, spec.horizon + 1)
+    for at in range(0, len(rows), chunk):
+        part = rows[at : at + chunk]
+        future = panel.values[part[:, None] + after][..., panel.indices(targets)]
+        flat = [values.reshape(len(part), -1) for values in (spec.past(panel, part), future)]
+        ahead = np.zeros((len(part), spec.horizon, 0))
+        if known:
+            ahead = spec.known(panel, part)[:, spec.context_length :].astype(np.float64)
+        ahead = np.repeat(ahead, len(targets), axis=1)
+        total += _products(np.concatenate(flat, axis=1).astype(np.float64), ahead)
+    return total
+
+
+def empty_moments(length, horizon, known):
+    """The `Moments` of no window."""
+    return Moments(
+        0.0,
+        np.zeros(length),
+        np.zeros((length, length)),
+        np.zeros((horizon, known)),
+        np.zeros((horizon, known, known)),
+        np.zeros((length, horizon, known)),
+    )
+
+
+def _products(windows, ahead):
+    return Moments(
+        len(windows),
+        windows.sum(axis=0),
+        windows.T @ windows,
+        ahead.sum(axis=0),
+        np.einsum("nhk,nhj->hkj", ahead, ahead, optimize=True),
+        np.einsum("ni,nhk->ihk", windows, ahead, optimize=True),
+    )
 
 
 def _runs(rows):

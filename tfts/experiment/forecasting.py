@@ -14,6 +14,7 @@ from rich.table import Table
 from tfts._files import replacing, write_figure, write_json, write_table
 from tfts._messages import unknown
 from tfts.attention import MIN_WINDOWS
+from tfts.baselines import Ridge
 from tfts.data.split import chronological_split
 from tfts.data.windows import WindowSpec
 from tfts.experiment.attention import analyse, fit_nulls
@@ -86,6 +87,7 @@ def run(settings, output, *, overwrite=False, console=None):
     for number, (name, options) in enumerate(methods.items(), 1):
         title = f"[{number}/{len(methods)}] {name}"
         fitted[name] = _fit_or_load(name, options, settings, common, parts, output, console, title)
+    described["searched"] = _write_searches(fitted, output, console)
     first = fitted["persistence"]
     rows = first.spec.origins(parts.test)
     example = len(rows) // 2
@@ -268,6 +270,20 @@ def _fit_or_load(name, options, settings, common, parts, output, console, title)
     note = f" in {epochs} epochs" if epochs else ""
     console.print(f"{title}: fitted{note}, {forecaster.fit_seconds_:.1f} s", markup=False)
     return forecaster
+
+
+def _write_searches(fitted, output, console):
+    """Writes what baselines tried on held-out rows; a dict from each to what it chose."""
+    searched = {}
+    for name, forecaster in fitted.items():
+        table = forecaster.model.search_table() if isinstance(forecaster.model, Ridge) else ()
+        if len(table):
+            write_table(table.assign(targets=table["targets"].str.join(", ")), output / f"{name}_search.csv")
+            searched[name] = forecaster.model.chosen_
+            for chosen in searched[name]:
+                words = ", ".join(f"{key} {value:.4g}" for key, value in chosen.items() if key != "targets")
+                console.print(f"{name}: of {len(table)} settings, the best on held-out rows has {words}")
+    return searched
 
 
 def _training(name, settings):

@@ -23,6 +23,8 @@ _FURTHER = {
 _MOST_LINES = 4
 # Rows of the table of errors by horizon step.
 _MOST_STEPS = 24
+# Rows of a table of settings that were tried.
+_MOST_TRIED = 10
 
 
 def write_forecasting_report(run_dir):
@@ -82,6 +84,8 @@ def write_forecasting_report(run_dir):
         _scores(page, scores, settings)
         _step_errors(page, run_dir, described["data"]["targets"][0])
         _examples(page, run_dir, described, scores)
+    for name, chosen in described.get("searched", {}).items():
+        _searched(page, name, chosen, pd.read_csv(run_dir / f"{name}_search.csv"))
     _training(page, {name: history for name, history in histories.items() if history.get("loss")})
     if finished:
         attention_section(page, run_dir, described)
@@ -95,6 +99,7 @@ def _check_files(run_dir, described):
     names = ["model_metrics.csv", "step_metrics.csv", f"forecasts.{kind}", f"test_rows.{kind}"]
     analysed = (described["attention"] or {}).get("analysed", ())
     names += [f"attention/{name}/attention.json" for name in analysed]
+    names += [f"{name}_search.csv" for name in described.get("searched", ())]
     check_run_files(run_dir, names, "tfts run")
 
 
@@ -231,6 +236,19 @@ def _scores(page, scores, settings):
     page.figure(
         ax, f"Bars with the RMSE of each method for {target}, the best on top. The table holds the numbers."
     )
+
+
+def _searched(page, name, chosen, table):
+    page.section(f"Settings of {name}")
+    page.text(
+        f"{len(table)} settings were tried on held-out rows (of the training and the validation rows, never of the "
+        f"test rows); {name}_search.csv holds all."
+    )
+    chosen = pd.DataFrame(chosen)
+    chosen["targets"] = chosen["targets"].str.join(", ")
+    page.table(chosen, "What was chosen; errors are of scaled values, squared")
+    shown = table.head(_MOST_TRIED)
+    page.table(shown, f"The best {len(shown)} that were tried")
 
 
 def _step_errors(page, run_dir, target):

@@ -37,7 +37,7 @@ class ForecasterServable:
     >>> fitted = Forecaster("persistence", context_length=5, horizon=3).fit(frame)
     >>> ForecasterServable(fitted)
     Traceback (most recent call last):
-    ValueError: The baseline 'persistence' is no Keras model, so there is no graph to export. Expected ...
+    ValueError: The baseline 'persistence' is no Keras model, and only a ridge can be turned into one. ...
     """
 
     kind = "forecaster"
@@ -45,10 +45,9 @@ class ForecasterServable:
     def __init__(self, forecaster):
         from tfts.serving.signatures import ForecastSignatures
 
-        self.forecaster, self.name = forecaster, forecaster.name
-        _check_keras(forecaster)
+        self.forecaster, self.name = forecaster.as_network(), forecaster.name
         self.signatures = self._signatures(ForecastSignatures)
-        self.layers = [layer.name for layer in forecaster.model.layers]
+        self.layers = [layer.name for layer in self.forecaster.model.layers]
 
     def _signatures(self, kind):
         return kind(self.forecaster)
@@ -358,11 +357,3 @@ def _scores(table):
     """Rows of a table of scores as JSON takes them."""
     rows = table.dropna(axis=1, how="all").to_dict("records")
     return [{key: None if pd.isna(value) else value for key, value in row.items()} for row in rows]
-
-
-def _check_keras(forecaster):
-    if not hasattr(forecaster.model, "count_params"):
-        raise ValueError(
-            f"The baseline {forecaster.name!r} is no Keras model, so there is no graph to export. Expected a model of "
-            "MODELS, or a Keras model of yours."
-        )

@@ -1,0 +1,100 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfts import Forecaster, chronological_split
+
+ROWS = 240
+
+
+@pytest.fixture(scope="module")
+def frame():
+    random = np.random.default_rng(3)
+    hours = np.arange(ROWS)
+    waves = np.stack([np.sin(hours / 4), np.cos(hours / 7), np.sin(hours / 9)], axis=1)
+    values = waves + 0.1 * random.normal(size=waves.shape).cumsum(axis=0)
+    return pd.DataFrame(
+        values, columns=list("abc"), index=pd.date_range("2024-01-01", periods=ROWS, freq="h")
+    )
+
+
+def forecaster(model, **options):
+    return Forecaster(
+        model,
+        context_length=13,
+        horizon=3,
+        targets=["a", "b"],
+        calendar=["hour"],
+        model_options=options,
+    )
+
+
+# A rate as low as this leaves the weights where they start.
+STILL = {"epochs": 1, "learning_rate": 1e-12, "verbose": 0, "ema_momentum": None}
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "inputs"),
+    [
+        ("linear", {}, "own"),
+        ("linear", {"shared": False}, "all"),
+        ("linear", {"window_norm": "none"}, "own"),
+        ("lstm_attention", {"units": 2}, "all"),
+        ("lstm_attention", {"units": 2, "linear_skip": "own", "window_norm": "last"}, "own"),
+    ],
+)
+def test_a_network_starts_from_the_forecasts_of_the_ridge(frame, model, options, inputs):
+    network = forecaster(model, **options)
+    parts = chronological_split(network.panel(frame), 0.2, 0)
+    network.fit(parts.train, validation=parts.validation, linear_start="ridge", **STILL)
+    ridge = forecaster("ridge", inputs=inputs).fit(parts.train, validation=parts.validation)
+    ours, expected = (f.predict(frame, origins="all")[["a", "b"]] for f in (network, ridge))
+    np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4)
+    assert (
+        np.abs(
+            ours - forecaster(model, **options).fit(parts.train, **STILL).predict(frame, "all")[["a", "b"]]
+        )
+        .max()
+        .max()
+        > 0.01
+    )
+
+
+def test_a_network_without_a_linear_part_is_refused(frame):
+    with pytest.raises(
+        ValueError, match=r"linear_start='ridge' sets a linear map.*'lstm_attention' has none"
+    ):
+        forecaster("lstm_attention", linear_skip="none").fit(frame, linear_start="ridge", verbose=0)
+
+
+def test_an_unknown_start_is_refused(frame):
+    with pytest.raises(ValueError, match=r"Unknown linear_start 'ride'\. .*ridge"):
+        forecaster("linear").fit(frame, linear_start="ride", verbose=0)
+
+
+def test_a_table_too_short_to_hold_rows_out_is_refused(frame):
+    with pytest.raises(ValueError, match="context_length=13"):
+        forecaster("linear").fit(frame.iloc[:20], validation=0, linear_start="ridge", verbose=0)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"weights": "own"}, {"weights": [["b"], ["a"]], "lookbacks": 7}, {"inputs": "all"}]
+)
+def test_a_ridge_is_turned_into_a_network_that_forecasts_alike(frame, options, tmp_path):
+    ridge = forecaster("ridge", **options).fit(frame)
+    network = ridge.as_network()
+    network.save(tmp_path / "network")
+    loaded = Forecaster.load(tmp_path / "network")
+    expected = ridge.predict(frame, origins="all")[["a", "b"]]
+    np.testing.assert_allclose(
+        loaded.predict(frame, origins="all")[["a", "b"]], expected, rtol=1e-4, atol=1e-4
+    )
+    assert (network.name, ridge.name) == ("linear", "ridge")
+    assert loaded.as_network() is loaded
+
+
+def test_only_a_ridge_is_turned_into_a_network(frame):
+    with pytest.raises(ValueError, match=r"The baseline 'drift' is no Keras model, and only a ridge can"):
+        forecaster("drift").fit(frame).as_network()
+    with pytest.raises(ValueError, match="has not learnt anything yet"):
+        forecaster("ridge").as_network()

@@ -1,0 +1,118 @@
+"""The ridge as the first weights of a network's linear part, or as a network of its own."""
+
+import numpy as np
+
+from tfts.baselines import build_baseline
+from tfts.models import linear
+
+# Names of the layers that map a window to the horizon, as the builders give them.
+_LINEAR_LAYERS = ("linear_skip", "map")
+
+
+def start_from_ridge(model, train, spec, validation=None):
+    """Gives the linear layer of a network the weights of a fitted `ridge`.
+
+    With `window_norm="none"` or `"last"` the layer then forecasts as the ridge does. With
+    `"instance"` it does so for windows of spread 1 only, since the ridge learns from windows
+    that keep their spread.
+
+    Args:
+        model: `keras.Model` of a builder with a linear skip, or `linear`.
+        train: `Panel` of training rows, scaled.
+        spec: `WindowSpec` of the training windows.
+        validation: `Panel` of scaled validation rows, on which the ridge is chosen too.
+
+    Returns:
+        The fitted `Ridge`.
+
+    Raises:
+        ValueError: If the network has no linear layer, or the table is too short to hold
+            rows out.
+
+    Example:
+
+    >>> import numpy as np, pandas as pd
+    >>> from tfts.data.panel import Panel
+    >>> from tfts.data.windows import WindowSpec
+    >>> from tfts.models import linear
+    >>> days = pd.date_range("2024-01-01", periods=90)
+    >>> panel = Panel.from_frame(pd.DataFrame({"y": np.sin(np.arange(90.0))}, index=days))
+    >>> model = linear(context_length=12, num_features=1, horizon=2)
+    >>> start_from_ridge(model, panel, WindowSpec(12, 2)).chosen_[0]["lookback"]
+    12
+    """
+    layers = {layer.name: layer for layer in model.layers}
+    name = next((name for name in _LINEAR_LAYERS if name in layers), None)
+    if name is None:
+        raise ValueError(
+            f"linear_start='ridge' sets a linear map from window to horizon, and the model {model.name!r} has none. "
+            "Choose a builder with `linear_skip` 'own' or 'all', or linear_start='zeros'."
+        )
+    # Weights that all targets share, or a map from the windows of all columns.
+    shared = len(layers[name].kernel.shape) == 2
+    ridge = build_baseline("ridge", inputs="own" if shared else "all").fit(train, spec, validation)
+    set_linear_layer(model, name, *ridge.linear_map())
+    return ridge
+
+
+def ridge_network(ridge, num_features):
+    """The linear network that forecasts as a fitted `Ridge` does, in float32.
+
+    Args:
+        ridge: A fitted `Ridge` with centres of at least 1.
+        num_features: Columns of `past`.
+
+    Returns:
+        Tuple of an uncompiled `keras.Model` and the options of `linear` that it was built with.
+
+    Raises:
+        ValueError: If the ridge has a centre of 0.
+
+    Example:
+
+    >>> import numpy as np, pandas as pd
+    >>> from tfts.data.panel import Panel
+    >>> from tfts.data.windows import WindowSpec
+    >>> days = pd.date_range("2024-01-01", periods=90)
+    >>> panel = Panel.from_frame(pd.DataFrame({"y": np.sin(np.arange(90.0))}, index=days))
+    >>> ridge = build_baseline("ridge").fit(panel, WindowSpec(12, 2))
+    >>> ridge_network(ridge, num_features=1)[0].count_params()
+    26
+    """
+    kernel, known, intercept = ridge.linear_map()
+    context_length, _, horizon, num_targets = kernel.shape
+    options = {"shared": ridge.inputs == "own" and len(ridge.chosen_) == 1, "window_norm": "last"}
+    model = linear(context_length, num_features, horizon, num_targets, known.shape[1], **options)
+    set_linear_layer(model, "map", kernel, known, intercept)
+    return model, options
+
+
+def set_linear_layer(model, name, kernel, known, intercept):
+    """Sets a linear layer, and that of the known columns, from a `Ridge.linear_map`.
+
+    Args:
+        model: `keras.Model`.
+        name: Name of the layer.
+        kernel: Float `(context_length, features, horizon, targets)`; columns of `past` after
+            these features are given no weight.
+        known: Float `(horizon, known, targets)`.
+        intercept: Float `(horizon, targets)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> model = linear(context_length=2, num_features=1)
+    >>> set_linear_layer(model, "map", np.ones((2, 1, 1, 1)), np.ones((1, 0, 1)), np.zeros((1, 1)))
+    >>> model.predict(np.array([[[3.0], [4.0]]]), verbose=0).tolist()
+    [[[3.0]]]
+    """
+    layer = model.get_layer(name)
+    if len(layer.kernel.shape) == 2:
+        weights = [kernel[:, 0, :, 0], intercept[:, 0]]
+    else:
+        whole = np.zeros(layer.kernel.shape)
+        whole[:, : kernel.shape[1]] = kernel
+        weights = [whole, intercept]
+    layer.set_weights(weights)
+    if known.size:
+        model.get_layer(f"{name}_known").set_weights([known])
