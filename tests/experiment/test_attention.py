@@ -68,7 +68,7 @@ def test_new_rows_are_analysed_beside_the_run(run_dir, tmp_path):
 
 
 def test_a_model_that_has_no_attention_or_is_not_there_is_refused(run_dir):
-    with pytest.raises(ValueError, match=r"Models with attention: attention_seq2seq, lstm_attention\."):
+    with pytest.raises(ValueError, match=r"Models with attention: attention_seq2seq, inverted"):
         attention.analyse_run(run_dir, "linear")
     with pytest.raises(ValueError, match=r"Unknown model of the run 'lstm'.*lstm_attention"):
         attention.analyse_run(run_dir, "lstm")
