@@ -19,11 +19,11 @@ def test_there_are_as_many_patches_as_in_the_paper():
     assert Patches(16, 8)(np.zeros((2, 336, 7), "float32")).shape == (2, 7, 42, 16)
 
 
-def test_shares_count_the_rows_of_each_patch():
-    layer = Patches(length=2, stride=2)
+def test_holders_are_the_patches_of_each_row():
+    layer = Patches(length=2, stride=1)
     layer.build((None, 3, 1))
-    # Rows 0 and 1; row 2 twice, since there is no row 3.
-    np.testing.assert_array_equal(layer.shares(3), [[0.5, 0.5, 0], [0, 0, 1]])
+    # Patches of the rows 0 and 1, 1 and 2, and 2 and 2.
+    np.testing.assert_array_equal(layer.holders(3), [[1, 0, 0], [0.5, 0.5, 0], [0, 0.5, 0.5]])
 
 
 def test_a_mask_of_rows_is_no_mask_of_patches():

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from tests.models.shaken import drawn, forecast, shaken
-from tfts.layers import Patches
 from tfts.models import attention_scores, patch_transformer
 
 PLAIN = {"linear_skip": "none", "units": 6, "num_heads": 2, "feedforward_units": 13, "dropout": 0.0}
@@ -50,7 +49,7 @@ def test_patches_fit_the_context_by_default(context_length, cut):
     assert (layer.length, layer.stride) == cut
 
 
-def test_scores_of_patches_are_spread_over_their_rows():
+def test_a_row_has_the_scores_of_the_patches_that_hold_it():
     model = shaken(patch_transformer(3, 2, num_targets=2, num_layers=1, patch_length=2, stride=2, **PLAIN))
     found = attention_scores(model, drawn(5, 3, 2))
     assert found.shape == (5, 2, 3, 3)
@@ -59,8 +58,13 @@ def test_scores_of_patches_are_spread_over_their_rows():
     np.testing.assert_allclose(found[:, :, 0], found[:, :, 1], rtol=1e-5)
     np.testing.assert_allclose(found[..., 0], found[..., 1], rtol=1e-5)
     assert np.abs(found[:, :, 0] - found[:, :, 2]).max() > 1e-3
-    patches = [layer for layer in model.layers if isinstance(layer, Patches)]
-    assert len(patches) == 1
+
+
+def test_even_scores_of_patches_are_even_scores_of_rows():
+    model = patch_transformer(11, 1, num_layers=1, patch_length=5, stride=2, **PLAIN)
+    for weight in model.get_layer("patch_attention").weights:
+        weight.assign(np.zeros(weight.shape))
+    np.testing.assert_allclose(attention_scores(model, drawn(3, 11, 1)), 1 / 11, rtol=1e-5)
 
 
 def test_wrong_sizes_are_refused():

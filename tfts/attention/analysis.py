@@ -226,10 +226,10 @@ def analyse_attention(
 
 
 def variables_of(forecaster, panel):
-    """The columns that a model's attention looks at; none where it looks at rows.
+    """The columns that a model's attention looks at; none where it looks at rows, or at nothing.
 
     Args:
-        forecaster: Fitted `Forecaster` of a model with attention.
+        forecaster: Fitted `Forecaster`.
         panel: `Panel` with its columns.
 
     Returns:
@@ -239,15 +239,14 @@ def variables_of(forecaster, panel):
 
     >>> from tfts.forecaster import Forecaster
     >>> hours = pd.date_range("2024-01-01", periods=60, freq="h")
-    >>> frame = pd.DataFrame({"load": np.arange(60.0), "heat": np.arange(60) % 7}, index=hours)
-    >>> forecaster = Forecaster("inverted_transformer", context_length=7, horizon=3, targets="load")
-    >>> forecaster = forecaster.fit(frame, epochs=1, verbose=0)
+    >>> frame = pd.DataFrame({"load": np.arange(60.0)}, index=hours)
+    >>> forecaster = Forecaster("drift", context_length=7, horizon=3).fit(frame)
     >>> variables_of(forecaster, forecaster.panel(frame))
-    ('load', 'heat')
+    ()
     """
     from tfts.models.attention_scores import query_of
 
-    if query_of(forecaster.model) != "variable":
+    if not forecaster.has_attention or query_of(forecaster.model) != "variable":
         return ()
     return (*forecaster.spec.features(panel), *panel.known_future)
 

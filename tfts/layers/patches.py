@@ -67,9 +67,10 @@ class Patches(keras.layers.Layer):
         patches = ops.transpose(patches, (0, 2, 1))
         return ops.reshape(patches, (-1, inputs.shape[2], *self.rows.shape))
 
-    def shares(self, time):
-        """The share of each row in each patch, float32 `(patches, time)`; they sum to 1 along time."""
-        return (self.rows[..., None] == np.arange(time)).mean(axis=1, dtype=np.float32)
+    def holders(self, time):
+        """Which patches hold each row, float32 `(time, patches)`, each row summing to 1."""
+        held = (self.rows == np.arange(time)[:, None, None]).any(axis=-1)
+        return (held / held.sum(axis=1, keepdims=True)).astype("float32")
 
     def compute_mask(self, inputs, previous_mask):
         # A patch is no row, so a mask of rows says nothing about it.

@@ -22,8 +22,8 @@ def attention_scores(model, inputs):
 
     Returns:
         Float32 array `(batch, heads, query, context)`. For an encoder-decoder
-        the queries are the steps of the horizon. Attention over patches is spread over
-        their rows. For attention over variables the queries are the targets, and
+        the queries are the steps of the horizon. Of attention over patches a
+        row has the mean of those that hold it. For attention over variables the queries are the targets, and
         in the place of the context stand the columns: those of `past`, then those
         known ahead. Every row sums to 1.
 
@@ -123,12 +123,14 @@ def query_of(model):
 def _over_rows(scores, patches, num_targets):
     """Scores of patches `(batch * targets, heads, patches, patches)` as those of rows, the mean over targets.
 
-    A row looks with the patches that hold it, and is looked at by its share of each patch.
+    A row looks, and is looked at, as the patches that hold it do on average, so that even
+    weights stay even however patches overlap.
     """
-    scores = keras.ops.mean(keras.ops.reshape(scores, (-1, num_targets, *scores.shape[1:])), axis=1)
-    shares = patches.shares(patches.input.shape[1])
-    holds = (shares > 0).T / (shares > 0).sum(axis=0)[:, None]
-    return keras.ops.matmul(keras.ops.matmul(holds.astype("float32"), scores), shares)
+    ops = keras.ops
+    scores = ops.mean(ops.reshape(scores, (-1, num_targets, *scores.shape[1:])), axis=1)
+    holders = patches.holders(patches.input.shape[1])
+    scores = ops.matmul(ops.matmul(holders, scores), holders.T)
+    return scores / ops.sum(scores, axis=-1, keepdims=True)
 
 
 def _attention_layers(model):

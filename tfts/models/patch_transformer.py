@@ -80,9 +80,9 @@ def patch_transformer(
         Uncompiled `keras.Model` from `past` `(batch, context_length, num_features)`,
         with `num_known_future` from the dict of it and `known_future`
         `(batch, context_length + horizon, num_known_future)`, to the forecast
-        `(batch, horizon, num_targets)`. Its attention scores are those of the patches, spread
-        over the rows that they hold: how much each row of the context (query) looks at
-        each other (key), the mean over the targets.
+        `(batch, horizon, num_targets)`. Its attention scores `(batch, heads,
+        context_length, context_length)` say how much the patches that hold a row
+        (query) look at those that hold each other (key), the mean over the targets.
 
     Raises:
         ValueError: If a size is out of range, `units` is no multiple of `num_heads`, or
