@@ -245,11 +245,3 @@ def test_more_columns_than_half_cannot_be_masked(fitted):
         ValueError, match=r"`num_lags` must be from 1 to 2, half of the 4 columns.*num_lags=3"
     ):
         checks.faithfulness(forecaster, panel, rows, num_lags=3)
-
-
-def test_one_column_alone_leaves_nothing_to_choose():
-    forecaster = Forecaster(
-        "inverted_transformer", context_length=11, horizon=3, model_options={"units": 4, "num_layers": 1}
-    ).fit(frame()[["load"]], epochs=1, verbose=0)
-    with pytest.raises(ValueError, match=r"two columns or more to choose from\. Received: 'load' alone"):
-        analyse_attention(forecaster, forecaster.panel(frame()[["load"]]))

@@ -390,6 +390,14 @@ def test_attention_over_variables_names_targets_and_columns():
     assert [text.get_text() for text in made.axes[0].get_xticklabels()] == COLUMNS
 
 
+def test_of_many_columns_some_are_named():
+    names = [f"x{at}" for at in range(50)]
+    ax = plots.plot_attention(scores(context_length=50), query="variable", variables=names)
+    # Every third, so that there are at most 24.
+    assert [text.get_text() for text in ax.get_xticklabels()] == names[::3]
+    assert [text.get_text() for text in ax.get_yticklabels()] == names[:5]
+
+
 @pytest.mark.parametrize(
     "options", [{"query": "variable"}, {"query": "variable", "variables": ["x1"]}, {"variables": COLUMNS}]
 )

@@ -288,7 +288,7 @@ def faithfulness(
         stack: The attention weights of these windows; `None` computes them.
         num_lags: Int >= 1, rows or columns to mask. `None` is a twentieth of them, at least 1.
         repeats: Int >= 1, draws of other windows and of random rows.
-        num_steps: Int >= 1, most steps of the horizon that are tried, evenly spread.
+        num_steps: Int >= 1, most steps of the horizon, or targets, that are tried, evenly spread.
         keep_newest: Whether the newest row is never masked; of a masked column, whether
             it keeps its value. `None` keeps it where the network subtracts it from the
             window: that is no work of attention.
@@ -325,7 +325,7 @@ def faithfulness(
             f"At least {MIN_WINDOWS} windows are needed, so that rows can be exchanged between them, and as many in "
             f"the stack. Received: {len(rows)} windows, a stack of shape {np.shape(stack)}."
         )
-    query, horizon = query_of(forecaster.model), forecaster.spec.horizon
+    query = query_of(forecaster.model)
     if keep_newest is None:
         keep_newest = _subtracts_newest(forecaster.model)
     word = "columns" if query == "variable" else "rows"
@@ -343,13 +343,13 @@ def faithfulness(
     before = forecaster.forecast_inputs(inputs, panel, rows)
     actual = forecaster.actual(panel, rows)
     weights = np.asarray(stack, dtype=np.float32).mean(axis=1)
-    if query == "horizon":
-        steps = np.unique(np.linspace(0, horizon - 1, min(num_steps, horizon)).astype(int))
-        looks = [(weights[:, step], (slice(step, step + 1), slice(None))) for step in steps]
-    elif query == "variable":
-        looks = [(weights[:, at], (slice(None), slice(at, at + 1))) for at in range(weights.shape[1])]
-    else:
+    tried = np.unique(np.linspace(0, weights.shape[1] - 1, min(num_steps, weights.shape[1])).astype(int))
+    if query == "context":
         looks = [(weights.mean(axis=1), (slice(None), slice(None)))]
+    elif query == "horizon":
+        looks = [(weights[:, step], (slice(step, step + 1), slice(None))) for step in tried]
+    else:
+        looks = [(weights[:, at], (slice(None), slice(at, at + 1))) for at in tried]
     names = ("most attended", "random", "least attended")
     changes = {name: np.zeros(len(rows)) for name in names}
     worse = {name: np.zeros(len(rows)) for name in names}

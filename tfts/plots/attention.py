@@ -16,6 +16,8 @@ from tfts.plots._parts import (
 
 # Rows of a picture of bars that can be read one by one.
 _MOST_ROWS = 60
+# Names along an axis that stand apart from each other.
+_MOST_NAMES = 24
 
 
 def _lag_unit(freq, context_length):
@@ -30,8 +32,10 @@ def _draw_scores(ax, scores, query, freq, highest, season_lengths, variables):
     num_queries, context_length = scores.shape
     if variables:
         image = ax.imshow(scores, aspect="auto", cmap="viridis", vmin=0, vmax=highest)
-        ax.set_xticks(range(context_length), variables, rotation=45, ha="right", rotation_mode="anchor")
-        ax.set_yticks(range(num_queries), variables[:num_queries])
+        across, down = (slice(0, count, -(-count // _MOST_NAMES)) for count in (context_length, num_queries))
+        places = np.arange(context_length)
+        ax.set_xticks(places[across], variables[across], rotation=45, ha="right", rotation_mode="anchor")
+        ax.set_yticks(places[down], variables[down])
         ax.tick_params(length=0)
         ax.spines[["top", "right"]].set_visible(True)
         return image, "variable that is looked at", "target that looks"
