@@ -51,10 +51,11 @@ def main(arguments=None):
     calendar = ["24h", "168h", "336h"] if chosen.calendar else []
     rows = []
     methods = {**settings.baselines, **settings.models}
+    methods |= {name: {} for name in chosen.models or () if name not in methods}
     for name, options in methods.items():
         if chosen.models and name not in chosen.models:
             continue
-        for seed in range(chosen.seeds if name in settings.models else 1):
+        for seed in range(1 if name in settings.baselines else chosen.seeds):
             score = one(name, options, settings, frame, calendar, seed)
             console.print(f"{name} seed {seed}: RMSE {score[0]:.4f} MAE {score[1]:.4f} in {score[2]:.0f} s")
             rows.append((name, *score))
@@ -80,7 +81,9 @@ def one(name, options, settings, frame, calendar, seed):
     parts = chronological_split(panel, split.validation, split.test, split.gap, split.context)
     training = {**settings.training.model_dump(), **changes, "seed": seed, "verbose": 0}
     began = time.monotonic()
-    forecaster.fit(parts.train, validation=parts.validation, **(training if name in settings.models else {}))
+    forecaster.fit(
+        parts.train, validation=parts.validation, **({} if name in settings.baselines else training)
+    )
     seconds = time.monotonic() - began
     score = forecaster.evaluate(parts.test, ["rmse", "mae"]).iloc[0]
     if score["count"] != 2310:

@@ -14,9 +14,14 @@ CONTEXT, HORIZON = 11, 3
 QUICK = {"epochs": 2, "batch_size": 32, "verbose": 0}
 TINY = {
     "attention_seq2seq": {"units": 4, "num_heads": 2, "feedforward_units": 4},
+    "inverted_transformer": {"units": 4, "num_heads": 2, "feedforward_units": 4, "num_layers": 1},
     "lstm_attention": {"units": 4},
     "lstm_regressor": {"units": 4},
     "lstm_seq2seq": {"units": 4},
+    "nhits": {"units": 4, "num_layers": 1, "pool_sizes": (2,), "steps_per_knot": (2,)},
+    "patch_transformer": {"units": 4, "num_heads": 2, "feedforward_units": 4, "num_layers": 1},
+    "tcn": {"units": 4, "num_layers": 1},
+    "tsmixer": {"feedforward_units": 4, "num_layers": 1},
 }
 
 

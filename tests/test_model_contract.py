@@ -15,8 +15,16 @@ from tfts.models import MODELS, attention_scores, build_model
 # A distinct prime for each axis.
 BATCH, CONTEXT, FEATURES, HORIZON, TARGETS, KNOWN = 11, 7, 5, 3, 2, 13
 BACKENDS = ("tensorflow", "jax", "torch")
-WITH_ATTENTION = {"attention_seq2seq", "lstm_attention"}
-SMALL = {"attention_seq2seq": {"units": 6, "num_heads": 2, "feedforward_units": 11}}
+WITH_ATTENTION = {"attention_seq2seq", "inverted_transformer", "lstm_attention", "patch_transformer"}
+TRANSFORMER = {"units": 6, "num_heads": 2, "feedforward_units": 11}
+SMALL = {
+    "attention_seq2seq": TRANSFORMER,
+    "inverted_transformer": {**TRANSFORMER, "num_layers": 1, "dropout": 0.0},
+    "nhits": {"units": 5, "num_layers": 1, "pool_sizes": (3, 1), "steps_per_knot": (2, 1)},
+    "patch_transformer": {**TRANSFORMER, "num_layers": 1, "patch_length": 3, "stride": 2, "dropout": 0.0},
+    "tcn": {"units": 5, "num_layers": 1, "dropout": 0.0},
+    "tsmixer": {"feedforward_units": 11, "num_layers": 1, "dropout": 0.0},
+}
 
 # Another valid value for every option; a builder's test fails when one is missing here.
 OTHER = {
@@ -28,7 +36,13 @@ OTHER = {
     "dropout": 0.5,
     "teacher_forcing": 1.0,
     "target_names": ("load", "price"),
+    "kernel_size": 2,
+    "num_blocks": 2,
+    "patch_length": 5,
+    "pool_sizes": (2, 1),
     "position": "sinusoidal",
+    "steps_per_knot": (3, 1),
+    "stride": 3,
     "shared": False,
     "window_norm": "instance",
     "linear_skip": "own",

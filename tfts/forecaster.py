@@ -485,6 +485,8 @@ class Forecaster:
     def attention(self, panel, rows):
         """Attention scores of the given origins, `(windows, heads, horizon or query, context)`.
 
+        Of a model that attends over columns they are `(windows, heads, targets, columns)`.
+
         Raises:
             ValueError: If the model has no attention.
         """

@@ -213,6 +213,6 @@ def test_faithfulness_refuses_what_it_cannot_tell(fitted):
         faithfulness(forecaster, panel, rows, num_lags=6)
     baseline = Forecaster("persistence", context_length=11, horizon=3, targets="load").fit(two_columns())
     with pytest.raises(
-        ValueError, match=r"no attention\. Models with attention: attention_seq2seq, lstm_attention"
+        ValueError, match=r"no attention\. Models with attention: attention_seq2seq, inverted"
     ):
         faithfulness(baseline, panel, rows)

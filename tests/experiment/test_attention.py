@@ -68,7 +68,7 @@ def test_new_rows_are_analysed_beside_the_run(run_dir, tmp_path):
 
 
 def test_a_model_that_has_no_attention_or_is_not_there_is_refused(run_dir):
-    with pytest.raises(ValueError, match=r"Models with attention: attention_seq2seq, lstm_attention\."):
+    with pytest.raises(ValueError, match=r"Models with attention: attention_seq2seq, inverted"):
         attention.analyse_run(run_dir, "linear")
     with pytest.raises(ValueError, match=r"Unknown model of the run 'lstm'.*lstm_attention"):
         attention.analyse_run(run_dir, "lstm")
@@ -83,3 +83,17 @@ def test_nulls_of_an_earlier_start_are_kept(run_dir):
     nulls = attention.fit_nulls(forecaster, None, settings, {}, folder, console)
     assert list(nulls) == ["shuffled_targets"]
     assert (folder / "shuffled_targets" / "forecaster.json").stat().st_mtime_ns == before
+
+
+def test_attention_over_one_column_alone_is_left_out(tmp_path):
+    text = """
+    data: {source: dataset, name: sunspots}
+    window: {context_length: 11, horizon: 3}
+    models:
+      inverted_transformer: {units: 4, num_heads: 2, feedforward_units: 5, num_layers: 1}
+    training: {epochs: 1}
+    """
+    forecasting.run(parse_settings(text), tmp_path / "run", console=Console(file=io.StringIO()))
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["attention"] is None
+    with pytest.raises(ValueError, match=r"two columns or more to choose from\. Received: 'sunspots' alone"):
+        attention.analyse_run(tmp_path / "run", "inverted_transformer")

@@ -10,8 +10,10 @@ import pytest
 import tfts.layers
 from tfts.layers import (
     AttentionDecoder,
+    LinearInterpolation,
     LSTMDecoder,
     MultiHeadAttention,
+    Patches,
     PositionEmbedding,
     ReversibleInstanceNorm,
     ScaledDotProductAttention,
@@ -36,9 +38,17 @@ CASES = {
             "teacher": (2, 7, 3),
         },
     ),
+    "LinearInterpolation": (
+        lambda **kw: LinearInterpolation(steps=7, **kw),
+        {"inputs": (2, 5, 3)},
+    ),
     "MultiHeadAttention": (
         lambda **kw: MultiHeadAttention(num_heads=2, key_dim=3, value_dim=5, dropout=0.3, **kw),
         {"query": (17, 7, 19), "value": (17, 11, 13), "key": (17, 11, 23)},
+    ),
+    "Patches": (
+        lambda **kw: Patches(length=5, stride=3, **kw),
+        {"inputs": (2, 11, 7)},
     ),
     "PositionEmbedding": (
         lambda **kw: PositionEmbedding(max_length=11, **kw),

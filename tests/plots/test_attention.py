@@ -375,10 +375,69 @@ def test_distances_refuse_another_matrix(distances, message):
     assert pyplot.get_fignums() == []
 
 
+# attention over variables
+
+COLUMNS = ["x1", "x2", "x3", "x4", "x5", "hour", "sale"]
+
+
+def test_attention_over_variables_names_targets_and_columns():
+    ax = plots.plot_attention(scores(num_queries=2), query="variable", variables=COLUMNS)
+    np.testing.assert_allclose(drawn(ax), scores(num_queries=2).mean(axis=0))
+    assert [text.get_text() for text in ax.get_xticklabels()] == COLUMNS
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["x1", "x2"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("variable that is looked at", "target that looks")
+    made = plots.plot_attention_heads(scores(num_queries=2), query="variable", variables=COLUMNS)
+    assert [text.get_text() for text in made.axes[0].get_xticklabels()] == COLUMNS
+
+
+def test_of_many_columns_some_are_named():
+    names = [f"x{at}" for at in range(50)]
+    ax = plots.plot_attention(scores(context_length=50), query="variable", variables=names)
+    # Every third, so that there are at most 24.
+    assert [text.get_text() for text in ax.get_xticklabels()] == names[::3]
+    assert [text.get_text() for text in ax.get_yticklabels()] == names[:5]
+
+
+@pytest.mark.parametrize(
+    "options", [{"query": "variable"}, {"query": "variable", "variables": ["x1"]}, {"variables": COLUMNS}]
+)
+def test_every_column_must_be_named_and_only_columns(options):
+    for draw in (plots.plot_attention, plots.plot_attention_heads):
+        with pytest.raises(
+            ValueError, match=r"`variables` must name every column that is looked at with query="
+        ):
+            draw(scores(), **options)
+    assert pyplot.get_fignums() == []
+
+
+def test_variables_are_bars_with_the_most_attended_on_top():
+    ax = plots.plot_variable_importance([0.125, 0.625, 0.25], ["load", "heat", "sale"])
+    assert [bar.get_width() for bar in ax.patches] == [0.625, 0.25, 0.125]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["heat", "sale", "load"]
+    assert ax.lines[0].get_xdata()[0] == pytest.approx(1 / 3)
+    assert legend(ax) == ["uniform attention"]
+    assert ax.get_title(loc="left") == "Attention by variable, most on heat (62.5%)"
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([0.5, 0.5], r"`variables` must name each of the 2 weights. Received: \['load', 'heat', 'sale'\]"),
+        ([0.5, 0.4, 0.0], "must be weights of attention: none negative, summing to 1. Received: sum 0.9"),
+        ([[1.0]], r"`weights` must be \(variables,\), one weight a variable. Received: shape \(1, 1\)"),
+    ],
+)
+def test_importance_refuses_what_is_no_weight_of_a_variable(weights, message):
+    with pytest.raises(ValueError, match=message):
+        plots.plot_variable_importance(weights, ["load", "heat", "sale"])
+    assert pyplot.get_fignums() == []
+
+
 CALLS = {
     "plot_attention": (scores(),),
     "plot_lag_importance": (np.full(7, 1 / 7),),
     "plot_entropy": (np.full((3, 5), 0.5),),
     "plot_top_lags": (np.arange(7),),
     "plot_head_distances": (np.zeros((3, 3)),),
+    "plot_variable_importance": ([0.5, 0.125, 0.375], ["load", "heat", "sale"]),
 }

@@ -9,7 +9,13 @@ from tfts.forecaster import Forecaster
 from tfts.models import MODELS, build_model
 
 CONTEXT, HORIZON = 11, 3
-SMALL = {"attention_seq2seq": {"units": 4, "num_heads": 2, "feedforward_units": 5}}
+TRANSFORMER = {"units": 4, "num_heads": 2, "feedforward_units": 5}
+SMALL = {
+    "attention_seq2seq": TRANSFORMER,
+    "inverted_transformer": {**TRANSFORMER, "num_layers": 1},
+    "patch_transformer": {**TRANSFORMER, "num_layers": 1},
+    "tsmixer": {"feedforward_units": 5, "num_layers": 1},
+}
 
 
 def hourly(rows=97, columns=("load", "price", "wind", "heat", "promo"), tz=None):

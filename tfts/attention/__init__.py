@@ -1,6 +1,13 @@
 """What attention weights say: measures, checks, sentences."""
 
-from tfts.attention.analysis import AttentionAnalysis, Picture, analyse_attention, pictures, read_analysis
+from tfts.attention.analysis import (
+    AttentionAnalysis,
+    Picture,
+    analyse_attention,
+    pictures,
+    read_analysis,
+    variables_of,
+)
 from tfts.attention.checks import (
     MIN_WINDOWS,
     Faithfulness,
@@ -42,5 +49,6 @@ __all__ = [
     "regime_comparison",
     "summarize",
     "top_lag_counts",
+    "variables_of",
     "window_measures",
 ]

@@ -33,7 +33,7 @@ class AttentionAnalysis:
 
     Attributes:
         model: Str.
-        query: `"horizon"` or `"context"`.
+        query: `"horizon"`, `"context"` or `"variable"`.
         freq: pandas frequency of the rows.
         seasonal_lags: Tuple of ints.
         stack: Float32 `(windows, heads, query, context)`.
@@ -47,6 +47,7 @@ class AttentionAnalysis:
         faithfulness: `Faithfulness`.
         regimes: Dict from a column to a DataFrame, see `regime_comparison`.
         claims: List of `Claim`.
+        variables: Tuple of the columns that are looked at, for `query="variable"`.
 
     Example:
 
@@ -69,6 +70,7 @@ class AttentionAnalysis:
     faithfulness: Faithfulness
     regimes: dict
     claims: list
+    variables: tuple = ()
 
     def write(self, folder):
         """Writes tables as CSV, the stack as NPY, sentences and figures as JSON, and pictures.
@@ -79,17 +81,28 @@ class AttentionAnalysis:
             np.save(partial / "stack.npy", self.stack)
             tables = {
                 "windows": self.windows,
-                "lags": self.summary.lags,
-                "distances": self.summary.distances,
-                "example_lags": self.summary.examples,
                 "concentration": self.concentration,
-                "top_lag_counts": self.top_lag_counts.reset_index(),
-                "horizon_profile": self.horizon_profile,
                 "head_profiles": self.heads.profiles,
                 "head_distances": pd.DataFrame(self.heads.distances),
                 "checks": self.checks,
                 "faithfulness": self.faithfulness.table,
             }
+            counts = self.top_lag_counts.reset_index()
+            if self.variables:
+                tables |= {
+                    "variables": self.summary.lags,
+                    "example_variables": self.summary.examples,
+                    "top_variable_counts": counts,
+                    "target_profile": self.horizon_profile,
+                }
+            else:
+                tables |= {
+                    "lags": self.summary.lags,
+                    "distances": self.summary.distances,
+                    "example_lags": self.summary.examples,
+                    "top_lag_counts": counts,
+                    "horizon_profile": self.horizon_profile,
+                }
             if self.regimes:
                 named = [table.assign(regime=name) for name, table in self.regimes.items()]
                 tables["regimes"] = pd.concat(named, ignore_index=True)
@@ -105,6 +118,7 @@ class AttentionAnalysis:
         return {
             "model": self.model,
             "query": self.query,
+            "variables": list(self.variables),
             "freq": self.freq,
             "seasonal_lags": list(self.seasonal_lags),
             "shape": list(self.stack.shape),
@@ -132,7 +146,8 @@ def analyse_attention(
         regimes: Names of columns: a window is inside where the column is not 0 in one of
             the rows to forecast.
         seasonal_lags: Ints, in rows. `None` takes the usual season of the frequency, and
-            for steps below a day the week as well, as far as the context reaches.
+            for steps below a day the week as well, as far as the context reaches. Of
+            attention over variables, which has no lags, they are not used.
         max_windows: Int >= 10, most windows, evenly spread over `rows`.
         seed: Int, of masking and of the bootstrap.
 
@@ -140,7 +155,8 @@ def analyse_attention(
         `AttentionAnalysis`.
 
     Raises:
-        ValueError: If the model has no attention or there are fewer than 10 windows.
+        ValueError: If the model has no attention, there are fewer than 10 windows, or
+            attention over variables has one column alone.
         KeyError: If a regime is no column.
 
     Example:
@@ -156,6 +172,11 @@ def analyse_attention(
     """
     from tfts.models.attention_scores import query_of
 
+    variables = variables_of(forecaster, panel)
+    if len(variables) == 1:
+        raise ValueError(
+            f"Attention over variables must have two columns or more to choose from. Received: {variables[0]!r} alone."
+        )
     rows = forecaster.spec.origins(panel) if rows is None else np.asarray(rows)
     if len(rows) > max_windows:
         rows = rows[np.linspace(0, len(rows) - 1, max_windows).astype(int)]
@@ -164,9 +185,12 @@ def analyse_attention(
     block = max(1, min(-(-forecaster.spec.context_length // apart), len(rows) // 10))
     stack = forecaster.attention(panel, rows).astype(np.float32)
     query = query_of(forecaster.model)
-    if seasonal_lags is None:
+    if variables:
+        seasonal_lags = ()
+    elif seasonal_lags is None:
         seasonal_lags = _usual_seasons(panel.freq, forecaster.spec.context_length - (query == "context"))
-    season = {"seasonal_lags": tuple(seasonal_lags), "query": query}
+    about = {"query": query, "variables": variables}
+    season = {"seasonal_lags": tuple(seasonal_lags), **about}
     compared = {**season, "block_length": block, "seed": seed}
     some = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _MASKED_WINDOWS)).astype(int))
     faithful = faithfulness(forecaster, panel, rows[some], stack=stack[some], seed=seed)
@@ -188,9 +212,9 @@ def analyse_attention(
                 "origin": panel.times[rows],
             }
         ),
-        summary=summarize(stack, freq=panel.freq, query=query),
-        concentration=concentration(stack, query=query),
-        top_lag_counts=top_lag_counts(stack, query=query),
+        summary=summarize(stack, freq=panel.freq, **about),
+        concentration=concentration(stack, **about),
+        top_lag_counts=top_lag_counts(stack, **about),
         horizon_profile=horizon_profile(stack, **season),
         heads=head_profiles(stack, freq=panel.freq, **season),
         checks=baseline_check(stack, others, **compared),
@@ -199,6 +223,32 @@ def analyse_attention(
         claims=describe(stack, others=others, faithful=faithful, regimes=tables, freq=panel.freq, **compared),
         **season,
     )
+
+
+def variables_of(forecaster, panel):
+    """The columns that a model's attention looks at; none where it looks at rows, or at nothing.
+
+    Args:
+        forecaster: Fitted `Forecaster`.
+        panel: `Panel` with its columns.
+
+    Returns:
+        Tuple of str: those of `past`, the targets first, then those known ahead.
+
+    Example:
+
+    >>> from tfts.forecaster import Forecaster
+    >>> hours = pd.date_range("2024-01-01", periods=60, freq="h")
+    >>> frame = pd.DataFrame({"load": np.arange(60.0)}, index=hours)
+    >>> forecaster = Forecaster("drift", context_length=7, horizon=3).fit(frame)
+    >>> variables_of(forecaster, forecaster.panel(frame))
+    ()
+    """
+    from tfts.models.attention_scores import query_of
+
+    if not forecaster.has_attention or query_of(forecaster.model) != "variable":
+        return ()
+    return (*forecaster.spec.features(panel), *panel.known_future)
 
 
 def _usual_seasons(freq, longest):
@@ -286,17 +336,44 @@ def pictures(folder):
     found = read_analysis(folder)
     about = found["attention"]
     freq, query, seasons = about["freq"], about["query"], about["seasonal_lags"]
+    variables = tuple(about.get("variables", ()))
     season = {"freq": freq, "season_lengths": seasons}
+    looks = {**season, "query": query, "variables": variables}
     stack = np.load(Path(folder) / "stack.npy", mmap_mode="r")
-    num_windows, num_heads, num_queries, _ = stack.shape
+    num_windows, num_heads, _, _ = stack.shape
     by_head = sum(chunk.sum(axis=0, dtype=np.float64) for _, chunk in chunks(stack)) / num_windows
-    rows = "horizon step" if query == "horizon" else "row of the context"
+    rows = {"horizon": "horizon step", "context": "row of the context", "variable": "target"}[query]
     of = f"attention of {about['model']}, mean of {num_windows} windows"
-    axes = plots.plot_attention(by_head, query=query, **season)
-    yield Picture("heatmap", axes.figure, f"Heat map of the {of}: {rows} against lag.")
+    axes = plots.plot_attention(by_head, **looks)
+    against = "variable" if variables else "lag"
+    yield Picture("heatmap", axes.figure, f"Heat map of the {of}: {rows} against {against}.")
     if num_heads > 1:
-        figure = plots.plot_attention_heads(by_head, query=query, **season)
+        figure = plots.plot_attention_heads(by_head, **looks)
         yield Picture("heads", figure, f"Heat maps of the {num_heads} heads, {of}.")
+    if variables:
+        yield _variable_importance(found["variables"], of)
+    else:
+        yield from _pictures_of_lags(found, season, query, stack.shape, rows, of)
+    if num_heads > 1:
+        distances = found["head_distances"].to_numpy()
+        axes = plots.plot_head_distances(distances)
+        alt = f"Jensen-Shannon distances between the {num_heads} heads, up to {distances.max():.2g}."
+        yield Picture("head_distances", axes.figure, alt)
+
+
+def _variable_importance(table, of):
+    from tfts import plots
+
+    axes = plots.plot_variable_importance(table["weight"].to_numpy(), table["variable"].tolist())
+    top = table.loc[table["weight"].idxmax()]
+    alt = f"Bars of the weight of each variable, {of}; most on {top['variable']}: {top['weight']:.3g}."
+    return Picture("variable_importance", axes.figure, alt)
+
+
+def _pictures_of_lags(found, season, query, shape, rows, of):
+    from tfts import plots
+
+    _, num_heads, num_queries, _ = shape
     lags = found["lags"]
     axes = plots.plot_lag_importance(
         lags["weight"].to_numpy(), horizon=num_queries if query == "horizon" else None, **season
@@ -305,15 +382,10 @@ def pictures(folder):
     alt = f"Bars of the weight of each lag, {of}; most on lag {top['lag']} ({top['time']}): {top['weight']:.3g}."
     yield Picture("lag_importance", axes.figure, alt)
     entropy = found["concentration"]["entropy"].to_numpy().reshape(num_heads, num_queries)
-    axes = plots.plot_entropy(entropy.clip(0, 1), query=query, freq=freq)
+    axes = plots.plot_entropy(entropy.clip(0, 1), query=query, freq=season["freq"])
     alt = f"Entropy of the {of}, by {rows}: from {entropy.min():.2g} to {entropy.max():.2g}, 1 is uniform."
     yield Picture("entropy", axes.figure, alt)
     counts = found["top_lag_counts"].iloc[:, 1:].sum().to_numpy()
-    axes = plots.plot_top_lags(counts, freq=freq)
+    axes = plots.plot_top_lags(counts, freq=season["freq"])
     alt = f"How often each lag has the largest weight, {of}; most often lag {counts.argmax()}."
     yield Picture("top_lags", axes.figure, alt)
-    if num_heads > 1:
-        distances = found["head_distances"].to_numpy()
-        axes = plots.plot_head_distances(distances)
-        alt = f"Jensen-Shannon distances between the {num_heads} heads, up to {distances.max():.2g}."
-        yield Picture("head_distances", axes.figure, alt)

@@ -20,8 +20,9 @@ class Faithfulness:
 
     Attributes:
         table: DataFrame with a row for the most attended, random and least attended rows:
-            masked, rows (how many are masked), change (mean absolute change of the
-            forecast), error_increase (mean absolute error after masking less before).
+            masked, rows (how many are masked; columns for attention over variables), change
+            (mean absolute change of the forecast), error_increase (mean absolute error after
+            masking less before).
         change: Dict difference, low, high: change by the most attended less by random rows.
         error_increase: The same for the error.
         passed: Whether masking the most attended rows changes the forecast more than
@@ -56,6 +57,7 @@ def regime_comparison(
     recent_lags=3,
     neighbours=1,
     query="horizon",
+    variables=(),
     num_samples=1000,
     block_length=None,
     seed=0,
@@ -69,7 +71,8 @@ def regime_comparison(
         fixed_lags: As in `horizon_profile`.
         recent_lags: As in `horizon_profile`.
         neighbours: As in `horizon_profile`.
-        query: `"horizon"` or `"context"`.
+        query: As in `summarize`.
+        variables: As in `summarize`.
         num_samples: Int >= 1, bootstrap samples.
         block_length: Windows that are drawn together, since neighbouring windows share
             most of their rows. `None` is the context length, or a tenth of the windows
@@ -104,6 +107,7 @@ def regime_comparison(
         recent_lags=recent_lags,
         neighbours=neighbours,
         query=query,
+        variables=variables,
     )
     mask = np.asarray(mask)
     if mask.dtype != bool or mask.shape != (len(measures),):
@@ -145,6 +149,7 @@ def baseline_check(
     recent_lags=3,
     neighbours=1,
     query="horizon",
+    variables=(),
     num_samples=1000,
     block_length=None,
     seed=0,
@@ -159,7 +164,8 @@ def baseline_check(
         fixed_lags: As in `horizon_profile`.
         recent_lags: As in `horizon_profile`.
         neighbours: As in `horizon_profile`.
-        query: `"horizon"` or `"context"`.
+        query: As in `summarize`.
+        variables: As in `summarize`.
         num_samples: As in `regime_comparison`.
         block_length: As in `regime_comparison`.
         seed: Int.
@@ -190,6 +196,7 @@ def baseline_check(
         "recent_lags": recent_lags,
         "neighbours": neighbours,
         "query": query,
+        "variables": variables,
     }
     measures = window_measures(stack, **options)
     shape = np.shape(stack)
@@ -270,7 +277,8 @@ def faithfulness(
     A masked row gets the values of the same row of another window, moved to this window's
     mean, so that the network sees nothing that it does not know. The most attended rows are
     masked, then as many random ones, then the least attended. For a network that decodes a
-    horizon this is done for some of its steps, each with its own rows.
+    horizon this is done for some of its steps, each with its own rows; for one that
+    attends over variables with whole columns, for each target.
 
     Args:
         forecaster: Fitted `Forecaster` of a model with attention.
@@ -278,11 +286,12 @@ def faithfulness(
         rows: Int `(windows,)`: origins whose future the panel holds, as from
             `WindowSpec.origins`; at least 10.
         stack: The attention weights of these windows; `None` computes them.
-        num_lags: Int >= 1, rows to mask. `None` is a twentieth of the context, at least 1.
+        num_lags: Int >= 1, rows or columns to mask. `None` is a twentieth of them, at least 1.
         repeats: Int >= 1, draws of other windows and of random rows.
-        num_steps: Int >= 1, most steps of the horizon that are tried, evenly spread.
-        keep_newest: Whether the newest row is never masked. `None` keeps it where the
-            network subtracts it from the window: that is no work of attention.
+        num_steps: Int >= 1, most steps of the horizon, or targets, that are tried, evenly spread.
+        keep_newest: Whether the newest row is never masked; of a masked column, whether
+            it keeps its value. `None` keeps it where the network subtracts it from the
+            window: that is no work of attention.
         seed: Int.
 
     Returns:
@@ -316,14 +325,16 @@ def faithfulness(
             f"At least {MIN_WINDOWS} windows are needed, so that rows can be exchanged between them, and as many in "
             f"the stack. Received: {len(rows)} windows, a stack of shape {np.shape(stack)}."
         )
-    context_length, horizon = forecaster.spec.context_length, forecaster.spec.horizon
+    query = query_of(forecaster.model)
     if keep_newest is None:
         keep_newest = _subtracts_newest(forecaster.model)
-    first = 1 if keep_newest else 0
-    num_lags = max(1, context_length // 20) if num_lags is None else num_lags
-    if not 1 <= num_lags <= (context_length - first) // 2:
+    word = "columns" if query == "variable" else "rows"
+    # Of a column the newest value stays where it is, and the others move.
+    maskable = np.shape(stack)[-1] - (1 if keep_newest and query != "variable" else 0)
+    num_lags = max(1, np.shape(stack)[-1] // 20) if num_lags is None else num_lags
+    if not 1 <= num_lags <= maskable // 2:
         raise ValueError(
-            f"`num_lags` must be from 1 to {(context_length - first) // 2}, half of the {context_length - first} rows "
+            f"`num_lags` must be from 1 to {maskable // 2}, half of the {maskable} {word} "
             f"that can be masked, so that the most and the least attended differ. Received: num_lags={num_lags}."
         )
     rng = np.random.default_rng(seed)
@@ -332,31 +343,38 @@ def faithfulness(
     before = forecaster.forecast_inputs(inputs, panel, rows)
     actual = forecaster.actual(panel, rows)
     weights = np.asarray(stack, dtype=np.float32).mean(axis=1)
-    if query_of(forecaster.model) == "horizon":
-        steps = np.unique(np.linspace(0, horizon - 1, min(num_steps, horizon)).astype(int))
-        looks = [(weights[:, step], slice(step, step + 1)) for step in steps]
+    tried = np.unique(np.linspace(0, weights.shape[1] - 1, min(num_steps, weights.shape[1])).astype(int))
+    if query == "context":
+        looks = [(weights.mean(axis=1), (slice(None), slice(None)))]
+    elif query == "horizon":
+        looks = [(weights[:, step], (slice(step, step + 1), slice(None))) for step in tried]
     else:
-        looks = [(weights.mean(axis=1), slice(None))]
+        looks = [(weights[:, at], (slice(None), slice(at, at + 1))) for at in tried]
     names = ("most attended", "random", "least attended")
     changes = {name: np.zeros(len(rows)) for name in names}
     worse = {name: np.zeros(len(rows)) for name in names}
-    for weight, steps in looks:
-        order = np.argsort(-weight[:, : context_length - first], axis=1, kind="stable")
+    for weight, (steps, targets) in looks:
+        order = np.argsort(-weight[:, :maskable], axis=1, kind="stable")
         masked = []
         for _ in range(repeats):
             donors = (np.arange(len(rows)) + rng.integers(1, len(rows))) % len(rows)
             drawn = rng.permuted(order, axis=1)[:, :num_lags]
             for at in (order[:, :num_lags], drawn, order[:, -num_lags:]):
-                masked.append(_masked(inputs, at, donors))
+                if query == "variable":
+                    masked.append(_masked_columns(inputs, at, donors, keep_newest))
+                else:
+                    masked.append(_masked(inputs, at, donors))
         # One call for all: to start a prediction takes longer than the arithmetic.
         after = forecaster.forecast_inputs(_joined(masked), panel, np.tile(rows, len(masked)))
         after = after.reshape(repeats, len(names), len(rows), *after.shape[1:])
-        change = np.abs(after - before)[..., steps, :] / scale
-        error = (np.abs(after - actual) - np.abs(before - actual))[..., steps, :] / scale
+        change = (np.abs(after - before) / scale)[..., steps, targets]
+        error = ((np.abs(after - actual) - np.abs(before - actual)) / scale)[..., steps, targets]
         for i, name in enumerate(names):
             changes[name] += change[:, i].mean(axis=(0, 2, 3)) / len(looks)
             worse[name] += np.nan_to_num(error[:, i]).mean(axis=(0, 2, 3)) / len(looks)
-    resampled = _resampled(len(rows), 1000, _block(None, (len(rows), 0, 0, context_length)), seed)
+    resampled = _resampled(
+        len(rows), 1000, _block(None, (len(rows), 0, 0, forecaster.spec.context_length)), seed
+    )
     resampled = resampled / resampled.sum(axis=1, keepdims=True)
     found = []
     for table in (changes, worse):
@@ -366,7 +384,7 @@ def faithfulness(
     table = pd.DataFrame(
         {
             "masked": list(changes),
-            "rows": num_lags,
+            word: num_lags,
             "change": [change.mean() for change in changes.values()],
             "error_increase": [error.mean() for error in worse.values()],
         }
@@ -386,6 +404,26 @@ def _masked(inputs, at, donors):
         values[windows, at] = values[donors[:, None], at] - mean[donors] + mean
         changed[name] = values
     return changed
+
+
+def _masked_columns(inputs, at, donors, keep_newest):
+    """Inputs whose columns `at` `(windows, columns)` are those of other windows, at this window's level.
+
+    The columns of `past` are counted first, then those known ahead. The level is the mean, or
+    for `past` with `keep_newest` the newest value.
+    """
+    if not isinstance(inputs, dict):
+        return _masked_columns({"past": inputs}, at, donors, keep_newest)["past"]
+    first, changed = 0, {}
+    for name in ("past", "known_future"):
+        if name not in inputs:
+            continue
+        values = np.array(inputs[name])
+        level = values[:, -1:] if keep_newest and name == "past" else values.mean(axis=1, keepdims=True)
+        masked = (at[..., None] - first == np.arange(values.shape[-1])).any(axis=1)[:, None]
+        changed[name] = np.where(masked, values[donors] - level[donors] + level, values)
+        first += values.shape[-1]
+    return {**inputs, **changed}
 
 
 def _joined(inputs):

@@ -3,7 +3,9 @@
 A stack is an array `(windows, heads, query, context)` whose rows sum to 1, in memory or
 memory-mapped: every function reads it once, some windows at a time. The queries are the
 steps of the horizon (`query="horizon"`), or for self-attention the rows of the context
-themselves (`query="context"`). The last row of the context is the newest.
+themselves (`query="context"`). The last row of the context is the newest. For attention
+over variables the queries are the targets, and in the place of the context stand the
+columns, whose names are `variables` (`query="variable"`); of those the targets come first.
 
 Rows are counted in two ways. A `lag` counts back from the forecast origin: lag 0 is the
 newest row. A `distance` counts back from the row that looks: for horizon step h the row
@@ -22,7 +24,7 @@ from tfts._units import time_unit
 
 # Windows read at once hold about so many numbers: some 64 MB.
 _CHUNK = 2**24
-_QUERIES = ("horizon", "context")
+_QUERIES = ("horizon", "context", "variable")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,9 +35,11 @@ class AttentionSummary:
         map: Float64 `(query, context)`: the mean over windows and heads.
         by_head: Float64 `(heads, context)`: the mean over windows and queries.
         lags: DataFrame with the columns lag, time (the lag in words) and weight, the mean
-            over windows, heads and queries; a row for each lag, the newest first.
+            over windows, heads and queries; a row for each lag, the newest first. Here and
+            below variables have the column variable in the place of lag and time.
         distances: DataFrame with the columns distance, time and weight: the mean weight
-            of a row at this distance, over the queries that have such a row.
+            of a row at this distance, over the queries that have such a row. `None` for
+            variables.
         top: DataFrame with the columns rank, lag, time, weight: the most attended lags.
         examples: DataFrame with the columns window, rank, lag, time, weight: the most
             attended lags of each window.
@@ -50,7 +54,7 @@ class AttentionSummary:
     map: np.ndarray
     by_head: np.ndarray
     lags: pd.DataFrame
-    distances: pd.DataFrame
+    distances: pd.DataFrame | None
     top: pd.DataFrame
     examples: pd.DataFrame
 
@@ -61,7 +65,8 @@ class HeadProfiles:
 
     Attributes:
         profiles: DataFrame with a row for each head: head, top_lag, time, entropy,
-            mean_lag and the shares of `horizon_profile`.
+            mean_lag and the shares of `horizon_profile`; for variables head, top_variable,
+            entropy and the shares.
         distances: Float64 `(heads, heads)`: Jensen-Shannon distance, 0 for heads that
             always look at the same rows and 1 for heads that never share one.
         redundant: List of pairs of heads nearer to each other than the tolerance.
@@ -77,14 +82,15 @@ class HeadProfiles:
     redundant: list
 
 
-def summarize(stack, *, top_k=5, freq=None, query="horizon"):
+def summarize(stack, *, top_k=5, freq=None, query="horizon", variables=()):
     """Which lags matter, over all windows and in each of them.
 
     Args:
         stack: Float `(windows, heads, query, context)`, rows sum to 1.
         top_k: Int >= 1, lags to list.
         freq: pandas frequency of the rows, such as `"h"`, for lags in words.
-        query: `"horizon"` or `"context"`, what the rows that look are.
+        query: `"horizon"`, `"context"` or `"variable"`, what it is that looks.
+        variables: Names of the columns, for `query="variable"`.
 
     Returns:
         `AttentionSummary`.
@@ -101,7 +107,7 @@ def summarize(stack, *, top_k=5, freq=None, query="horizon"):
        rank  lag     time  weight
     0     1    2  2 hours     1.0
     """
-    num_windows, num_heads, num_queries, context_length = _check_shape(stack, query)
+    num_windows, num_heads, num_queries, context_length = _check_shape(stack, query, variables)
     top_k = min(_check_count("top_k", top_k), context_length)
     total = np.zeros((num_heads, num_queries, context_length))
     examples = np.empty((num_windows, context_length), np.float32)
@@ -109,26 +115,19 @@ def summarize(stack, *, top_k=5, freq=None, query="horizon"):
         total += chunk.sum(axis=0, dtype=np.float64)
         examples[first : first + len(chunk)] = chunk.mean(axis=(1, 2))
     total /= num_windows
-    by_lag = total.mean(axis=(0, 1))[::-1]
-    lags = np.arange(context_length)
-    distance = distances_of(query, num_queries, context_length)
-    low = distance.min()
-    cells = np.bincount((distance - low).ravel())
-    by_distance = np.bincount((distance - low).ravel(), weights=total.mean(axis=0).ravel()) / cells
-    numbers = np.arange(low, low + len(cells))
+    by_lag = _in_order(total.mean(axis=(0, 1)), query)
     best = np.argsort(-by_lag, kind="stable")[:top_k]
-    examples = examples[:, ::-1]
+    examples = _in_order(examples, query)
     each = np.argsort(-examples, axis=1, kind="stable")[:, :top_k]
     return AttentionSummary(
         map=total.mean(axis=0),
         by_head=total.mean(axis=1),
-        lags=pd.DataFrame({"lag": lags, "time": in_time(lags, freq), "weight": by_lag}),
-        distances=pd.DataFrame({"distance": numbers, "time": in_time(numbers, freq), "weight": by_distance}),
+        lags=pd.DataFrame({**_named(np.arange(context_length), freq, variables), "weight": by_lag}),
+        distances=None if variables else _by_distance(total.mean(axis=0), freq, query),
         top=pd.DataFrame(
             {
                 "rank": np.arange(1, top_k + 1),
-                "lag": best,
-                "time": in_time(best, freq),
+                **_named(best, freq, variables),
                 "weight": by_lag[best],
             }
         ),
@@ -136,26 +135,36 @@ def summarize(stack, *, top_k=5, freq=None, query="horizon"):
             {
                 "window": np.repeat(np.arange(num_windows), top_k),
                 "rank": np.tile(np.arange(1, top_k + 1), num_windows),
-                "lag": each.ravel(),
-                "time": in_time(each.ravel(), freq),
+                **_named(each.ravel(), freq, variables),
                 "weight": np.take_along_axis(examples, each, axis=1).ravel(),
             }
         ),
     )
 
 
-def concentration(stack, *, query="horizon"):
+def _by_distance(weights, freq, query):
+    distance = distances_of(query, *weights.shape)
+    low = distance.min()
+    cells = np.bincount((distance - low).ravel())
+    by_distance = np.bincount((distance - low).ravel(), weights=weights.ravel()) / cells
+    numbers = np.arange(low, low + len(cells))
+    return pd.DataFrame({"distance": numbers, "time": in_time(numbers, freq), "weight": by_distance})
+
+
+def concentration(stack, *, query="horizon", variables=()):
     """How many lags the attention is spread over.
 
     Args:
         stack: Float `(windows, heads, query, context)`, rows sum to 1.
-        query: `"horizon"` or `"context"`.
+        query: As in `summarize`.
+        variables: As in `summarize`.
 
     Returns:
         DataFrame with a row for each head and query: head, step (or lag, of the row that
-        looks), entropy (1 for uniform attention, 0 for one lag alone), effective_lags (the
-        exponential of the entropy: of k lags that share the weight evenly it is k) and
-        effective_share (the same over the context length), each the mean over windows.
+        looks, or target), entropy (1 for uniform attention, 0 for one lag alone),
+        effective_lags or effective_variables (the exponential of the entropy: of k that
+        share the weight evenly it is k) and effective_share (the same over the context
+        length or the number of columns), each the mean over windows.
 
     Raises:
         ValueError: As `summarize`.
@@ -169,37 +178,38 @@ def concentration(stack, *, query="horizon"):
     Source: Shannon, A Mathematical Theory of Communication, 1948; Hill, Diversity and
     Evenness, Ecology 54, 1973 (effective number).
     """
-    num_windows, num_heads, num_queries, context_length = _check_shape(stack, query)
+    num_windows, num_heads, num_queries, context_length = _check_shape(stack, query, variables)
     entropy = np.zeros((num_heads, num_queries))
     effective = np.zeros((num_heads, num_queries))
     for _, chunk in chunks(stack):
         each = _entropy(chunk)
         entropy += _normalised(each, context_length).sum(axis=0)
         effective += np.exp(each).sum(axis=0)
-    name, numbers = _query_numbers(query, num_queries)
+    name, numbers = _query_numbers(query, num_queries, variables)
     return pd.DataFrame(
         {
             "head": np.repeat(np.arange(num_heads), num_queries),
             name: np.tile(numbers, num_heads),
             "entropy": entropy.ravel() / num_windows,
-            "effective_lags": effective.ravel() / num_windows,
+            "effective_variables" if variables else "effective_lags": effective.ravel() / num_windows,
             "effective_share": effective.ravel() / num_windows / context_length,
         }
     )
 
 
-def top_lag_counts(stack, *, query="horizon"):
+def top_lag_counts(stack, *, query="horizon", variables=()):
     """How often each lag is the first choice.
 
     The heads are averaged first. Of lags with the same weight the newest counts.
 
     Args:
         stack: Float `(windows, heads, query, context)`, rows sum to 1.
-        query: `"horizon"` or `"context"`.
+        query: As in `summarize`.
+        variables: As in `summarize`.
 
     Returns:
-        DataFrame of ints, indexed by step (or lag of the row that looks), with a column
-        for each lag from 0 up; each row sums to the number of windows.
+        DataFrame of ints, indexed by step (or lag of the row that looks, or target), with a
+        column for each lag from 0 up, or variable; each row sums to the number of windows.
 
     Raises:
         ValueError: As `summarize`.
@@ -214,25 +224,28 @@ def top_lag_counts(stack, *, query="horizon"):
     1     3  0  0  0
     2     0  0  3  0
     """
-    _, _, num_queries, context_length = _check_shape(stack, query)
+    _, _, num_queries, context_length = _check_shape(stack, query, variables)
     counts = np.zeros((num_queries, context_length), np.int64)
     for _, chunk in chunks(stack):
-        first = chunk.mean(axis=1)[..., ::-1].argmax(axis=-1)
+        first = _in_order(chunk.mean(axis=1), query).argmax(axis=-1)
         for at in range(num_queries):
             counts[at] += np.bincount(first[:, at], minlength=context_length)
-    name, numbers = _query_numbers(query, num_queries)
-    columns = pd.RangeIndex(context_length, name="lag")
+    name, numbers = _query_numbers(query, num_queries, variables)
+    columns = pd.Index(variables, name="variable") if variables else pd.RangeIndex(context_length, name="lag")
     return pd.DataFrame(counts, index=pd.Index(numbers, name=name), columns=columns)
 
 
-def horizon_profile(stack, *, seasonal_lags=(), fixed_lags=(), recent_lags=3, neighbours=1, query="horizon"):
+def horizon_profile(
+    stack, *, seasonal_lags=(), fixed_lags=(), recent_lags=3, neighbours=1, query="horizon", variables=()
+):
     """How the focus moves with the horizon.
 
     The context is parted, for each step anew: `season_24` is the row 24 rows before the
     one that is forecast, with its neighbours (for a step beyond 24, the newest row of the
     same phase; in self-attention, the row 24 before or after the one that looks); `lag_24`
     is the row 24 before the origin at every step; `recent` are the newest rows that belong
-    to neither; `rest` are the others.
+    to neither; `rest` are the others. Of attention over variables the parts are the columns,
+    `on_load` is the share on the column load, and there are no lags.
 
     Args:
         stack: Float `(windows, heads, query, context)`, rows sum to 1.
@@ -240,12 +253,14 @@ def horizon_profile(stack, *, seasonal_lags=(), fixed_lags=(), recent_lags=3, ne
         fixed_lags: Ints, in rows before the origin.
         recent_lags: Int >= 1, how many rows are recent.
         neighbours: Int >= 0, rows on each side that count with a season or lag.
-        query: `"horizon"` or `"context"`.
+        query: As in `summarize`.
+        variables: As in `summarize`.
 
     Returns:
         DataFrame with a row for each step (or lag of the row that looks): the share of the
         weight on each part, what uniform attention has there (`uniform_...`), mean_lag and
-        top_lag (counted from the origin); the mean over windows and heads.
+        top_lag (counted from the origin); the mean over windows and heads. For variables a
+        row for each target: the shares, uniform and top_variable.
 
     Raises:
         ValueError: As `summarize`, or if a seasonal or fixed lag is outside the context.
@@ -259,18 +274,21 @@ def horizon_profile(stack, *, seasonal_lags=(), fixed_lags=(), recent_lags=3, ne
     0     1       1.0       3.0
     1     2       1.0       2.0
     """
-    num_windows, _, num_queries, context_length = _check_shape(stack, query)
+    num_windows, _, num_queries, context_length = _check_shape(stack, query, variables)
     names, parts = _parts(
-        query, num_queries, context_length, seasonal_lags, fixed_lags, recent_lags, neighbours
+        query, num_queries, context_length, seasonal_lags, fixed_lags, recent_lags, neighbours, variables
     )
     total = np.zeros((num_queries, context_length))
     for _, chunk in chunks(stack):
         total += chunk.mean(axis=1).sum(axis=0, dtype=np.float64)
     total /= num_windows
-    name, numbers = _query_numbers(query, num_queries)
+    name, numbers = _query_numbers(query, num_queries, variables)
     shares = np.einsum("qc,pqc->pq", total, parts)
     table = {name: numbers}
     table |= dict(zip(names, shares, strict=True))
+    if variables:
+        top = np.asarray(variables, dtype=object)[total.argmax(axis=-1)]
+        return pd.DataFrame({**table, "uniform": 1 / context_length, "top_variable": top})
     table |= {f"uniform_{part}": where.mean(axis=-1) for part, where in zip(names, parts, strict=True)}
     lags = np.arange(context_length)[::-1]
     table |= {"mean_lag": total @ lags, "top_lag": total[:, ::-1].argmax(axis=-1)}
@@ -288,6 +306,7 @@ def head_profiles(
     max_windows=256,
     freq=None,
     query="horizon",
+    variables=(),
 ):
     """What each head looks at, and how different the heads are.
 
@@ -301,7 +320,8 @@ def head_profiles(
         max_windows: Int >= 1. The distances of many heads are slow to compute, so they are
             taken from at most so many windows, evenly spread.
         freq: pandas frequency of the rows, for lags in words.
-        query: `"horizon"` or `"context"`.
+        query: As in `summarize`.
+        variables: As in `summarize`.
 
     Returns:
         `HeadProfiles`. A distance is the root of the mean over windows and queries of the
@@ -321,9 +341,9 @@ def head_profiles(
     Source: Lin, Divergence Measures Based on the Shannon Entropy, IEEE Transactions on
     Information Theory 37, 1991.
     """
-    num_windows, num_heads, num_queries, context_length = _check_shape(stack, query)
+    num_windows, num_heads, num_queries, context_length = _check_shape(stack, query, variables)
     names, parts = _parts(
-        query, num_queries, context_length, seasonal_lags, fixed_lags, recent_lags, neighbours
+        query, num_queries, context_length, seasonal_lags, fixed_lags, recent_lags, neighbours, variables
     )
     total = np.zeros((num_heads, num_queries, context_length))
     entropy = np.zeros(num_heads)
@@ -331,16 +351,15 @@ def head_profiles(
         total += chunk.sum(axis=0, dtype=np.float64)
         entropy += _normalised(_entropy(chunk), context_length).mean(axis=-1).sum(axis=0)
     total /= num_windows
-    by_lag = total.mean(axis=1)[:, ::-1]
-    top = by_lag.argmax(axis=-1)
+    by_lag = _in_order(total.mean(axis=1), query)
+    named = _named(by_lag.argmax(axis=-1), freq, variables)
     shares = np.einsum("kqc,pqc->pk", total, parts) / num_queries
     profiles = pd.DataFrame(
         {
             "head": np.arange(num_heads),
-            "top_lag": top,
-            "time": in_time(top, freq),
+            **{key if key == "time" else f"top_{key}": values for key, values in named.items()},
             "entropy": entropy / num_windows,
-            "mean_lag": by_lag @ np.arange(context_length),
+            **({} if variables else {"mean_lag": by_lag @ np.arange(context_length)}),
             **dict(zip(names, shares, strict=True)),
         }
     )
@@ -360,7 +379,9 @@ def head_profiles(
     return HeadProfiles(profiles, distances, [tuple(pair) for pair in near.tolist()])
 
 
-def window_measures(stack, *, seasonal_lags=(), fixed_lags=(), recent_lags=3, neighbours=1, query="horizon"):
+def window_measures(
+    stack, *, seasonal_lags=(), fixed_lags=(), recent_lags=3, neighbours=1, query="horizon", variables=()
+):
     """The measures that are compared between regimes and with baselines, window by window.
 
     Args:
@@ -369,13 +390,15 @@ def window_measures(stack, *, seasonal_lags=(), fixed_lags=(), recent_lags=3, ne
         fixed_lags: As in `horizon_profile`.
         recent_lags: As in `horizon_profile`.
         neighbours: As in `horizon_profile`.
-        query: `"horizon"` or `"context"`.
+        query: As in `summarize`.
+        variables: As in `summarize`.
 
     Returns:
         DataFrame with a row for each window: entropy (normalised), mean_lag, shift (mean
         lag of the last third of the steps less that of the first third), head_divergence
         (0 if all heads look at the same, 1 if no two share a row) and the shares of
-        `horizon_profile`; each is the mean over heads and queries.
+        `horizon_profile`; each is the mean over heads and queries. For variables there are
+        no lags.
 
     Raises:
         ValueError: As `horizon_profile`.
@@ -386,32 +409,27 @@ def window_measures(stack, *, seasonal_lags=(), fixed_lags=(), recent_lags=3, ne
        entropy  mean_lag  shift  head_divergence  recent   rest
     0      1.0       3.5    0.0              0.0   0.375  0.625
     """
-    _, num_heads, num_queries, context_length = _check_shape(stack, query)
+    _, num_heads, num_queries, context_length = _check_shape(stack, query, variables)
     names, parts = _parts(
-        query, num_queries, context_length, seasonal_lags, fixed_lags, recent_lags, neighbours
+        query, num_queries, context_length, seasonal_lags, fixed_lags, recent_lags, neighbours, variables
     )
     lags = np.arange(context_length, dtype=np.float32)[::-1]
     third = max(1, num_queries // 3)
-    rows = []
+    tables = []
     for _, chunk in chunks(stack):
         mean = chunk.mean(axis=1)
         entropy = _entropy(chunk)
-        by_query = mean @ lags
+        measures = {"entropy": _normalised(entropy, context_length).mean(axis=(1, 2))}
+        if not variables:
+            by_query = mean @ lags
+            measures["mean_lag"] = by_query.mean(axis=-1)
+            measures["shift"] = by_query[:, -third:].mean(axis=-1) - by_query[:, :third].mean(axis=-1)
         divergence = np.maximum(_entropy(mean) - entropy.mean(axis=1), 0).mean(axis=-1)
-        shares = np.einsum("nqc,pqc->np", mean, parts.astype(np.float32)) / num_queries
-        rows.append(
-            np.column_stack(
-                [
-                    _normalised(entropy, context_length).mean(axis=(1, 2)),
-                    by_query.mean(axis=-1),
-                    by_query[:, -third:].mean(axis=-1) - by_query[:, :third].mean(axis=-1),
-                    divergence / np.log(num_heads) if num_heads > 1 else np.zeros(len(chunk)),
-                    shares,
-                ]
-            )
-        )
-    columns = ["entropy", "mean_lag", "shift", "head_divergence", *names]
-    return pd.DataFrame(np.concatenate(rows), columns=columns, dtype=np.float64)
+        # One head alone has no other to differ from.
+        measures["head_divergence"] = divergence / np.log(max(num_heads, 2))
+        shares = np.einsum("nqc,pqc->pn", mean, parts.astype(np.float32)) / num_queries
+        tables.append(pd.DataFrame({**measures, **dict(zip(names, shares, strict=True))}, dtype=np.float64))
+    return pd.concat(tables, ignore_index=True)
 
 
 def in_time(lags, freq):
@@ -438,10 +456,27 @@ def _check_count(name, value):
     return int(value)
 
 
-def _check_shape(stack, query):
+def _in_order(weights, query):
+    """Along the last axis: columns as they are, rows with the newest first."""
+    return weights if query == "variable" else weights[..., ::-1]
+
+
+def _named(numbers, freq, variables):
+    """Columns of a table that say what is attended: variables, or lags also in words."""
+    if variables:
+        return {"variable": np.asarray(variables, dtype=object)[numbers]}
+    return {"lag": numbers, "time": in_time(numbers, freq)}
+
+
+def _check_shape(stack, query, variables):
     if query not in _QUERIES:
         raise ValueError(unknown("query", query, _QUERIES))
     shape = np.shape(stack)
+    if len(variables) != (shape[-1] if query == "variable" and shape else 0):
+        raise ValueError(
+            "`variables` must name every column that is looked at with query='variable', and none otherwise. "
+            f"Received: query={query!r}, variables={list(variables)}, shape {shape}."
+        )
     if len(shape) != 4 or 0 in shape:
         raise ValueError(
             "`stack` must be attention weights (windows, heads, query, context), at least one of each. "
@@ -489,7 +524,9 @@ def _normalised(entropy, context_length):
     return entropy / np.log(context_length) if context_length > 1 else np.ones_like(entropy)
 
 
-def _query_numbers(query, num_queries):
+def _query_numbers(query, num_queries, variables):
+    if variables:
+        return "target", np.asarray(variables[:num_queries], dtype=object)
     if query == "horizon":
         return "step", np.arange(1, num_queries + 1)
     return "lag", np.arange(num_queries)[::-1]
@@ -503,8 +540,17 @@ def distances_of(query, num_queries, context_length):
     return lags - lags[:, None]
 
 
-def _parts(query, num_queries, context_length, seasonal_lags, fixed_lags, recent_lags, neighbours):
+def _parts(query, num_queries, context_length, seasonal_lags, fixed_lags, recent_lags, neighbours, variables):
     """Names of the parts of the context, and where they are: bool `(parts, query, context)`."""
+    if variables:
+        if len(seasonal_lags) or len(fixed_lags):
+            raise ValueError(
+                "Columns have no lags, so with query='variable' there are none to name. Received: "
+                f"seasonal_lags={list(seasonal_lags)}, fixed_lags={list(fixed_lags)}."
+            )
+        return [f"on_{name}" for name in variables], np.eye(context_length, dtype=bool)[:, None].repeat(
+            num_queries, axis=1
+        )
     _check_count("recent_lags", recent_lags)
     if isinstance(neighbours, bool) or not isinstance(neighbours, int | np.integer) or neighbours < 0:
         raise ValueError(f"`neighbours` must be an int >= 0. Received: neighbours={neighbours!r}.")

@@ -9,7 +9,8 @@ from tfts.attention.checks import baseline_check
 from tfts.attention.measures import distances_of, horizon_profile, in_time, summarize
 
 # A share is worth a sentence when it is twice what even weights would put there, and half
-# as much again as what the same network shows where there is nothing to find.
+# as much again as what the same network shows where there is nothing to find; where that is
+# near 1 or above it, half of the way to 1.
 _LIFT, _OVER_NULL = 2.0, 1.5
 _DOMINANT = 0.5
 # Rows that the focus must move from the first third of the steps to the last.
@@ -24,7 +25,7 @@ class Claim:
 
     Attributes:
         kind: `"recent"`, `"seasonal"`, `"lag"`, `"peak"` (a distance or lag that was found),
-            `"horizon"`, `"heads"`, `"regime"` or `"none"`.
+            `"variable"`, `"horizon"`, `"heads"`, `"regime"` or `"none"`.
         sentence: Str.
         figures: Dict from a name to a number.
 
@@ -54,6 +55,7 @@ def describe(
     neighbours=1,
     freq=None,
     query="horizon",
+    variables=(),
     block_length=None,
     seed=0,
 ):
@@ -77,7 +79,8 @@ def describe(
         recent_lags: As in `horizon_profile`.
         neighbours: As in `horizon_profile`.
         freq: pandas frequency of the rows, for lags in words.
-        query: `"horizon"` or `"context"`.
+        query: As in `summarize`.
+        variables: As in `summarize`.
         block_length: As in `regime_comparison`.
         seed: Int, of the bootstrap.
 
@@ -102,8 +105,9 @@ def describe(
         "recent_lags": recent_lags,
         "neighbours": neighbours,
         "query": query,
+        "variables": variables,
     }
-    found = _peak(stack, **options)
+    found = None if variables else _peak(stack, **options)
     if found is not None:
         key, number = found
         options[key] = [*options[key], number]
@@ -111,7 +115,7 @@ def describe(
     evidence = _Evidence(table, faithful)
     claims = []
     if evidence.is_faithful:
-        claims += _recent(evidence, recent_lags, freq)
+        claims += _variables(evidence, variables) if variables else _recent(evidence, recent_lags, freq)
         for key in ("seasonal_lags", "fixed_lags"):
             for number in options[key]:
                 claims += _place(evidence, key, number, (key, number) == found, freq, query)
@@ -131,6 +135,7 @@ class _Evidence:
         self.baselines = table["baseline"].unique().tolist()
         self.faithful = faithful
         self.is_faithful = faithful is None or faithful.passed
+        self.masked = "columns" if faithful is not None and "columns" in faithful.table else "rows"
 
     def value(self, measure):
         return float(self.table.loc[(measure, "uniform"), "value"])
@@ -142,7 +147,7 @@ class _Evidence:
         """Whether a share or distance stands out from every baseline."""
         rows = [self.table.loc[(measure, name)] for name in self.baselines]
         lifted = all(
-            row["value"] >= (_LIFT if name == "uniform" else _OVER_NULL) * row["baseline_value"]
+            row["value"] >= _asked(row["baseline_value"], _LIFT if name == "uniform" else _OVER_NULL)
             for name, row in zip(self.baselines, rows, strict=True)
         )
         return lifted and all(row["low"] > 0 for row in rows)
@@ -162,8 +167,8 @@ class _Evidence:
         if self.faithful is None:
             return "What masking does was not tried."
         change = self.faithful.table.set_index("masked")["change"]
-        count = int(self.faithful.table["rows"].iloc[0])
-        rows = "row" if count == 1 else f"{count} rows"
+        count = int(self.faithful.table[self.masked].iloc[0])
+        rows = self.masked.removesuffix("s") if count == 1 else f"{count} {self.masked}"
         return (
             f"Masking the most attended {rows} changes the forecast by {change['most attended']:.2g} standard "
             f"deviations of the target, as many random ones by {change['random']:.2g}, the least attended by "
@@ -178,6 +183,11 @@ class _Evidence:
         return {} if self.faithful is None else {"masking_ratio": self.faithful.ratio}
 
 
+def _asked(baseline, lift):
+    """The share that stands out from a baseline."""
+    return min(lift * baseline, (1 + baseline) / 2)
+
+
 def _words(name):
     return "uniform attention" if name == "uniform" else name.replace("_", " ")
 
@@ -190,7 +200,7 @@ def _rows(count):
     return f"{count:.3g} rows"
 
 
-def _peak(stack, seasonal_lags, fixed_lags, recent_lags, neighbours, query):
+def _peak(stack, seasonal_lags, fixed_lags, recent_lags, neighbours, query, variables):
     """The place that stands out where the user named none: its option and number, or `None`."""
     weights = summarize(stack, query=query).map
     num_queries, context_length = weights.shape
@@ -224,6 +234,20 @@ def _recent(evidence, recent_lags, freq):
         f"of the weight ({evidence.beside('recent', _percent)}). {evidence.masking()}"
     )
     return [Claim("recent", sentence, evidence.figures("recent"))]
+
+
+def _variables(evidence, variables):
+    """The columns that stand out, the most attended first."""
+    claims = []
+    for name in sorted(variables, key=lambda name: -evidence.value(f"on_{name}")):
+        measure = f"on_{name}"
+        if evidence.is_larger(measure):
+            sentence = (
+                f"It looks at the column {name}: {_percent(evidence.value(measure))} of the weight "
+                f"({evidence.beside(measure, _percent)}). {evidence.masking()}"
+            )
+            claims.append(Claim("variable", sentence, evidence.figures(measure)))
+    return claims
 
 
 def _place(evidence, key, number, is_found, freq, query):
@@ -273,7 +297,7 @@ def _heads(evidence, num_heads):
 
 
 def _regime(name, regime, evidence):
-    parts = regime[regime["differs"] & regime["measure"].str.match("recent|season_|lag_")]
+    parts = regime[regime["differs"] & regime["measure"].str.match("recent|season_|lag_|on_")]
     parts = parts[
         np.maximum(parts["inside"], parts["outside"])
         >= _OVER_NULL * np.minimum(parts["inside"], parts["outside"])
@@ -282,7 +306,12 @@ def _regime(name, regime, evidence):
         return []
     row = parts.loc[parts["difference"].abs().idxmax()]
     part, _, number = row["measure"].partition("_")
-    what = {"recent": "the newest rows", "season": f"the row {number} back", "lag": f"lag {number}"}[part]
+    what = {
+        "recent": "the newest rows",
+        "season": f"the row {number} back",
+        "lag": f"lag {number}",
+        "on": f"the column {number}",
+    }[part]
     sentence = (
         f"Within {name} the weight on {what} is {_percent(row['inside'])}, else {_percent(row['outside'])} "
         f"(95 % interval of the difference: {_percent(row['low'])} to {_percent(row['high'])}). {evidence.masking()}"
@@ -293,7 +322,7 @@ def _regime(name, regime, evidence):
 
 def _nothing(evidence):
     reason = (
-        "masking the most attended rows does no more to the forecast than masking random ones"
+        f"masking the most attended {evidence.masked} does no more to the forecast than masking random ones"
         if not evidence.is_faithful
         else "no measure stands out from its baselines"
     )

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tfts._files import replacing, write_figure, write_json, write_table
 from tfts._messages import unknown
-from tfts.attention import MIN_WINDOWS
+from tfts.attention import MIN_WINDOWS, variables_of
 from tfts.baselines import Ridge
 from tfts.data.split import chronological_split
 from tfts.data.windows import WindowSpec
@@ -381,6 +381,8 @@ def _write_test_rows(test, path, context_length):
 def _write_attention(fitted, parts, rows, output, settings, console):
     """Analyses every model with attention; the stack of the one that says most is kept apart."""
     named = [name for name in settings.models if fitted[name].has_attention]
+    # One column alone gets all the weight, whatever the model has learnt.
+    named = [name for name in named if len(variables_of(fitted[name], parts.test)) != 1]
     if not named or len(rows) < MIN_WINDOWS:
         return None
     analyses = {}
@@ -397,11 +399,12 @@ def _write_attention(fitted, parts, rows, output, settings, console):
     write_table(first.windows, output / "attention_windows.csv")
     from tfts import plots
 
-    axes = plots.plot_attention(first.stack[0], query=first.query, freq=first.freq)
+    looks = {"query": first.query, "variables": first.variables}
+    axes = plots.plot_attention(first.stack[0], freq=first.freq, **looks)
     newest = f"{first.windows['origin'].iloc[0]:%Y-%m-%d %H:%M}"
     axes.set_title(f"{first.model}: window up to {newest}, mean of {first.stack.shape[1]} heads", loc="left")
     write_figure(axes.figure, output / "attention_heatmap_example0.png")
-    axes = ["window", "head", first.query, "lag"]
+    axes = ["window", "head", *(["target", "variable"] if first.variables else [first.query, "lag"])]
     return {"model": first.model, "shape": list(first.stack.shape), "axes": axes, "analysed": named}
 
 

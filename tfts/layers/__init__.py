@@ -1,8 +1,10 @@
 """Keras layers for time series. They use `keras.ops` only, so they run on every Keras backend."""
 
 from tfts.layers.attention_decoder import AttentionDecoder
+from tfts.layers.linear_interpolation import LinearInterpolation
 from tfts.layers.lstm_decoder import LSTMDecoder
 from tfts.layers.multi_head_attention import MultiHeadAttention
+from tfts.layers.patches import Patches
 from tfts.layers.position_embedding import PositionEmbedding
 from tfts.layers.reversible_instance_norm import ReversibleInstanceNorm
 from tfts.layers.scaled_dot_product_attention import ScaledDotProductAttention
@@ -11,7 +13,9 @@ from tfts.layers.self_attention import SelfAttention
 __all__ = [
     "AttentionDecoder",
     "LSTMDecoder",
+    "LinearInterpolation",
     "MultiHeadAttention",
+    "Patches",
     "PositionEmbedding",
     "ReversibleInstanceNorm",
     "ScaledDotProductAttention",

@@ -6,17 +6,27 @@ import sys
 from tfts._messages import unknown
 from tfts.models.attention_scores import attention_scores, has_attention
 from tfts.models.attention_seq2seq import attention_seq2seq
+from tfts.models.inverted_transformer import inverted_transformer
 from tfts.models.linear import linear
 from tfts.models.lstm_attention import lstm_attention
 from tfts.models.lstm_regressor import lstm_regressor
 from tfts.models.lstm_seq2seq import lstm_seq2seq
+from tfts.models.nhits import nhits
+from tfts.models.patch_transformer import patch_transformer
+from tfts.models.tcn import tcn
+from tfts.models.tsmixer import tsmixer
 
 MODELS = {
     "attention_seq2seq": attention_seq2seq,
+    "inverted_transformer": inverted_transformer,
     "linear": linear,
     "lstm_attention": lstm_attention,
     "lstm_regressor": lstm_regressor,
     "lstm_seq2seq": lstm_seq2seq,
+    "nhits": nhits,
+    "patch_transformer": patch_transformer,
+    "tcn": tcn,
+    "tsmixer": tsmixer,
 }
 
 # The settings that a search tries by default: `SPACE` stands next to each builder.

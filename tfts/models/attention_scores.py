@@ -2,10 +2,11 @@
 
 import keras
 
-from tfts.layers import AttentionDecoder, MultiHeadAttention, SelfAttention
+from tfts.layers import AttentionDecoder, MultiHeadAttention, Patches, SelfAttention
+from tfts.models._parts import VARIABLE_ATTENTION
 
 # Named in errors; the contract test finds out whether they are all.
-WITH_ATTENTION = ("attention_seq2seq", "lstm_attention")
+WITH_ATTENTION = ("attention_seq2seq", "inverted_transformer", "lstm_attention", "patch_transformer")
 
 
 def attention_scores(model, inputs):
@@ -21,7 +22,10 @@ def attention_scores(model, inputs):
 
     Returns:
         Float32 array `(batch, heads, query, context)`. For an encoder-decoder
-        the queries are the steps of the horizon. Every row sums to 1.
+        the queries are the steps of the horizon. Of attention over patches a
+        row has the mean of those that hold it. For attention over variables the queries are the targets, and
+        in the place of the context stand the columns: those of `past`, then those
+        known ahead. Every row sums to 1.
 
     Raises:
         ValueError: If the model has no attention, or does not give its scores.
@@ -70,7 +74,9 @@ def scores_tensor(model):
     scores = with_scores[-1].output[1]
     if len(scores.shape) == 3:
         scores = keras.ops.expand_dims(scores, 1)
-    return keras.ops.cast(scores, "float32")
+    scores = keras.ops.cast(scores, "float32")
+    patches = [layer for layer in model.layers if isinstance(layer, Patches)]
+    return _over_rows(scores, patches[0], model.output.shape[-1]) if patches else scores
 
 
 def has_attention(model):
@@ -92,7 +98,7 @@ def has_attention(model):
 
 
 def query_of(model):
-    """What the rows that look are: `"horizon"` for a decoder, `"context"` for self-attention.
+    """What looks: `"horizon"` for a decoder, `"context"` for self-attention, `"variable"` for columns.
 
     Args:
         model: Functional `keras.Model` that `attention_scores` can read.
@@ -107,9 +113,24 @@ def query_of(model):
     'context'
     """
     layer = _with_scores(_attention_layers(model))[-1]
+    if layer.name == VARIABLE_ATTENTION:
+        return "variable"
     inputs = layer.input if isinstance(layer.input, list | tuple) else [layer.input]
     decodes = isinstance(layer, AttentionDecoder) or inputs[0] is not inputs[-1]
     return "horizon" if decodes else "context"
+
+
+def _over_rows(scores, patches, num_targets):
+    """Scores of patches `(batch * targets, heads, patches, patches)` as those of rows, the mean over targets.
+
+    A row looks, and is looked at, as the patches that hold it do on average, so that even
+    weights stay even however patches overlap.
+    """
+    ops = keras.ops
+    scores = ops.mean(ops.reshape(scores, (-1, num_targets, *scores.shape[1:])), axis=1)
+    holders = patches.holders(patches.input.shape[1])
+    scores = ops.matmul(ops.matmul(holders, scores), holders.T)
+    return scores / ops.sum(scores, axis=-1, keepdims=True)
 
 
 def _attention_layers(model):

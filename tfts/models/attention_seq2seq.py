@@ -2,8 +2,16 @@
 
 import keras
 
-from tfts.layers import AttentionDecoder, MultiHeadAttention, PositionEmbedding
-from tfts.models._parts import add_linear_skip, finish, join, normalise, split_known_future, window_inputs
+from tfts.layers import AttentionDecoder, PositionEmbedding
+from tfts.models._parts import (
+    add_linear_skip,
+    encoder_block,
+    finish,
+    join,
+    normalise,
+    split_known_future,
+    window_inputs,
+)
 
 # The settings that a search tries by default, see tfts.tuning.
 SPACE = {
@@ -81,7 +89,7 @@ def attention_seq2seq(
     encoded = keras.layers.Dense(units, name="projection")(join([window, context], "encoder_inputs"))
     encoded = PositionEmbedding(position, name="position")(encoded)
     for i in range(num_layers):
-        encoded = _encoder_block(encoded, num_heads, feedforward_units, dropout, f"encoder_{i}")
+        encoded = encoder_block(encoded, num_heads, feedforward_units, dropout, f"encoder_{i}")
     decoded, _ = AttentionDecoder(horizon, num_heads, feedforward_units, dropout=dropout, name="decoder")(
         encoded, known_future=ahead
     )
@@ -90,21 +98,3 @@ def attention_seq2seq(
     )
     forecast = add_linear_skip(forecast, linear_skip, window, ahead)
     return keras.Model(inputs, finish(forecast, past, norm), name=name)
-
-
-def _encoder_block(encoded, num_heads, feedforward_units, dropout, name):
-    """Self-attention, then a feed-forward block; each is added to its input and normalised."""
-    units = encoded.shape[-1]
-    attended = MultiHeadAttention(num_heads, units // num_heads, dropout=dropout, name=f"{name}_attention")(
-        encoded, encoded
-    )
-    encoded = keras.layers.LayerNormalization(name=f"{name}_attention_norm")(
-        keras.layers.Add(name=f"{name}_attention_add")([encoded, attended])
-    )
-    widened = keras.layers.Dense(feedforward_units, activation="gelu", name=f"{name}_widen")(encoded)
-    narrowed = keras.layers.Dense(units, name=f"{name}_narrow")(widened)
-    if dropout:
-        narrowed = keras.layers.Dropout(dropout, name=f"{name}_dropout")(narrowed)
-    return keras.layers.LayerNormalization(name=f"{name}_norm")(
-        keras.layers.Add(name=f"{name}_add")([encoded, narrowed])
-    )

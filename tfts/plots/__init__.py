@@ -19,6 +19,7 @@ from tfts.plots.attention import (
     plot_head_distances,
     plot_lag_importance,
     plot_top_lags,
+    plot_variable_importance,
 )
 from tfts.plots.forecasts import (
     plot_forecast,
@@ -55,4 +56,5 @@ __all__ = [
     "plot_threshold_alarms",
     "plot_top_lags",
     "plot_trial_curves",
+    "plot_variable_importance",
 ]

@@ -16,6 +16,8 @@ from tfts.plots._parts import (
 
 # Rows of a picture of bars that can be read one by one.
 _MOST_ROWS = 60
+# Names along an axis that stand apart from each other.
+_MOST_NAMES = 24
 
 
 def _lag_unit(freq, context_length):
@@ -26,8 +28,17 @@ def _lag_unit(freq, context_length):
     return length, unit
 
 
-def _draw_scores(ax, scores, query, freq, highest, season_lengths):
+def _draw_scores(ax, scores, query, freq, highest, season_lengths, variables):
     num_queries, context_length = scores.shape
+    if variables:
+        image = ax.imshow(scores, aspect="auto", cmap="viridis", vmin=0, vmax=highest)
+        across, down = (slice(0, count, -(-count // _MOST_NAMES)) for count in (context_length, num_queries))
+        places = np.arange(context_length)
+        ax.set_xticks(places[across], variables[across], rotation=45, ha="right", rotation_mode="anchor")
+        ax.set_yticks(places[down], variables[down])
+        ax.tick_params(length=0)
+        ax.spines[["top", "right"]].set_visible(True)
+        return image, "variable that is looked at", "target that looks"
     length, unit = _lag_unit(freq, context_length)
     oldest = (context_length - 0.5) * length
     if query == "horizon":
@@ -84,26 +95,34 @@ def _check_seasons(season_lengths, context_length):
     return season_lengths
 
 
-def _check_scores(scores, axes, shape, query):
+def _check_scores(scores, axes, shape, query, variables):
     scores = np.asarray(scores, dtype=np.float64)
     if scores.ndim not in axes or not scores.size:
         raise ValueError(
             f"`scores` must be {shape}: pick one window, as in scores[0], or average over the windows. "
             f"Received: shape {scores.shape}."
         )
-    _check_query(query)
+    if query != "variable":
+        _check_query(query, ", or 'variable' (attention over columns)")
+    if len(variables) != (scores.shape[-1] if query == "variable" else 0):
+        raise ValueError(
+            "`variables` must name every column that is looked at with query='variable', and none otherwise. "
+            f"Received: query={query!r}, variables={list(variables)}, shape {scores.shape}."
+        )
     return scores
 
 
-def _check_query(query):
+def _check_query(query, further=""):
     if query not in ("horizon", "context"):
         raise ValueError(
             "`query` must be 'horizon' (rows are horizon steps) or 'context' (self-attention, rows are "
-            f"lags). Received: query={query!r}."
+            f"lags){further}. Received: query={query!r}."
         )
 
 
-def plot_attention(scores, head=None, *, query="horizon", freq=None, season_lengths=(), ax=None):
+def plot_attention(
+    scores, head=None, *, query="horizon", freq=None, season_lengths=(), variables=(), ax=None
+):
     """Draws where attention looks, as a heat map with the newest row on the right.
 
     Args:
@@ -111,11 +130,13 @@ def plot_attention(scores, head=None, *, query="horizon", freq=None, season_leng
             the axis of heads.
         head: Int of the head to draw. By default the mean over the heads.
         query: `"horizon"` if the rows are horizon steps, `"context"` for self-attention,
-            whose rows are the context itself.
+            whose rows are the context itself, `"variable"` for attention of the targets
+            over columns.
         freq: pandas frequency of the rows, such as `"h"`, for lags in units of time. By
             default lags are in steps.
         season_lengths: Ints, in rows: a dashed line marks the row that lies so far before
             the row that is forecast (`season - step`), where a seasonal model would look.
+        variables: Names of the columns, for `query="variable"`; the targets come first.
         ax: Axes to draw on. By default a new one.
 
     Returns:
@@ -132,7 +153,7 @@ def plot_attention(scores, head=None, *, query="horizon", freq=None, season_leng
     >>> ax.get_xlabel()
     'lag before the forecast origin (hours)'
     """
-    scores = _check_scores(scores, (2, 3), "(num_heads, query, context_length)", query)
+    scores = _check_scores(scores, (2, 3), "(num_heads, query, context_length)", query, variables)
     num_heads = scores.shape[0] if scores.ndim == 3 else 0
     if head is not None and not 0 <= head < num_heads:
         raise ValueError(
@@ -150,7 +171,7 @@ def plot_attention(scores, head=None, *, query="horizon", freq=None, season_leng
 
     season_lengths = _check_seasons(season_lengths, scores.shape[-1])
     ax = axes_for(ax, (8, 4))
-    image, x_label, y_label = _draw_scores(ax, scores, query, freq, scores.max(), season_lengths)
+    image, x_label, y_label = _draw_scores(ax, scores, query, freq, scores.max(), season_lengths, variables)
     note = _season_note(season_lengths, query, freq, scores.shape[-1])
     ax.set(xlabel=f"{x_label}\n{note}" if note else x_label, ylabel=y_label)
     ax.set_title(title, loc="left")
@@ -159,7 +180,7 @@ def plot_attention(scores, head=None, *, query="horizon", freq=None, season_leng
     return ax
 
 
-def plot_attention_heads(scores, *, query="horizon", freq=None, season_lengths=()):
+def plot_attention_heads(scores, *, query="horizon", freq=None, season_lengths=(), variables=()):
     """Draws every head of one window on one colour scale, so that heads can be compared.
 
     Args:
@@ -167,6 +188,7 @@ def plot_attention_heads(scores, *, query="horizon", freq=None, season_lengths=(
         query: As in `plot_attention`.
         freq: As in `plot_attention`.
         season_lengths: As in `plot_attention`.
+        variables: As in `plot_attention`.
 
     Returns:
         The figure, with one axes for each head and one colour bar.
@@ -184,7 +206,7 @@ def plot_attention_heads(scores, *, query="horizon", freq=None, season_lengths=(
     """
     from matplotlib import pyplot
 
-    scores = _check_scores(scores, (3,), "(num_heads, query, context_length)", query)
+    scores = _check_scores(scores, (3,), "(num_heads, query, context_length)", query, variables)
     season_lengths = _check_seasons(season_lengths, scores.shape[-1])
     num_heads = len(scores)
     # At most four beside each other, in rows as equal as they can be.
@@ -201,7 +223,9 @@ def plot_attention_heads(scores, *, query="horizon", freq=None, season_lengths=(
     )
     cells = grid.ravel()
     for head, ax in enumerate(cells[:num_heads]):
-        image, x_label, y_label = _draw_scores(ax, scores[head], query, freq, scores.max(), season_lengths)
+        image, x_label, y_label = _draw_scores(
+            ax, scores[head], query, freq, scores.max(), season_lengths, variables
+        )
         ax.set_title(f"head {head}", loc="left")
         if head + num_columns >= num_heads:
             ax.tick_params(labelbottom=True)
@@ -240,12 +264,7 @@ def plot_lag_importance(weights, *, freq=None, season_lengths=(), horizon=None, 
     >>> ax.get_title(loc="left")
     'Attention by lag, most on lag 0 (50.0%)'
     """
-    weights = _check_vector(weights, "weights", "(context_length,), one weight a lag, the newest row first")
-    if not np.isclose(weights.sum(), 1, atol=1e-3) or (weights < 0).any():
-        raise ValueError(
-            "`weights` must be weights of attention: none negative, summing to 1. Received: sum "
-            f"{weights.sum():.4g}, smallest {weights.min():.4g}."
-        )
+    weights = _check_weights(weights, "(context_length,), one weight a lag, the newest row first")
     context_length = len(weights)
     season_lengths = _check_seasons(season_lengths, context_length)
     length, unit = _lag_unit(freq, context_length)
@@ -267,6 +286,49 @@ def plot_lag_importance(weights, *, freq=None, season_lengths=(), horizon=None, 
     ax.set(xlabel=f"lag before the forecast origin ({unit})", ylabel="attention weight")
     first = int(weights.argmax())
     ax.set_title(f"Attention by lag, most on lag {first * length:g} ({weights[first]:.1%})", loc="left")
+    legend_beside(ax)
+    return ax
+
+
+def plot_variable_importance(weights, variables, *, ax=None):
+    """Draws how much weight each variable gets, the most attended on top.
+
+    Args:
+        weights: `(variables,)`, summing to 1.
+        variables: Sequence of their names. Of more than 60 the most attended are drawn.
+        ax: Axes to draw on. By default a new one.
+
+    Returns:
+        The axes: bars with their share, and a dashed line where uniform attention would be.
+
+    Raises:
+        ValueError: If `weights` has other axes or does not sum to 1, or not as many
+            variables are named.
+
+    Example:
+
+    >>> ax = plot_variable_importance([0.125, 0.875], ["load", "heat"])
+    >>> [text.get_text() for text in ax.get_yticklabels()], [text.get_text() for text in ax.texts]
+    (['heat', 'load'], ['87.5%', '12.5%'])
+    """
+    weights = _check_weights(weights, "(variables,), one weight a variable")
+    if len(variables) != len(weights):
+        raise ValueError(
+            f"`variables` must name each of the {len(weights)} weights. Received: {list(variables)}."
+        )
+    chosen = np.argsort(-weights, kind="stable")[:_MOST_ROWS]
+    ax = axes_for(ax, (8, 1.3 + 0.3 * len(chosen)))
+    places = np.arange(len(chosen))
+    bars = ax.barh(places, weights[chosen], height=0.7, color=COLOURS[0])
+    ax.bar_label(bars, [f"{weight:.1%}" for weight in weights[chosen]], padding=4)
+    ax.axvline(1 / len(weights), color=INK, linewidth=1, linestyle="--", label="uniform attention")
+    ax.set_yticks(places, [variables[at] for at in chosen])
+    ax.set_ylim(len(chosen) - 0.5, -0.5)
+    ax.margins(x=0.12)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.set(xlabel="attention weight", ylabel="variable")
+    ax.set_title(f"Attention by variable, most on {variables[chosen[0]]} ({weights.max():.1%})", loc="left")
     legend_beside(ax)
     return ax
 
@@ -433,6 +495,16 @@ def plot_head_distances(distances, *, ax=None):
     bar = ax.figure.colorbar(image, ax=ax, label="distance (0 = the same)")
     bar.outline.set_visible(False)
     return ax
+
+
+def _check_weights(weights, shape):
+    weights = _check_vector(weights, "weights", shape)
+    if not np.isclose(weights.sum(), 1, atol=1e-3) or (weights < 0).any():
+        raise ValueError(
+            "`weights` must be weights of attention: none negative, summing to 1. Received: sum "
+            f"{weights.sum():.4g}, smallest {weights.min():.4g}."
+        )
+    return weights
 
 
 def _check_vector(values, name, shape):

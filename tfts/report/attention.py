@@ -34,19 +34,25 @@ def _model(page, folder):
     found = read_analysis(folder)
     about = found["attention"]
     num_windows, num_heads, num_queries, context_length = about["shape"]
-    rows = "horizon step" if about["query"] == "horizon" else "row of the context"
+    by_variable = about["query"] == "variable"
+    rows = {"horizon": "horizon step", "context": "row of the context", "variable": "target"}[about["query"]]
+    places = "columns of the table" if by_variable else "rows of its context"
     page.section(f"Attention of {about['model']}")
     page.text(
-        f"The model spreads a weight of 1 over the {context_length} rows of its context, for each {rows} "
-        f"({num_queries}) and head ({num_heads}) anew. What follows are means over {num_windows:,} test windows. "
-        "Lag 0 is the newest row."
+        f"The model spreads a weight of 1 over the {context_length} {places}, for each {rows} "
+        f"({num_queries}) and head ({num_heads}) anew. What follows are means over {num_windows:,} test windows."
+        + ("" if by_variable else " Lag 0 is the newest row.")
     )
     page.sentences(claim["sentence"] for claim in about["claims"])
     for picture in pictures(folder):
         page.figure(picture.figure, picture.alt)
-    lags = found["lags"].sort_values("weight", ascending=False, kind="stable").head(10)
-    page.table(lags, "The ten most attended lags: share of the weight, mean over heads and rows that look")
-    steps = found["horizon_profile"]
+    weights = found["variables" if by_variable else "lags"]
+    steps = found["target_profile" if by_variable else "horizon_profile"]
+    weights = weights.sort_values("weight", ascending=False, kind="stable").head(10)
+    what = "columns: share of the weight, mean over heads and targets"
+    if not by_variable:
+        what = "lags: share of the weight, mean over heads and rows that look"
+    page.table(weights, f"The {'most' if by_variable else 'ten most'} attended {what}")
     shown = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), _MOST_STEPS)).astype(int))
     caption = f"Share of the weight by {rows}, beside that of uniform attention"
     if len(shown) < len(steps):
@@ -56,7 +62,8 @@ def _model(page, folder):
     page.subsection("Is it a pattern?")
     page.text(
         "A pattern is claimed only where it differs from uniform attention and from the same network fitted to "
-        "rows with nothing to find, and where masking the most attended rows changes the forecast, and harms it, "
+        f"rows with nothing to find, and where masking the most attended {'columns' if by_variable else 'rows'} "
+        "changes the forecast, and harms it, "
         "more than masking random ones."
     )
     page.table(found["checks"], "Measures beside those of the baselines, with 95 % bootstrap intervals")

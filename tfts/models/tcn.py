@@ -1,0 +1,124 @@
+"""Causal convolutions whose reach doubles from block to block."""
+
+import math
+
+import keras
+
+from tfts.layers._checks import check_positive_int
+from tfts.models._parts import add_linear_skip, finish, join, normalise, split_known_future, window_inputs
+
+# The settings that a search tries by default, see tfts.tuning.
+SPACE = {
+    "units": {"values": [16, 32, 64]},
+    "kernel_size": {"values": [2, 3, 5]},
+    "dropout": {"values": [0.0, 0.1, 0.2]},
+    "window_norm": {"values": ["last", "instance"]},
+    "learning_rate": {"min": 1e-4, "max": 1e-2, "log": True},
+    "batch_size": {"values": [32, 64, 128]},
+}
+
+
+def tcn(
+    context_length,
+    num_features,
+    horizon=1,
+    num_targets=1,
+    num_known_future=0,
+    *,
+    units=32,
+    kernel_size=3,
+    num_layers=None,
+    dropout=0.1,
+    window_norm="last",
+    linear_skip="all",
+    name="tcn",
+):
+    """Builds a temporal convolutional network.
+
+    A block is two causal convolutions with dilation 2 ** block, each with ReLU and
+    dropout of whole channels, added to what went in. The last row, which has seen
+    the context, and the columns known for the horizon go to a dense head. The weights of
+    the convolutions are not normalised, as the paper's are.
+
+    Args:
+        context_length: Int >= 1, rows seen.
+        num_features: Int >= 1, columns of `past`; the targets come first.
+        horizon: Int >= 1, rows forecast.
+        num_targets: Int >= 1.
+        num_known_future: Int >= 0, columns known ahead.
+        units: Int >= 1, channels of every convolution.
+        kernel_size: Int >= 2, rows that a convolution sees.
+        num_layers: Int >= 1, blocks. Default: as many as let the last row see the
+            whole context; n blocks see 1 + 2 (kernel_size - 1) (2 ** n - 1) rows.
+        dropout: Float in [0, 1), the share of channels dropped in training after
+            each convolution.
+        window_norm: `"none"`, `"last"` (each window less its last value) or
+            `"instance"` (less its mean, divided by its standard deviation).
+        linear_skip: Adds a linear forecast, so that the network learns what that
+            one misses: `"own"` from each target's own window, `"all"` from the
+            windows of all features, `"none"` adds nothing.
+        name: Str.
+
+    Returns:
+        Uncompiled `keras.Model` from `past` `(batch, context_length, num_features)`,
+        with `num_known_future` from the dict of it and `known_future`
+        `(batch, context_length + horizon, num_known_future)`, to the forecast
+        `(batch, horizon, num_targets)`.
+
+    Raises:
+        ValueError: If a size is out of range, or `window_norm` or `linear_skip` is unknown.
+
+    Example:
+
+    >>> tcn(context_length=7, num_features=3, horizon=5).output_shape
+    (None, 5, 1)
+
+    Source: Bai et al., An Empirical Evaluation of Generic Convolutional and Recurrent
+    Networks for Sequence Modeling, 2018.
+    """
+    inputs, past, known = window_inputs(context_length, num_features, horizon, num_targets, num_known_future)
+    check_positive_int(units=units, kernel_size=kernel_size)
+    if kernel_size < 2:
+        raise ValueError(
+            "`kernel_size` must be at least 2, so that a convolution sees rows before its own. "
+            f"Received: kernel_size={kernel_size}."
+        )
+    if num_layers is None:
+        reach = 2 * (kernel_size - 1)
+        num_layers = max(1, math.ceil(math.log2((context_length - 1) / reach + 1)))
+    check_positive_int(num_layers=num_layers)
+    window, norm = normalise(past, window_norm)
+    context, ahead = split_known_future(known, horizon)
+    encoded = join([window, context], "encoder_inputs")
+    for i in range(num_layers):
+        encoded = _residual_block(encoded, units, kernel_size, 2**i, dropout, f"block_{i}")
+    encoded = keras.layers.Cropping1D((context_length - 1, 0), name="last_step")(encoded)
+    encoded = keras.layers.Flatten(name="encoded")(encoded)
+    if ahead is not None:
+        encoded = join([encoded, keras.layers.Flatten(name="known_flat")(ahead)], "head_inputs")
+    forecast = keras.layers.Dense(
+        horizon * num_targets, kernel_initializer="zeros", dtype="float32", name="head"
+    )(encoded)
+    forecast = keras.layers.Reshape((horizon, num_targets), dtype="float32", name="steps")(forecast)
+    forecast = add_linear_skip(forecast, linear_skip, window, ahead)
+    return keras.Model(inputs, finish(forecast, past, norm), name=name)
+
+
+def _residual_block(rows, units, kernel_size, dilation, dropout, name):
+    """Two causal convolutions, added to their input."""
+    convolved = rows
+    for j in range(2):
+        convolved = keras.layers.Conv1D(
+            units,
+            kernel_size,
+            padding="causal",
+            dilation_rate=dilation,
+            activation="relu",
+            name=f"{name}_convolution_{j}",
+        )(convolved)
+        if dropout:
+            convolved = keras.layers.SpatialDropout1D(dropout, name=f"{name}_dropout_{j}")(convolved)
+    if rows.shape[-1] != units:
+        # What is added must have as many channels.
+        rows = keras.layers.Conv1D(units, 1, name=f"{name}_shortcut")(rows)
+    return keras.layers.ReLU(name=f"{name}_relu")(keras.layers.Add(name=f"{name}_add")([rows, convolved]))
