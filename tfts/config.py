@@ -29,8 +29,9 @@ class _Section(pydantic.BaseModel):
 class Data(_Section):
     """Where the table comes from and what its columns mean."""
 
-    source: typing.Literal["synthetic", "sales", "dataset", "file"] = Field(
-        description="synthetic (make_series), sales (make_sales), dataset (ships with statsmodels) or file (path)"
+    source: typing.Literal["synthetic", "sales", "dataset", "file", "m4"] = Field(
+        description="synthetic (make_series), sales (make_sales), dataset (ships with statsmodels), file (path) or "
+        "m4 (path of a training file of the competition, its test file beside it)"
     )
     name: str | None = Field(None, description="name of the dataset")
     path: str | None = Field(None, description="CSV or Parquet file")
@@ -54,7 +55,7 @@ class Data(_Section):
 
     @pydantic.model_validator(mode="after")
     def _one_source(self):
-        if self.source == "file" and self.path is None:
+        if self.source in ("file", "m4") and self.path is None:
             raise ValueError("`path` is missing. Give it in the file, or with --set data.path=FILE")
         if self.source == "dataset" and self.name is None:
             raise ValueError("`name` is missing: the name of the dataset")
@@ -70,10 +71,10 @@ class Window(_Section):
 
 
 class Split(_Section):
-    """Shares, or first times, of the validation and the test rows."""
+    """Shares, numbers, or first times, of the validation and the test rows."""
 
-    validation: float | _Time = 0.15
-    test: float | _Time = 0.15
+    validation: float | int | _Time = 0.15
+    test: float | int | _Time = 0.15
     gap: int = Field(0, ge=0)
     context: typing.Literal["carry", "own"] = "carry"
 
