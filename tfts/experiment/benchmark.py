@@ -617,8 +617,11 @@ def _window_losses(name, actual, forecast, divisor):
         both = np.abs(actual) + np.abs(forecast)
         error = 200 * error / np.where(both > 0, both, 1)
     elif name == "mase":
-        error = error / divisor[:, None]
-    return np.nanmean(error, axis=(1, 2))
+        # As in the score, what has no scale is left out.
+        error = error / np.where(divisor > 0, divisor, np.nan)[:, None]
+    known = np.isfinite(error)
+    count = known.sum(axis=(1, 2))
+    return np.where(count > 0, np.where(known, error, 0).sum(axis=(1, 2)) / np.maximum(count, 1), np.nan)
 
 
 def _machine(network):

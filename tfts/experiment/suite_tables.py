@@ -122,6 +122,8 @@ def differences(settings, done, folder):
     for horizon in settings.protocol.horizons:
         if len(losses.get(horizon, ())) > 1:
             stacked = {label: np.stack(runs) for label, runs in losses[horizon].items()}
+            known = np.all([np.isfinite(runs).all(axis=0) for runs in stacked.values()], axis=0)
+            stacked = {label: runs[:, known] for label, runs in stacked.items()}
             table = compare_all(stacked, 1 if settings.data.series else horizon)
             tables.append(table.assign(horizon=horizon, metric=loss))
     columns = ["horizon", "metric", "first", "second", *Difference._fields, "holds"]
@@ -169,6 +171,8 @@ def summary(settings, runs, compared):
             row["validation"] = part["validation"].median()
             row |= {name: pd.to_numeric(part[name]).median() for name in _COSTS}
             ours.append({**row, "chosen": False, "best": ""})
+        if not ours:
+            continue
         ours.sort(key=lambda row: row[metrics[0]])
         _mark(ours, compared[compared["horizon"] == horizon])
         # Families in the order of their best.
@@ -211,15 +215,21 @@ def print_suite(settings, table, compared, console):
     >>> from tfts.config import BenchmarkSettings
     >>> settings = BenchmarkSettings.model_validate({
     ...     "data": {"source": "dataset", "name": "sunspots"}, "protocol": {"context_length": 9, "horizons": [3]},
+    ...     "baselines": {"drift": {}},
     ...     "published": [{"model": "DLinear", "source": "a paper", "mse": [0.4], "mae": [0.5]}]})
-    >>> compared = differences(settings, {}, None)
-    >>> table = summary(settings, runs_table(settings, {}), compared)
-    >>> print_suite(settings, table, compared, Console(width=100))
+    >>> record = {"horizon": 3, "label": "drift", "model": "drift", "status": "finished", "context_length": 9,
+    ...           "scores": {"mse": 0.5, "mae": 0.6}, "fit_seconds": 0.0, "predict_seconds": 0.0,
+    ...           "parameters": 0, "memory_mb": 101.5}
+    >>> table = summary(settings, runs_table(settings, {"3-drift": record}), differences(settings, {}, None))
+    >>> print_suite(settings, table, differences(settings, {}, None), Console(width=100))
     <BLANKLINE>
     Horizon 3, test rows, standardised units
-     model            rows seen  seeds  MSE     MAE     fit s  predict s  numbers  MB
-     published
-     DLinear, a paper                   0.4000  0.5000
+    model           rows seen  seeds  MSE     MAE     fit s  predict s  numbers  MB
+    simple methods
+    drift           9          1      0.5000  0.6000  0.0    0.0        0        102
+    published
+    DLinear [1]                       0.4000  0.5000
+    [1] a paper
     """
     metrics = settings.protocol.metrics
     for horizon, part in table.groupby("horizon", sort=False):
