@@ -155,6 +155,13 @@ def benchmark(
         list[int] | None, typer.Option(metavar="ROWS", help="Run this horizon of the suite; repeatable.")
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Repeat runs whose settings have changed.")] = False,
+    peers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Run the peers of the suite too, in an environment that is made in this folder.",
+        ),
+    ] = None,
 ):
     """Scores the methods of SUITE for each horizon and seed, beside what others published.
 
@@ -168,7 +175,7 @@ def benchmark(
     settings = read_settings(suite, change or (), kind=BenchmarkSettings)
     output = output or Path("runs") / "benchmarks" / suite.stem
     try:
-        run_suite(settings, output, only=only, horizons=horizon, overwrite=overwrite)
+        run_suite(settings, output, only=only, horizons=horizon, overwrite=overwrite, peers=peers)
     except KeyboardInterrupt:
         Console(stderr=True).print("Stopped. Give the same command again to go on.")
         raise typer.Exit(130) from None

@@ -243,7 +243,7 @@ def test_a_run_that_fails_leaves_the_others_alone(table, tmp_path):
 def test_later_seeds_take_what_the_first_one_chose(table, tmp_path, monkeypatch):
     told = []
 
-    def here(settings, of, chosen, output):
+    def here(settings, of, chosen, output, python):
         told.append((of["label"], of["seed"], chosen))
         found = benchmark.score_method(settings, of["label"], of["horizon"], of["seed"], chosen)
         np.savez(output / "losses" / f"3-linear-{of['seed']}.npz", **found[1])
@@ -308,7 +308,7 @@ def test_ctrl_c_ends_with_the_table_so_far_and_leaves_no_process(table, tmp_path
 
 def test_a_run_ends_when_the_command_that_started_it_is_gone(table, tmp_path):
     settings = suite(table, LONG)
-    task = {"settings": settings.model_dump(mode="json"), "chosen": None, "output": str(tmp_path), "key": "x"}
+    task = {"settings": settings.model_dump(mode="json"), "chosen": None, "output": str(tmp_path)}
     task["plan"] = benchmark.plan(settings)["5-linear_regression"]
     process = subprocess.Popen(
         [sys.executable, "-c", "from tfts.experiment.benchmark import work; work()"],

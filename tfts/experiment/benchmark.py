@@ -25,6 +25,7 @@ from tfts.data.scaling import Scaler
 from tfts.data.split import chronological_split
 from tfts.data.windows import WindowSpec
 from tfts.experiment.folder import changes, now, started
+from tfts.experiment.peers import environment, peer_forecasts
 from tfts.experiment.suite_tables import differences, print_suite, runs_table, summary
 from tfts.experiment.tables import forecaster_options, load_frame
 from tfts.forecaster import Forecaster
@@ -36,7 +37,7 @@ _CHUNK = 2048
 _LOSSES = {"mse": "mse", "rmse": "mse", "mae": "mae", "smape": "smape", "mase": "mase"}
 
 
-def benchmark(settings, output, *, only=None, horizons=None, overwrite=False, console=None):
+def benchmark(settings, output, *, only=None, horizons=None, overwrite=False, peers=None, console=None):
     """Fits and scores every method of a suite for each horizon and seed.
 
     Each run has a process of its own. What is finished is kept: a suite that was stopped, or
@@ -48,6 +49,8 @@ def benchmark(settings, output, *, only=None, horizons=None, overwrite=False, co
         only: Names of methods of the suite to run; `None` for all.
         horizons: Horizons of the suite to run; `None` for all.
         overwrite: Whether runs in `output` with other settings may be repeated.
+        peers: Folder of the environment of other packages, which is made where it is not there;
+            `None` runs no peer.
         console: `rich.console.Console` for progress and the tables.
 
     Returns:
@@ -76,8 +79,9 @@ def benchmark(settings, output, *, only=None, horizons=None, overwrite=False, co
     console = console or Console()
     output = Path(output)
     plans = plan(settings)
-    wanted = _wanted(settings, plans, only, horizons)
+    wanted = _wanted(settings, plans, only, horizons, peers is not None)
     done = _claim(settings, plans, output, overwrite)
+    python = None if peers is None else str(environment(peers, console))
     began, limit, failed = time.monotonic(), settings.budget.suite_seconds, {}
     try:
         for number, key in enumerate(wanted, 1):
@@ -89,7 +93,7 @@ def benchmark(settings, output, *, only=None, horizons=None, overwrite=False, co
                 console.print(f"The budget of {limit:g} s is used up: the same command goes on.")
                 break
             chosen = _chosen_before(settings, plans[key], done, output)
-            record, said = _in_a_process(settings, plans[key], chosen, output)
+            record, said = _in_a_process(settings, plans[key], chosen, output, python)
             if record is None:
                 failed[key] = said
                 console.print(f"{title}: failed: {said}", markup=False)
@@ -116,8 +120,8 @@ def plan(settings):
         settings: `BenchmarkSettings`.
 
     Returns:
-        Dict from the key of a run, such as `"96-linear-0"`, to a dict of `horizon`, `label`,
-        `seed` and `recipe`: all that its result depends on. A baseline has one run.
+        Dict from the key of a run, such as `"96-linear-0"`, to a dict of `key`, `horizon`,
+        `label`, `seed` and `recipe`: all that its result depends on. A baseline has one run.
 
     Raises:
         FileNotFoundError: If a file of the data is not there.
@@ -143,11 +147,15 @@ def plan(settings):
     }
     plans = {}
     for horizon, seed, label in itertools.product(
-        settings.protocol.horizons, settings.seeds, [*settings.baselines, *settings.models]
+        settings.protocol.horizons, settings.seeds, [*settings.baselines, *settings.models, *settings.peers]
     ):
-        network = label in settings.models
+        if label in settings.peers and horizon not in (settings.peers[label].horizons or [horizon]):
+            continue
+        network = label not in settings.baselines
         key = f"{horizon}-{label}-{seed}" if network else f"{horizon}-{label}"
-        if network:
+        if label in settings.peers:
+            recipe = {"peers": {label: {**plain["peers"][label], "horizons": None}}}
+        elif network:
             recipe = {"models": {label: plain["models"][label]}, "training": plain["training"]}
             if "choose" in plain["models"][label]:
                 # Another seed takes the setting that the first one chose.
@@ -155,7 +163,7 @@ def plan(settings):
         else:
             recipe = {"baselines": {label: plain["baselines"][label]}}
         of = {"horizon": horizon, "label": label, "seed": seed if network else 0}
-        plans.setdefault(key, {**of, "recipe": {**recipe, **shared, **of}})
+        plans.setdefault(key, {**of, "key": key, "recipe": {**recipe, **shared, **of}})
     return plans
 
 
@@ -211,13 +219,7 @@ def score_method(settings, label, horizon, seed=0, chosen=None):
             best = forecaster, parts, tried[-1], run, options
     forecaster, parts, taken, run, options = best
     scores, losses, windows = _score(forecaster, parts, "test", protocol, settings.data.per_series, spent)
-    if protocol.windows is not None:
-        expected = protocol.windows[protocol.horizons.index(horizon)]
-        if windows != expected:
-            raise ValueError(
-                f"The protocol says that {expected} test windows are scored at horizon {horizon}, but there are "
-                f"{windows}. The split, the gaps of the table or protocol.windows differ from what was meant."
-            )
+    _check_windows(protocol, horizon, windows)
     record = {
         "horizon": horizon,
         "label": label,
@@ -240,6 +242,82 @@ def score_method(settings, label, horizon, seed=0, chosen=None):
         "parameters": int(forecaster.num_parameters),
         "memory_mb": peak_memory(),
         **_machine(label in settings.models),
+    }
+    return record, losses
+
+
+def score_peer(settings, label, horizon, seed, python):
+    """`score_method` for a model of another package: it forecasts, tfts scores.
+
+    Args:
+        settings: `BenchmarkSettings`, of a table without series.
+        label: Name of an entry of its `peers`.
+        horizon: Int >= 1, rows forecast.
+        seed: Int.
+        python: Path of the interpreter of its environment.
+
+    Returns:
+        Tuple `(record, losses)`, as from `score_method`. What is chosen, and how, is up to the
+        other package, so there is no score of the validation rows.
+
+    Raises:
+        ValueError: If the peer can't be run, or forecasts other windows.
+
+    Example:
+
+    >>> settings = BenchmarkSettings.model_validate({
+    ...     "data": {"source": "sales", "time": "time", "series": "store"},
+    ...     "protocol": {"context_length": 9, "horizons": [3]}, "peers": {"other": {"model": "DLinear"}}})
+    >>> score_peer(settings, "other", 3, 0, "python")
+    Traceback (most recent call last):
+    ValueError: Peers forecast a table of one series, without columns known ahead. Received: data.series='store'...
+    """
+    data, protocol = settings.data, settings.protocol
+    if data.series or data.known_future or data.calendar:
+        raise ValueError(
+            "Peers forecast a table of one series, without columns known ahead. Received: "
+            f"data.series={data.series!r}, data.known_future={data.known_future}, data.calendar={data.calendar}."
+        )
+    window = {"context_length": protocol.context_length, "horizon": horizon}
+    run = Settings(data=data, window=window, split=settings.split)
+    began = time.perf_counter()
+    frame, _ = load_frame(run)
+    # It forecasts nothing here: it knows what came after each window.
+    judge = Forecaster("persistence", **forecaster_options(run))
+    panel = judge.panel(frame)
+    parts = _parts(panel, settings.split)
+    judge.fit(parts["train"], validation=parts["validation"][0])
+    columns, (own, _) = panel.indices(panel.targets), parts["test"]
+    offset, scale = Scaler("standard").fit(parts["train"]).affine(None, panel.targets)
+    _, begin, end, _ = own.bounds[0]
+    values = ((panel.values[:end, columns] - offset) / scale).astype(np.float32)
+    length = begin - parts["validation"][0].bounds[0, 1]
+    made = peer_forecasts(settings.peers[label], values, horizon, length, end - begin, seed, python)
+    origins, forecasts, told = made
+    rows = WindowSpec(protocol.context_length, horizon).origins(own)
+    if not np.isin(rows, origins).all():
+        raise ValueError(
+            f"{label} forecast {len(origins)} windows from row {origins.min()} to {origins.max()}. Expected "
+            f"{len(rows)} from row {rows.min()} to {rows.max()}."
+        )
+
+    def forecast_windows(_, at):
+        return forecasts[np.searchsorted(origins, at)] * scale + offset
+
+    scores, losses, windows = _score(judge, parts, "test", protocol, False, {}, forecast_windows)
+    _check_windows(protocol, horizon, windows)
+    record = {
+        "horizon": horizon,
+        "label": label,
+        "model": settings.peers[label].model,
+        "seed": seed,
+        "scores": scores,
+        "windows": windows,
+        "chosen": settings.peers[label].options,
+        "context_length": settings.peers[label].options.get("input_size"),
+        **told,
+        "seconds": round(time.perf_counter() - began, 3),
+        **_machine(False),
     }
     return record, losses
 
@@ -350,8 +428,8 @@ def work():
     >>> from unittest import mock
     >>> task = {"settings": {"data": {"source": "dataset", "name": "sunspots"},
     ...                      "protocol": {"context_length": 22, "horizons": [3]}, "baselines": {"drift": {}}},
-    ...         "plan": {"label": "drift", "horizon": 3, "seed": 0, "recipe": {}}, "chosen": None,
-    ...         "output": ".", "key": "3-drift"}
+    ...         "plan": {"key": "3-drift", "label": "drift", "horizon": 3, "seed": 0, "recipe": {}},
+    ...         "chosen": None, "output": "."}
     >>> for folder in ("runs", "losses"):
     ...     Path(folder).mkdir()
     >>> with mock.patch("sys.stdin", io.StringIO(json.dumps(task))), mock.patch("threading.Thread"):
@@ -366,8 +444,11 @@ def work():
     if of["label"] in settings.models:
         # What it takes to load Keras is no part of the seconds.
         importlib.import_module("tfts.models")
-    record, losses = score_method(settings, of["label"], of["horizon"], of["seed"], task["chosen"])
-    output, key = Path(task["output"]), task["key"]
+    if of["label"] in settings.peers:
+        record, losses = score_peer(settings, of["label"], of["horizon"], of["seed"], task["python"])
+    else:
+        record, losses = score_method(settings, of["label"], of["horizon"], of["seed"], task["chosen"])
+    output, key = Path(task["output"]), of["key"]
     with replacing(output / "losses" / f"{key}.npz") as partial, partial.open("wb") as file:
         np.savez_compressed(file, **losses)
     write_json(
@@ -400,9 +481,9 @@ def _fingerprint(data):
     return {**plain, "path": digest.hexdigest()}
 
 
-def _wanted(settings, plans, only, horizons):
+def _wanted(settings, plans, only, horizons, peers):
     for names, choices_, kind in (
-        (only, [*settings.baselines, *settings.models], "method of the suite"),
+        (only, [*settings.baselines, *settings.models, *settings.peers], "method of the suite"),
         (horizons, settings.protocol.horizons, "horizon of the suite"),
     ):
         for name in names or ():
@@ -411,7 +492,9 @@ def _wanted(settings, plans, only, horizons):
     return [
         key
         for key, of in plans.items()
-        if (not only or of["label"] in only) and (not horizons or of["horizon"] in horizons)
+        if (not only or of["label"] in only)
+        and (not horizons or of["horizon"] in horizons)
+        and (peers or of["label"] not in settings.peers)
     ]
 
 
@@ -461,21 +544,21 @@ def _chosen_before(settings, of, done, output):
     return None if record is None else record.get("chosen")
 
 
-def _in_a_process(settings, of, chosen, output):
+def _in_a_process(settings, of, chosen, output, python):
     """The record of one run, or `None` and what went wrong."""
-    key = f"{of['horizon']}-{of['label']}" + (f"-{of['seed']}" if of["label"] in settings.models else "")
+    key = of["key"]
     task = {
         "settings": settings.model_dump(mode="json"),
         "plan": of,
         "chosen": chosen,
         "output": str(output.resolve()),
-        "key": key,
+        "python": python,
     }
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     # The same package as here, whatever folder the process is in.
     root = str(Path(tfts.__file__).parents[1])
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    backend = _entry(settings, of["label"]).get("backend")
+    backend = settings.models.get(of["label"], {}).get("backend")
     if backend is not None:
         environment["KERAS_BACKEND"] = backend
     log, limit = output / "logs" / f"{key}.log", settings.budget.run_seconds
@@ -526,7 +609,7 @@ def _said(record, settings):
     if record["status"] != "finished":
         return f"{record['status']} after {record['seconds']:.0f} s"
     scores = ", ".join(f"{name.upper()} {record['scores'][name]:.4g}" for name in settings.protocol.metrics)
-    return f"{scores}, fit {record['fit_seconds']:.1f} s"
+    return f"{scores}, {record['seconds']:.1f} s"
 
 
 def _write_tables(settings, done, output):
@@ -562,8 +645,19 @@ def _parts(panel, split):
     }
 
 
-def _score(forecaster, parts, which, protocol, per_series, spent):
+def _check_windows(protocol, horizon, windows):
+    if protocol.windows is not None:
+        expected = protocol.windows[protocol.horizons.index(horizon)]
+        if windows != expected:
+            raise ValueError(
+                f"The protocol says that {expected} test windows are scored at horizon {horizon}, but there are "
+                f"{windows}. The split, the gaps of the table or protocol.windows differ from what was meant."
+            )
+
+
+def _score(forecaster, parts, which, protocol, per_series, spent, forecast_windows=None):
     """Scores, losses of each window, and the number of windows of one part."""
+    forecast_windows = forecast_windows or forecaster.forecast_windows
     own, carried = parts[which]
     horizon = forecaster.spec.horizon
     rows = WindowSpec(protocol.context_length, horizon).origins(own)
@@ -585,7 +679,7 @@ def _score(forecaster, parts, which, protocol, per_series, spent):
         at = rows[first : first + _CHUNK]
         of = own.series_of(at)
         start = time.perf_counter()
-        forecast = forecaster.forecast_windows(carried, at)
+        forecast = forecast_windows(carried, at)
         spent["predict"] = spent.get("predict", 0.0) + time.perf_counter() - start
         scale = scales[of][:, None]
         actual, forecast = forecaster.actual(carried, at) / scale, forecast / scale

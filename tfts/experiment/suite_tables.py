@@ -168,7 +168,7 @@ def summary(settings, runs, compared):
             row |= {"lookback": _listed(part["lookback"]), "seeds": len(part)}
             for name in metrics:
                 row |= {name: part[name].median(), f"{name}_spread": part[name].max() - part[name].min()}
-            row["validation"] = part["validation"].median()
+            row["validation"] = pd.to_numeric(part["validation"]).median()
             row |= {name: pd.to_numeric(part[name]).median() for name in _COSTS}
             ours.append({**row, "chosen": False, "best": ""})
         if not ours:
@@ -219,14 +219,14 @@ def print_suite(settings, table, compared, console):
     ...     "published": [{"model": "DLinear", "source": "a paper", "mse": [0.4], "mae": [0.5]}]})
     >>> record = {"horizon": 3, "label": "drift", "model": "drift", "status": "finished", "context_length": 9,
     ...           "scores": {"mse": 0.5, "mae": 0.6}, "fit_seconds": 0.0, "predict_seconds": 0.0,
-    ...           "parameters": 0, "memory_mb": 101.5}
+    ...           "seconds": 0.25, "parameters": 0, "memory_mb": 101.5}
     >>> table = summary(settings, runs_table(settings, {"3-drift": record}), differences(settings, {}, None))
     >>> print_suite(settings, table, differences(settings, {}, None), Console(width=100))
     <BLANKLINE>
     Horizon 3, test rows, standardised units
-    model           rows seen  seeds  MSE     MAE     fit s  predict s  numbers  MB
+    model           rows seen  seeds  MSE     MAE     fit s  predict s  all s  numbers  MB
     simple methods
-    drift           9          1      0.5000  0.6000  0.0    0.0        0        102
+    drift           9          1      0.5000  0.6000  0.0    0.0        0.2    0        102
     published
     DLinear [1]                       0.4000  0.5000
     [1] a paper
@@ -236,7 +236,16 @@ def print_suite(settings, table, compared, console):
         title = f"\nHorizon {horizon}, test rows, {settings.protocol.units} units"
         shown = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
         shown.add_column("model", no_wrap=True)
-        for name in ("rows seen", "seeds", *map(str.upper, metrics), "fit s", "predict s", "numbers", "MB"):
+        for name in (
+            "rows seen",
+            "seeds",
+            *map(str.upper, metrics),
+            "fit s",
+            "predict s",
+            "all s",
+            "numbers",
+            "MB",
+        ):
             shown.add_column(name, no_wrap=True)
         sources = list(part["source"].dropna().unique())
         for of, rows in part.groupby("family", sort=False):
@@ -271,7 +280,7 @@ def _cells(row, metrics, sources):
     scores[0] += mark
     costs = [
         "" if pd.isna(row[name]) else f"{row[name]:,.{digits}f}"
-        for name, digits in (("fit_seconds", 1), ("predict_seconds", 1), ("parameters", 0), ("memory_mb", 0))
+        for name, digits in zip((*_COSTS[:3], *_COSTS[4:]), (1, 1, 1, 0, 0), strict=True)
     ]
     seeds = "" if pd.isna(row["seeds"]) else str(row["seeds"])
     lookback = row["lookback"] if isinstance(row["lookback"], str) else ""
@@ -297,7 +306,9 @@ def _mark(rows, compared):
     """Says in the rows of one horizon, best first, which was chosen and which is best."""
     if len(rows) < 2:
         return
-    min(rows, key=lambda row: row["validation"])["chosen"] = True
+    judged = [row for row in rows if not np.isnan(row["validation"])]
+    if judged:
+        min(judged, key=lambda row: row["validation"])["chosen"] = True
     tied = set(compared.loc[~compared["holds"].astype(bool), "second"])
     lowest = compared["first"].iloc[0]
     for row in rows:
