@@ -136,3 +136,10 @@ def test_all_are_compared_with_the_lowest():
 def test_what_can_not_be_compared(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_an_interval_of_many_windows_is_drawn_in_pieces():
+    losses = np.random.default_rng(17).normal(size=9001)
+    low, high = bootstrap_interval(losses, np.zeros(9001), num_samples=400)
+    expected = 2 * 1.96 * losses.std() / np.sqrt(9001)
+    assert high - low == pytest.approx(expected, rel=0.15)

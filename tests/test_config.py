@@ -203,6 +203,7 @@ def test_settings_of_a_suite():
         ("models.small.model=lstm", "--set: Unknown model 'lstm'"),
         ("baselines.ridge.training={}", "--set: Unknown option of ridge 'training'"),
         ("baselines.a/b={}", "A name holds letters, digits and . + - _ alone. Received: 'a/b'"),
+        ("peers={a b: {model: NHITS}}", "letters, digits and . + - _ alone. Received: 'a b'"),
         ("baselines.linear={model: drift}", "'linear' stands twice among baselines, models and peers"),
         ("peers.x.modl=3", "Did you mean 'peers.x.model'?"),
         ("published=[{model: a, source: b, mse: [1]}]", "a score of a for each of the 2 horizons"),

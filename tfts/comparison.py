@@ -9,6 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+# Blocks that are drawn at once, so that many windows do not fill the memory.
+_DRAWN = 2**20
+
 
 class Difference(NamedTuple):
     """How far one mean loss is from another, and how sure that is.
@@ -158,12 +161,11 @@ def bootstrap_interval(first, second, block_length=1, *, level=0.95, num_samples
     if whole < 2:
         return -np.inf, np.inf
     random = np.random.default_rng(seed)
-    starts = random.integers(windows, size=(num_samples, -(-windows // length)))
-    drawn = [_drawn_means(losses, starts, length, random) for losses in (first, second)]
+    drawn = _drawn_differences(first, second, num_samples, length, random)
     ends = np.array([(1 - level) / 2, (1 + level) / 2])
     middle = first.mean() - second.mean()
     wider = t.ppf(ends[1], whole - 1) / norm.ppf(ends[1]) * np.sqrt(whole / (whole - 1))
-    low, high = middle + wider * (np.quantile(drawn[0] - drawn[1], ends) - middle)
+    low, high = middle + wider * (np.quantile(drawn, ends) - middle)
     return float(low), float(high)
 
 
@@ -252,14 +254,26 @@ def compare_all(losses, block_length=1, *, level=0.95, num_samples=2000, seed=0)
     return pd.DataFrame(rows, columns=["first", "second", *Difference._fields, "holds"])
 
 
-def _drawn_means(losses, starts, length, random):
-    """Means over drawn blocks and drawn seeds, `(num_samples,)`."""
+def _drawn_differences(first, second, num_samples, length, random):
+    """Differences of mean losses over drawn blocks and drawn seeds, `(num_samples,)`."""
+    windows = first.shape[1]
+    of_block = [_circular_means(losses, length) for losses in (first, second)]
+    blocks = -(-windows // length)
+    at_once, drawn = max(1, _DRAWN // blocks), []
+    for begin in range(0, num_samples, at_once):
+        starts = random.integers(windows, size=(min(at_once, num_samples - begin), blocks))
+        drawn.append([np.stack([mean[starts].mean(axis=1) for mean in means]) for means in of_block])
+    of_seed = [np.concatenate(parts, axis=1) for parts in zip(*drawn, strict=True)]
+    seeds = [random.integers(len(means), size=means.shape) for means in of_seed]
+    chosen = [np.take_along_axis(*pair, axis=0).mean(axis=0) for pair in zip(of_seed, seeds, strict=True)]
+    return chosen[0] - chosen[1]
+
+
+def _circular_means(losses, length):
+    """Means of the blocks that start at each window, the last ones going on with the first."""
     around = np.concatenate([losses, losses[:, : length - 1]], axis=1)
     totals = np.concatenate([np.zeros((len(losses), 1)), np.cumsum(around, axis=1)], axis=1)
-    means = (totals[:, length:] - totals[:, :-length]) / length
-    of_seed = np.stack([mean[starts].mean(axis=1) for mean in means])
-    chosen = random.integers(len(losses), size=(len(losses), len(starts)))
-    return np.take_along_axis(of_seed, chosen, axis=0).mean(axis=0)
+    return (totals[:, length:] - totals[:, :-length]) / length
 
 
 def _losses(name, losses, axes):

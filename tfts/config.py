@@ -529,10 +529,16 @@ def _suite_mistakes(tree, changed):
     from tfts.models import MODELS
 
     mistakes = []
-    for section, table in (("baselines", BASELINES), ("models", MODELS)):
+    for section, table in (("baselines", BASELINES), ("models", MODELS), ("peers", None)):
         listed = tree.get(section)
         for label, entry in listed.items() if isinstance(listed, dict) else ():
-            if isinstance(entry, dict):
+            # Files are named after it.
+            if not re.fullmatch(r"[\w.+-]+", str(label)):
+                place = _place(tree, (section, label), changed)
+                mistakes.append(
+                    f"{place}: A name holds letters, digits and . + - _ alone. Received: {label!r}."
+                )
+            elif table is not None and isinstance(entry, dict):
                 mistakes += _entry_mistakes(tree, section, label, entry, table, changed)
     return mistakes
 
@@ -543,8 +549,6 @@ def _entry_mistakes(tree, section, label, entry, table, changed):
     def at(*path):
         return _place(tree, (section, label, *path), changed)
 
-    if not re.fullmatch(r"[\w.+-]+", label):
-        return [f"{at()}: A name holds letters, digits and . + - _ alone. Received: {label!r}."]
     name = entry.get("model", label)
     if name not in table:
         return [f"{at('model')}: {unknown(section[:-1], name, table)}"]

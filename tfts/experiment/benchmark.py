@@ -482,13 +482,13 @@ def _fingerprint(data):
 
 
 def _wanted(settings, plans, only, horizons, peers):
-    for names, choices_, kind in (
+    for names, known, kind in (
         (only, [*settings.baselines, *settings.models, *settings.peers], "method of the suite"),
         (horizons, settings.protocol.horizons, "horizon of the suite"),
     ):
         for name in names or ():
-            if name not in choices_:
-                raise ValueError(unknown(kind, name, choices_))
+            if name not in known:
+                raise ValueError(unknown(kind, name, known))
     return [
         key
         for key, of in plans.items()
@@ -554,13 +554,13 @@ def _in_a_process(settings, of, chosen, output, python):
         "output": str(output.resolve()),
         "python": python,
     }
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    variables = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     # The same package as here, whatever folder the process is in.
     root = str(Path(tfts.__file__).parents[1])
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     backend = settings.models.get(of["label"], {}).get("backend")
     if backend is not None:
-        environment["KERAS_BACKEND"] = backend
+        variables["KERAS_BACKEND"] = backend
     log, limit = output / "logs" / f"{key}.log", settings.budget.run_seconds
     words = [sys.executable, "-c", "from tfts.experiment.benchmark import work; work()"]
     began = time.monotonic()
@@ -571,7 +571,7 @@ def _in_a_process(settings, of, chosen, output, python):
             stdin=subprocess.PIPE,
             stdout=told,
             stderr=told,
-            env=environment,
+            env=variables,
             start_new_session=True,
         )
         try:
