@@ -8,7 +8,6 @@ from benchmarks import (
     monitor_rows,
     nab,
     regression,
-    ridge_search,
     sales_anomalies,
     serving_latency,
     serving_load,
@@ -37,7 +36,6 @@ def main():
     serving_latency.main([])
     regression.main([])
     regression.main(["--stream"])
-    ridge_search.main(where)
     tuning_overhead.main([])
     tuning_searchers.main(where)
     tuning_reference.main(where)

@@ -3,7 +3,7 @@ import textwrap
 
 import pytest
 
-from tfts.config import TuneSettings, parse_settings, read_settings
+from tfts.config import BenchmarkSettings, TuneSettings, parse_settings, read_settings
 
 GOOD = textwrap.dedent("""\
     seed: 7
@@ -67,10 +67,11 @@ def test_a_mistake_on_the_command_line_is_placed_there():
     [
         ("window.horizon", "Expected section.key=value. Received: 'window.horizon'"),
         ("seed.x=1", "'seed.x' can't be set: 'seed' holds 7"),
-        ("data.source=table", "data.source: Input should be 'synthetic', 'sales', 'dataset' or 'file'"),
+        ("data.source=table", "data.source: Input should be 'synthetic', 'sales', 'dataset', 'file' or 'm4'"),
         ("window.horizon=0", "window.horizon: Input should be greater than or equal to 1"),
         ("data.name=null", "data: `name` is missing"),
         ("data.source=file", "data: `path` is missing. Give it in the file, or with --set data.path=FILE"),
+        ("split={validation: 0.1, tset: 3}", "--set: Unknown key 'split.tset'"),
         ("split.validation=[1]", "split.validation: Input should be a valid number"),
         ("training.loss=3", "training.loss: Input should be a valid string"),
         ("data.calendar=[24]", "data.calendar: Input should be a valid string"),
@@ -163,3 +164,53 @@ def test_the_defaults_of_a_search_are_those_of_the_function():
     own = {"model", "model_options", "refit", "tensorboard"}
     for name, field in Tune.model_fields.items():
         assert name in own or field.default == parameters[name].default, name
+
+
+SUITE = """\
+data: {source: dataset, name: sunspots}
+split: {validation: 44, test: 0.25}
+protocol: {context_length: 22, horizons: [3, 7]}
+baselines: {ridge: {choose: {centres: [1, 11]}}}
+models:
+  linear: {shared: false, training: {epochs: 3}}
+  small: {model: lstm_seq2seq, backend: jax, context_length: 11, choose: {units: [8, 16], epochs: [3]}}
+"""
+
+
+def test_settings_of_a_suite():
+    settings = parse_settings(SUITE, ["protocol.windows=[5, 1]"], kind=BenchmarkSettings)
+    assert settings.models["small"]["choose"] == {"units": [8, 16], "epochs": [3]}
+    assert (settings.split.validation, settings.split.test) == (44, 0.25)
+    assert isinstance(settings.split.validation, int)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("protocol.windows=[1]", "`windows` must hold a number for each of the 2 horizons. Received: [1]"),
+        ("protocol.horizons=[3, 3]", "`horizons` must be different ints >= 1. Received: [3, 3]"),
+        ("protocol.metrics=[smape]", "smape is of original units: give units: original"),
+        (
+            "protocol={context_length: 2, horizons: [3], units: original, metrics: [mase]}",
+            "`season_length` is missing",
+        ),
+        ("models.linear.choos={}", "--set: Unknown option of linear 'choos'"),
+        ("models.linear.choose=3", "--set: What is chosen is a list of values"),
+        ("models.linear.choose.epochs=3", "--set: What is chosen is a list of values. Received: epochs: 3"),
+        ("models.linear.choose.unit=[3]", "--set: Unknown setting of linear 'unit'"),
+        ("models.linear.training.epoch=3", "Did you mean 'models.linear.training.epochs'?"),
+        ("models.linear.backend=tf", "--set: Unknown backend 'tf'. Expected one of: jax, tensorflow, torch"),
+        ("models.small.model=lstm", "--set: Unknown model 'lstm'"),
+        ("baselines.ridge.training={}", "--set: Unknown option of ridge 'training'"),
+        ("baselines.a/b={}", "A name holds letters, digits and . + - _ alone. Received: 'a/b'"),
+        ("peers={a b: {model: NHITS}}", "letters, digits and . + - _ alone. Received: 'a b'"),
+        ("baselines.linear={model: drift}", "'linear' stands twice among baselines, models and peers"),
+        ("peers.x.modl=3", "Did you mean 'peers.x.model'?"),
+        ("published=[{model: a, source: b, mse: [1]}]", "a score of a for each of the 2 horizons"),
+        ("published=[{model: a, source: b, msee: [1]}]", "--set: published: Unknown key 'msee'"),
+        ("published=[{model: a}]", "--set: published: source is missing"),
+    ],
+)
+def test_mistakes_in_a_suite_are_placed(change, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse_settings(SUITE, [change], kind=BenchmarkSettings)

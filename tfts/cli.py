@@ -140,6 +140,48 @@ def tune(
 
 
 @app.command()
+def benchmark(
+    suite: Annotated[Path, typer.Argument(help="YAML file with the settings.")],
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the results. [default: runs/benchmarks/NAME]")
+    ] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="section.key=value", help="Overrules one setting.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Run this method of the suite; repeatable.")
+    ] = None,
+    horizon: Annotated[
+        list[int] | None, typer.Option(metavar="ROWS", help="Run this horizon of the suite; repeatable.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Repeat runs whose settings have changed.")] = False,
+    peers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Run the peers of the suite too, in an environment that is made in this folder.",
+        ),
+    ] = None,
+):
+    """Scores the methods of SUITE for each horizon and seed, beside what others published.
+
+    Each run has a process of its own. A suite that was stopped goes on when the same command
+    is given again; finished runs are kept.
+    """
+    with _quiet_start():
+        from tfts.config import BenchmarkSettings, read_settings
+        from tfts.experiment.benchmark import benchmark as run_suite
+
+    settings = read_settings(suite, change or (), kind=BenchmarkSettings)
+    output = output or Path("runs") / "benchmarks" / suite.stem
+    try:
+        run_suite(settings, output, only=only, horizons=horizon, overwrite=overwrite, peers=peers)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Stopped. Give the same command again to go on.")
+        raise typer.Exit(130) from None
+
+
+@app.command()
 def forecast(
     run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     data: Annotated[Path, typer.Option(help="CSV or Parquet file with the rows to continue.")],

@@ -6,6 +6,7 @@ import functools
 import inspect
 import io
 import itertools
+import re
 import typing
 from pathlib import Path
 
@@ -29,8 +30,9 @@ class _Section(pydantic.BaseModel):
 class Data(_Section):
     """Where the table comes from and what its columns mean."""
 
-    source: typing.Literal["synthetic", "sales", "dataset", "file"] = Field(
-        description="synthetic (make_series), sales (make_sales), dataset (ships with statsmodels) or file (path)"
+    source: typing.Literal["synthetic", "sales", "dataset", "file", "m4"] = Field(
+        description="synthetic (make_series), sales (make_sales), dataset (ships with statsmodels), file (path) or "
+        "m4 (path of a training file of the competition, its test file beside it)"
     )
     name: str | None = Field(None, description="name of the dataset")
     path: str | None = Field(None, description="CSV or Parquet file")
@@ -54,7 +56,7 @@ class Data(_Section):
 
     @pydantic.model_validator(mode="after")
     def _one_source(self):
-        if self.source == "file" and self.path is None:
+        if self.source in ("file", "m4") and self.path is None:
             raise ValueError("`path` is missing. Give it in the file, or with --set data.path=FILE")
         if self.source == "dataset" and self.name is None:
             raise ValueError("`name` is missing: the name of the dataset")
@@ -70,10 +72,10 @@ class Window(_Section):
 
 
 class Split(_Section):
-    """Shares, or first times, of the validation and the test rows."""
+    """Shares, numbers, or first times, of the validation and the test rows."""
 
-    validation: float | _Time = 0.15
-    test: float | _Time = 0.15
+    validation: float | int | _Time = 0.15
+    test: float | int | _Time = 0.15
     gap: int = Field(0, ge=0)
     context: typing.Literal["carry", "own"] = "carry"
 
@@ -235,6 +237,104 @@ class RegressSettings(_Section):
     seed: int = 0
 
 
+class Protocol(_Section):
+    """What is forecast and how it is scored, the same for all methods of a suite."""
+
+    context_length: int = Field(ge=1, description="rows seen, where a method names no others")
+    horizons: list[int] = Field(min_length=1, description="rows forecast, each by itself")
+    stride: int = Field(1, ge=1, description="rows from one training window to the next")
+    windows: list[int] | None = Field(None, description="test windows that must be scored, for each horizon")
+    units: typing.Literal["standardised", "original"] = Field(
+        "standardised", description="standardised divides errors by the deviation of the training rows"
+    )
+    metrics: list[typing.Literal["mse", "mae", "rmse", "smape", "mase"]] = Field(
+        ["mse", "mae"], min_length=1, description="the first decides"
+    )
+    season_length: int | None = Field(None, ge=1, description="rows in a season, for mase")
+
+    @pydantic.model_validator(mode="after")
+    def _fits(self):
+        if min(self.horizons) < 1 or len(set(self.horizons)) < len(self.horizons):
+            raise ValueError(f"`horizons` must be different ints >= 1. Received: {self.horizons}")
+        if self.windows is not None and len(self.windows) != len(self.horizons):
+            raise ValueError(
+                f"`windows` must hold a number for each of the {len(self.horizons)} horizons. Received: {self.windows}"
+            )
+        relative = [name for name in self.metrics if name in ("smape", "mase")]
+        if relative and self.units != "original":
+            raise ValueError(f"{relative[0]} is of original units: give units: original")
+        if "mase" in self.metrics and self.season_length is None:
+            raise ValueError(
+                "`season_length` is missing: mase divides by the error of the value a season ago"
+            )
+        return self
+
+
+class Budget(_Section):
+    """Seconds after which something is stopped; null for never."""
+
+    run_seconds: float | None = Field(None, gt=0, description="of one run, which is then given up")
+    suite_seconds: float | None = Field(None, gt=0, description="after which no run is begun")
+
+
+class Published(_Section):
+    """Scores of others, one for each horizon; null where there is none."""
+
+    model: str
+    source: str
+    lookback: int | str | None = Field(None, description="rows seen")
+    mse: list[float | None] | None = None
+    mae: list[float | None] | None = None
+    rmse: list[float | None] | None = None
+    smape: list[float | None] | None = None
+    mase: list[float | None] | None = None
+
+
+class Peer(_Section):
+    """A model of another package, for `--peers`."""
+
+    model: str = Field(description="name of a model of neuralforecast")
+    options: dict[str, typing.Any] = Field({}, description="its arguments beside the horizon")
+    horizons: list[int] | None = Field(None, description="for which it is run; null for all")
+
+
+class BenchmarkSettings(_Section):
+    """Everything `tfts benchmark` needs to know."""
+
+    data: Data
+    split: Split = Split()
+    protocol: Protocol
+    seeds: list[int] = Field([0, 1, 2], min_length=1, description="with each of which a network is fitted")
+    budget: Budget = Budget()
+    training: Training = Training()
+    baselines: dict[str, dict[str, typing.Any]] = {}
+    models: dict[str, dict[str, typing.Any]] = {}
+    peers: dict[str, Peer] = {}
+    published: list[Published] = []
+
+    @pydantic.model_validator(mode="after")
+    def _fits(self):
+        for row in self.published:
+            for name in ("mse", "mae", "rmse", "smape", "mase"):
+                scores = getattr(row, name)
+                if scores is not None and len(scores) != len(self.protocol.horizons):
+                    raise ValueError(
+                        f"`published` must hold a score of {row.model} for each of the "
+                        f"{len(self.protocol.horizons)} horizons. Received: {name}: {scores}"
+                    )
+        labels = [*self.baselines, *self.models, *self.peers]
+        twice = [label for label in labels if labels.count(label) > 1]
+        if twice:
+            raise ValueError(f"{twice[0]!r} stands twice among baselines, models and peers")
+        return self
+
+
+# What an entry of a suite says beside the options of its method.
+ENTRY_DATA = ("calendar", "per_series", "scaler")
+ENTRY_KEYS = ("backend", "choose", "context_length", "model", "training", *ENTRY_DATA)
+BACKENDS = ("jax", "tensorflow", "torch")
+
+
 def read_settings(path, changes=(), kind=Settings):
     """Reads a YAML file and checks every key and value of it.
 
@@ -330,7 +430,8 @@ def _place(tree, path, changed):
     for key in path:
         if not isinstance(tree, dict) or key not in tree:
             break
-        position = tree.lc.key(key) if hasattr(tree, "lc") else None
+        # What a change has added has no line.
+        position = (tree.lc.data or {}).get(key) if hasattr(tree, "lc") else None
         line = position[0] + 1 if position else line
         tree = tree[key]
     return f"line {line}" if line else "not in the file"
@@ -338,12 +439,18 @@ def _place(tree, path, changed):
 
 def _sentence(tree, path, item, changed, choices):
     name, place = ".".join(path), _place(tree, path, changed)
+    # A key of an entry of a list has no name of its own.
+    listed = not all(isinstance(key, str) for key in item["loc"])
+    if item["type"] == "extra_forbidden" and listed:
+        return f"{place}: {name}: Unknown key {item['loc'][-1]!r}."
     if item["type"] == "extra_forbidden":
         return f"{place}: {unknown('key', name, choices)}"
+    if item["type"] == "missing" and listed:
+        return f"{place}: {name}: {item['loc'][-1]} is missing."
     if item["type"] == "missing":
         return f"{place}: {name} is missing."
     if item["type"] == "value_error":
-        return f"{place}: {name}: {item['ctx']['error']}."
+        return f"{place}: {name}: {item['ctx']['error']}." if path else f"{item['ctx']['error']}."
     return f"{place}: {name}: {item['msg']}. Received: {item['input']!r}."
 
 
@@ -356,7 +463,7 @@ def _validate(model, value, tree, prefix, changed):
         for item in error.errors():
             # A union and a list add what they tried, or a number, to the names of the keys.
             path = prefix + tuple(itertools.takewhile(lambda p: isinstance(p, str), item["loc"]))
-            while path[-1] in ("str", "float", "int", "bool", "dict") or "[" in path[-1]:
+            while path and (path[-1] in ("str", "float", "int", "bool", "dict") or "[" in path[-1]):
                 path = path[:-1]
             choices = _keys(model, path[len(prefix) : -1], prefix)
             sentences.setdefault(path, _sentence(tree, path, item, changed, choices))
@@ -366,7 +473,8 @@ def _validate(model, value, tree, prefix, changed):
 def _keys(model, path, prefix):
     """Full names of the valid keys of a section."""
     for key in path:
-        model = model.model_fields[key].annotation
+        in_dict = typing.get_origin(model) is dict
+        model = typing.get_args(model)[1] if in_dict else model.model_fields[key].annotation
     return [".".join((*prefix, *path, key)) for key in getattr(model, "model_fields", ())]
 
 
@@ -376,6 +484,8 @@ def _method_mistakes(kind, tree, changed):
         return _regression_mistakes(tree, changed)
     if kind is TuneSettings:
         return _tune_mistakes(tree, changed)
+    if kind is BenchmarkSettings:
+        return _suite_mistakes(tree, changed)
     from tfts.baselines import BASELINES
     from tfts.models import MODELS
 
@@ -413,6 +523,58 @@ def _tune_mistakes(tree, changed):
         for key in (options if isinstance(options, dict) else ())
         if key not in valid
     ]
+
+
+def _suite_mistakes(tree, changed):
+    from tfts.baselines import BASELINES
+    from tfts.models import MODELS
+
+    mistakes = []
+    for section, table in (("baselines", BASELINES), ("models", MODELS), ("peers", None)):
+        listed = tree.get(section)
+        for label, entry in listed.items() if isinstance(listed, dict) else ():
+            # Files are named after it.
+            if not re.fullmatch(r"[\w.+-]+", str(label)):
+                place = _place(tree, (section, label), changed)
+                mistakes.append(
+                    f"{place}: A name holds letters, digits and . + - _ alone. Received: {label!r}."
+                )
+            elif table is not None and isinstance(entry, dict):
+                mistakes += _entry_mistakes(tree, section, label, entry, table, changed)
+    return mistakes
+
+
+def _entry_mistakes(tree, section, label, entry, table, changed):
+    """A sentence for each mistake in one method of a suite."""
+
+    def at(*path):
+        return _place(tree, (section, label, *path), changed)
+
+    name = entry.get("model", label)
+    if name not in table:
+        return [f"{at('model')}: {unknown(section[:-1], name, table)}"]
+    mistakes = []
+    own = [key for key in ENTRY_KEYS if section == "models" or key not in ("backend", "training")]
+    options = method_options(table[name])
+    training = list(Training.model_fields) if section == "models" else []
+    for key, value in entry.items():
+        if key == "training" and key in own:
+            _, found = _validate(Training, value, tree, (section, label, key), changed)
+            mistakes += found
+        elif key == "backend" and key in own and value not in BACKENDS:
+            mistakes.append(f"{at(key)}: {unknown('backend', value, BACKENDS)}")
+        elif key == "choose":
+            valid = [*options, *training, "context_length", *ENTRY_DATA]
+            for chosen, values in value.items() if isinstance(value, dict) else [("choose", None)]:
+                if not isinstance(values, list) or not values:
+                    mistakes.append(
+                        f"{at(key, chosen)}: What is chosen is a list of values. Received: {chosen}: {values!r}."
+                    )
+                elif chosen not in valid:
+                    mistakes.append(f"{at(key, chosen)}: {unknown(f'setting of {label}', chosen, valid)}")
+        elif key not in own and key not in options:
+            mistakes.append(f"{at(key)}: {unknown(f'option of {label}', key, [*options, *own])}")
+    return mistakes
 
 
 def _regression_mistakes(tree, changed):

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfts.data.readers import read_table
+from tfts.data.readers import read_m4, read_table
 
 
 def write(folder, text, name="table.csv", encoding="utf-8"):
@@ -290,3 +290,33 @@ def test_real_files_are_read(shared_data, name, options, rows, first, last):
     time = options["time"] if isinstance(options["time"], str) else "time"
     assert len(frame) == rows
     assert (frame[time].iloc[0], frame[time].iloc[-1]) == (pd.Timestamp(first), pd.Timestamp(last))
+
+
+def test_m4_series_end_together_with_the_test_rows_at_2000(tmp_path):
+    write(tmp_path, "V1,V2,V3,V4\nQ1,1,2,3\nQ2,4,,\n", "Quarterly-train.csv")
+    write(tmp_path, "V1,V2,V3\nQ1,7,8\nQ2,9,10\n", "Quarterly-test.csv")
+    frame = read_m4(tmp_path / "Quarterly-train.csv")
+    assert frame["value"].tolist() == [1, 2, 3, 7, 8, 4, 9, 10]
+    assert frame["series"].tolist() == ["Q1"] * 5 + ["Q2"] * 3
+    assert frame["time"].dt.strftime("%Y-%m").tolist() == [
+        *("1999-04", "1999-07", "1999-10", "2000-01", "2000-04"),
+        *("1999-10", "2000-01", "2000-04"),
+    ]
+
+
+def test_files_that_are_not_those_of_m4(tmp_path):
+    with pytest.raises(ValueError, match=r"one of: Yearly-train.csv, .*Received: 'Hourly.csv'"):
+        read_m4(tmp_path / "Hourly.csv")
+    path = write(tmp_path, "V1,V2\nH1,1\n", "Hourly-train.csv")
+    with pytest.raises(FileNotFoundError, match=r"Hourly-test.csv does not exist. Did you mean"):
+        read_m4(path)
+    write(tmp_path, "V1,V2\nH1,1\nH2,1\n", "Hourly-test.csv")
+    with pytest.raises(ValueError, match="holds 1 series and its test file 2"):
+        read_m4(path)
+
+
+@pytest.mark.shared_data
+def test_m4_hourly_has_414_series(shared_data):
+    frame = read_m4(shared_data / "m4" / "Hourly-train.csv")
+    assert frame["series"].nunique() == 414
+    assert len(frame) == 245 * 960 + 169 * 700 + 414 * 48

@@ -39,6 +39,18 @@ def test_shares_of_rows():
     assert bounds(split) == [[[0, 0, 10, 10]], [[0, 10, 16, 16]], [[0, 16, 20, 20]]]
 
 
+def test_numbers_of_rows():
+    assert bounds(chronological_split(table(), 5, 3)) == [
+        [[0, 0, 12, 12]],
+        [[0, 12, 17, 17]],
+        [[0, 17, 20, 20]],
+    ]
+    # From the end of each series, and with a share beside it: 25 % of 13 rows are 3.
+    split = chronological_split(panel_of([11, 13]), validation=0.25, test=np.int64(2))
+    assert split.test.bounds[:, 1:3].tolist() == [[9, 11], [22, 24]]
+    assert split.validation.bounds[:, 1:3].tolist() == [[6, 9], [19, 22]]
+
+
 def test_own_context_begins_with_the_part():
     split = chronological_split(table(), 0.3, 0.2, context="own")
     assert bounds(split) == [[[0, 0, 10, 10]], [[10, 10, 16, 16]], [[16, 16, 20, 20]]]
@@ -127,12 +139,15 @@ def test_nothing_is_copied():
         (r"`gap` must be an int >= 0 \(rows\)\. Received: gap=-1", {"gap": -1}),
         (r"`gap` must .* gap=1\.5", {"gap": 1.5}),
         (r"`gap` must .* gap=True", {"gap": True}),
-        (r"`validation` must be a share in \[0, 1\) or the time .* validation=1\.5", {"validation": 1.5}),
-        (r"`test` must be a share in \[0, 1\) .* test=True", {"test": True}),
-        (r"`test` must be a share in \[0, 1\) .* test=-0\.1", {"test": -0.1}),
-        (r"`test` must be a share in \[0, 1\) .* test=\[1\]", {"test": [1]}),
         (
-            r"`test` must be a share in \[0, 1\) .*'2024-01-31'\. Received: test='someday'",
+            r"`validation` must be a share in \[0, 1\), an int >= 1 \(rows\) or the time .* validation=1\.5",
+            {"validation": 1.5},
+        ),
+        (r"`test` must be a share in \[0, 1\), .* test=True", {"test": True}),
+        (r"`test` must be a share in \[0, 1\), .* test=-0\.1", {"test": -0.1}),
+        (r"`test` must be a share in \[0, 1\), .* test=\[1\]", {"test": [1]}),
+        (
+            r"`test` must be a share in \[0, 1\), .*'2024-01-31'\. Received: test='someday'",
             {"test": "someday"},
         ),
         (
@@ -143,6 +158,7 @@ def test_nothing_is_copied():
             r"The table has no training row: of its 20 rows, validation starts at row 0 and test at row 10, with gap=0",
             {"validation": 0.5, "test": 0.5},
         ),
+        (r"The table has no training row: of its 20 rows, validation starts at row 0", {"validation": 29}),
         (r"The table has no validation row: .* Received: validation=0\.01, test=0\.15", {"validation": 0.01}),
         (r"The table has no test row: .* with gap=5", {"gap": 5, "validation": 0.4}),
         (

@@ -27,8 +27,8 @@ def chronological_split(panel, validation=0.15, test=0.15, gap=0, context="carry
 
     Args:
         panel: A `Panel`.
-        validation: Share of each series' rows, in [0, 1), or the time of the first
-            validation row (str, date or `Timestamp`).
+        validation: Share of each series' rows, in [0, 1); their number, an int >= 1; or the
+            time of the first validation row (str, date or `Timestamp`).
         test: The same for the test rows, which are the last.
         gap: Rows left out between two parts: targets of neither.
         context: `"carry"`: windows of a part may see the rows before it as context, so
@@ -96,9 +96,13 @@ def _edges(panel, bounds, validation, test):
     def edge(name, value, stop):
         if isinstance(value, str | datetime.date | np.datetime64):
             return target_start + times.searchsorted(_stamp(name, value, times.tz))
+        if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1:
+            # What is not there is told with the other empty parts.
+            return max(stop - value, target_start)
         if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < 1:
             raise ValueError(
-                f"`{name}` must be a share in [0, 1) or the time of its first row. Received: {name}={value!r}."
+                f"`{name}` must be a share in [0, 1), an int >= 1 (rows) or the time of its first row. Received: "
+                f"{name}={value!r}."
             )
         return stop - round(float(value) * rows)
 
@@ -112,7 +116,7 @@ def _stamp(name, value, tz):
         stamp = pd.Timestamp(value)
     except ValueError as error:
         raise ValueError(
-            f"`{name}` must be a share in [0, 1) or the time of its first row, such as '2024-01-31'. Received: "
+            f"`{name}` must be a share in [0, 1), rows, or the time of its first row, such as '2024-01-31'. Received: "
             f"{name}={value!r}."
         ) from error
     if stamp.tz is not None and tz is None:

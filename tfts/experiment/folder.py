@@ -54,7 +54,7 @@ def claim(output, settings, overwrite, extends=()):
     path = output / "run.json"
     if path.is_file():
         described = json.loads(path.read_text())
-        changed = sorted(set(_changed(described["settings"], plain)) - set(extends))
+        changed = sorted(set(changes(described["settings"], plain)) - set(extends))
         if not changed:
             return {**described, "settings": plain}
         if not overwrite:
@@ -65,9 +65,27 @@ def claim(output, settings, overwrite, extends=()):
     elif output.is_dir() and any(output.iterdir()):
         raise ValueError(f"{output} is not empty and holds no run. Choose another --output.")
     _clear(output)
-    described = {
-        "settings": plain,
-        "seed": settings.seed,
+    output.mkdir(parents=True, exist_ok=True)
+    return {**started(settings), "seed": settings.seed}
+
+
+def started(settings):
+    """What a folder is to say of the experiment that begins in it.
+
+    Args:
+        settings: Settings of the experiment.
+
+    Returns:
+        Dict of settings, versions, state of git, and the time.
+
+    Example:
+
+    >>> from tfts.config import Split
+    >>> sorted(started(Split()))
+    ['git', 'settings', 'started', 'versions']
+    """
+    return {
+        "settings": settings.model_dump(mode="json"),
         "versions": {
             "tfts": __version__,
             "python": platform.python_version(),
@@ -76,15 +94,20 @@ def claim(output, settings, overwrite, extends=()):
         "git": _git_state(),
         "started": now(),
     }
-    output.mkdir(parents=True, exist_ok=True)
-    return described
 
 
-def _changed(old, new, prefix=""):
+def changes(old, new, prefix=""):
+    """Yields the names of what differs between two nested dicts.
+
+    Example:
+
+    >>> list(changes({"window": {"horizon": 3, "stride": 1}}, {"window": {"horizon": 5, "stride": 1}}))
+    ['window.horizon']
+    """
     for key in old.keys() | new.keys():
         before, after = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(after, dict):
-            yield from _changed(before, after, f"{prefix}{key}.")
+            yield from changes(before, after, f"{prefix}{key}.")
         elif before != after:
             yield prefix + key
 

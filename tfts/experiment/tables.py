@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from tfts.data.datasets import load_dataset
-from tfts.data.readers import read_table
+from tfts.data.readers import read_m4, read_table
 from tfts.data.sales import make_sales
 from tfts.data.synthetic import make_series
 
@@ -35,6 +35,8 @@ def load_frame(settings):
         frame = make_sales(**{"seed": settings.seed, **data.options}).frame
     elif data.source == "dataset":
         frame = load_dataset(data.name)
+    elif data.source == "m4":
+        frame = read_m4(data.path)
     else:
         frame = read_table(
             data.path, columns=data.columns, time=data.time, encoding=data.encoding, na_values=data.na_values

@@ -1,0 +1,145 @@
+import numpy as np
+import pytest
+from scipy.signal import lfilter
+
+from tfts.comparison import block_means, bootstrap_interval, compare_all, compare_losses, diebold_mariano
+
+
+def overlapping(windows, horizon, rho, random):
+    """Loss differences of mean 0 as windows one row apart have them: means over `horizon` shared rows."""
+    rows = lfilter([1], [1, -rho], random.normal(size=windows + horizon + 300))[300:]
+    sums = np.cumsum(rows)
+    return ((sums[horizon:] - sums[:-horizon]) / horizon)[:windows]
+
+
+def test_block_means_put_what_is_left_over_into_the_last_block():
+    np.testing.assert_allclose(block_means([1, 3, 2, 4, 9], 2), [2, 5])
+    np.testing.assert_allclose(block_means([1, 3], 5), [2])
+
+
+def test_the_test_of_differences_by_hand():
+    first, second = np.array([5.0, 7, 6, 8, 9]), np.array([4.0, 5, 3, 4, 4])
+    # Differences 1 2 3 4 5: mean 3, variance 2, autocovariance (2 + 0 + 0 + 2) / 5 = 0.8.
+    # One step: 3 / sqrt(2 / 5) times sqrt(4 / 5); two steps: 3 / sqrt(3.6 / 5) times sqrt((6 - 4 + 0.4) / 5).
+    statistic, p_value = diebold_mariano(first, second)
+    assert statistic == pytest.approx(3 / np.sqrt(0.4) * np.sqrt(0.8))
+    # Of Student's distribution with 4 degrees of freedom, from its closed form.
+    x = statistic / np.sqrt(statistic**2 + 4)
+    assert p_value == pytest.approx(2 * (0.5 - 0.75 * (x - x**3 / 3)))
+    statistic, _ = diebold_mariano(second, first, horizon=2)
+    assert statistic == pytest.approx(-3 / np.sqrt(3.6 / 5) * np.sqrt(2.4 / 5))
+
+
+def test_a_variance_that_is_not_positive_is_estimated_with_bartletts_weights():
+    # Differences 1 -1 1 -1 2: mean 0.4; away 0.6 -1.4 0.6 -1.4 1.6, variance 7.2 / 5 = 1.44, and
+    # autocovariance (-0.84 - 0.84 - 0.84 - 2.24) / 5 = -0.952, so 1.44 - 2 * 0.952 is below 0.
+    statistic, _ = diebold_mariano([1, -1, 1, -1, 2], np.zeros(5), horizon=2)
+    assert statistic == pytest.approx(0.4 / np.sqrt((1.44 - 0.952) / 5) * np.sqrt(2.4 / 5))
+
+
+def test_losses_that_never_differ_and_a_single_block_say_nothing():
+    assert np.isnan(diebold_mariano([1.0, 2.0, 4.0], [1.0, 2.0, 4.0])).all()
+    found = compare_losses(np.arange(7.0), np.arange(7.0) ** 2, block_length=7)
+    assert found.blocks == 1
+    assert np.isnan(found.p_value)
+    assert (found.low, found.high) == (-np.inf, np.inf)
+    assert not found.holds()
+    two = compare_losses(np.arange(14.0), np.arange(14.0) ** 2, block_length=7)
+    # With two blocks that may be correlated the correction leaves nothing of the statistic.
+    assert (two.statistic, two.p_value) == (0, 1)
+
+
+@pytest.mark.parametrize(("windows", "horizon", "rho"), [(1100, 23, 0.5), (310, 1, 0.0)])
+def test_equal_forecasts_differ_by_chance_in_about_5_of_100(windows, horizon, rho):
+    random = np.random.default_rng(3)
+    found = [
+        compare_losses(
+            overlapping(windows, horizon, rho, random), np.zeros(windows), horizon, num_samples=200
+        )
+        for _ in range(400)
+    ]
+    # What looks at single windows is fooled: of 23 shared rows, most of the time.
+    assert 0.02 < np.mean([f.p_value < 0.05 for f in found]) < 0.1
+    assert 0.02 < np.mean([not f.low <= 0 <= f.high for f in found]) < 0.12
+    assert np.mean([f.holds() for f in found]) < 0.09
+    if horizon > 1:
+        single = [
+            diebold_mariano(overlapping(windows, horizon, rho, random), np.zeros(windows))[1]
+            for _ in range(100)
+        ]
+        assert np.mean(np.array(single) < 0.05) > 0.5
+
+
+def test_a_difference_is_found_where_both_meet_the_same_hard_windows():
+    random = np.random.default_rng(5)
+    hard = np.exp(overlapping(1300, 13, 0.9, random))
+    found = compare_losses(hard, hard * 1.1 + 0.01 * random.normal(size=1300), block_length=13)
+    assert found.difference == pytest.approx(-0.1 * hard.mean(), rel=0.05)
+    assert found.low < found.difference < found.high < 0
+    assert found.holds()
+    assert not found.holds(level=1e-30)
+
+
+def test_the_luck_of_a_seed_widens_the_interval():
+    random = np.random.default_rng(7)
+    shape = random.normal(size=211)
+    steady = np.stack([shape, shape, shape])
+    lucky = steady + np.array([[-0.5], [0.0], [0.5]])
+    narrow = bootstrap_interval(steady, np.zeros(211))
+    wide = bootstrap_interval(lucky, np.zeros((2, 211)))
+    assert wide[1] - wide[0] > 2 * (narrow[1] - narrow[0])
+    assert compare_losses(lucky, steady).difference == pytest.approx(0, abs=1e-12)
+
+
+def test_options_of_the_interval_act():
+    losses = np.random.default_rng(11).normal(size=101), np.zeros(101)
+    base = bootstrap_interval(*losses)
+    assert bootstrap_interval(*losses) == base
+    for options in ({"seed": 1}, {"num_samples": 100}, {"block_length": 3}):
+        assert bootstrap_interval(*losses, **options) != base
+    tight = bootstrap_interval(*losses, level=0.5)
+    assert base[0] < tight[0] < tight[1] < base[1]
+
+
+def test_all_are_compared_with_the_lowest():
+    random = np.random.default_rng(13)
+    hard = random.uniform(1, 2, 307)
+    losses = {"naive": hard + 1, "ridge": hard, "twin": hard + random.normal(scale=0.2, size=(3, 307))}
+    table = compare_all(losses, 7)
+    lowest = "ridge" if losses["twin"].mean() > hard.mean() else "twin"
+    assert table["first"].tolist() == [lowest, lowest]
+    assert table.loc[table["second"] == "naive", "holds"].item()
+    assert not table.loc[table["second"].isin({"ridge", "twin"}), "holds"].item()
+    assert compare_all({"ridge": hard}).empty
+    strict = compare_all(
+        {"ridge": hard, "near": hard + 0.03 + random.normal(scale=0.2, size=307)}, level=0.999999
+    )
+    assert not strict["holds"].item()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: block_means([[1.0]], 1), r"`losses` must be \(windows,\), and not empty.*\(1, 1\)"),
+        (lambda: block_means([1.0], 0), "`length` must be an int >= 1. Received: length=0"),
+        (lambda: diebold_mariano([1.0, 2.0], [1.0]), "of the same windows. Received: 2 and 1"),
+        (lambda: diebold_mariano([1.0], [1.0], horizon=True), "`horizon` must be an int >= 1"),
+        (lambda: bootstrap_interval([], []), "and not empty"),
+        (lambda: bootstrap_interval([1.0, np.nan], [1.0, 2.0]), "finite.* 1 of its 2 values"),
+        (lambda: bootstrap_interval([1.0], [1.0, 2.0]), "of the same windows. Received: 1 and 2"),
+        (lambda: bootstrap_interval([1.0], [1.0], level=95), r"`level` must be in \(0, 1\)"),
+        (lambda: bootstrap_interval([1.0], [1.0], num_samples=0), "`num_samples` must be an int >= 1"),
+        (lambda: compare_losses([1.0], [1.0], block_length=1.5), "`block_length` must be an int >= 1"),
+        (lambda: compare_all({}), "at least one forecast"),
+    ],
+)
+def test_what_can_not_be_compared(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_an_interval_of_many_windows_is_drawn_in_pieces():
+    losses = np.random.default_rng(17).normal(size=9001)
+    low, high = bootstrap_interval(losses, np.zeros(9001), num_samples=400)
+    expected = 2 * 1.96 * losses.std() / np.sqrt(9001)
+    assert high - low == pytest.approx(expected, rel=0.15)
