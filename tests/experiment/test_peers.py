@@ -8,7 +8,7 @@ import pytest
 
 from tfts.config import BenchmarkSettings, Peer, parse_settings
 from tfts.experiment import peers
-from tfts.experiment.benchmark import plan, score_peer
+from tfts.experiment.benchmark import benchmark, plan, score_peer
 
 SUITE = """
 data: {source: synthetic, options: {num_steps: 400}}
@@ -23,6 +23,8 @@ peers: {nf_dlinear: {model: DLinear, horizons: [7], options: {input_size: 23, ma
 def test_peers_are_run_with_each_seed_for_their_horizons():
     settings = parse_settings(SUITE, kind=BenchmarkSettings)
     assert list(plan(settings)) == ["5-persistence", "7-persistence", "7-nf_dlinear-0", "7-nf_dlinear-1"]
+    with pytest.raises(ValueError, match="The suite names no peers"):
+        benchmark(parse_settings(SUITE, ["peers={}"], kind=BenchmarkSettings), "run", peers="peers")
 
 
 def test_an_environment_needs_the_checkout_and_a_folder_of_its_own(tmp_path, monkeypatch):

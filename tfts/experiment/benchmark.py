@@ -482,6 +482,10 @@ def _fingerprint(data):
 
 
 def _wanted(settings, plans, only, horizons, peers):
+    if peers and not settings.peers:
+        raise ValueError(
+            "The suite names no peers. Expected a section such as peers: {dlinear: {model: DLinear}}."
+        )
     for names, known, kind in (
         (only, [*settings.baselines, *settings.models, *settings.peers], "method of the suite"),
         (horizons, settings.protocol.horizons, "horizon of the suite"),
@@ -563,7 +567,6 @@ def _in_a_process(settings, of, chosen, output, python):
         variables["KERAS_BACKEND"] = backend
     log, limit = output / "logs" / f"{key}.log", settings.budget.run_seconds
     words = [sys.executable, "-c", "from tfts.experiment.benchmark import work; work()"]
-    began = time.monotonic()
     with log.open("wb") as told:
         # In a session of its own, so that Ctrl-C reaches this process alone, which ends the other.
         process = subprocess.Popen(
@@ -596,7 +599,7 @@ def _in_a_process(settings, of, chosen, output, python):
             "status": "over budget",
             "recipe": of["recipe"],
             **{name: of[name] for name in ("horizon", "label", "seed")},
-            "seconds": round(time.monotonic() - began, 1),
+            "seconds": limit,
             "finished": now(),
         }
         write_json(record, path)
@@ -607,7 +610,7 @@ def _in_a_process(settings, of, chosen, output, python):
 
 def _said(record, settings):
     if record["status"] != "finished":
-        return f"{record['status']} after {record['seconds']:.0f} s"
+        return f"{record['status']} after {record['seconds']:g} s"
     scores = ", ".join(f"{name.upper()} {record['scores'][name]:.4g}" for name in settings.protocol.metrics)
     return f"{scores}, {record['seconds']:.1f} s"
 

@@ -262,7 +262,7 @@ def print_suite(settings, table, compared, console):
 def _print_whole(shown, console):
     """Prints a table that would lose its numbers if it were cut to the width of a pipe."""
     width = console.width
-    console.width = max(width, 130)
+    console.width = max(width, 200)
     console.print(shown)
     console.width = width
 
