@@ -121,14 +121,16 @@ def nhits(
 
 
 def _check_stacks(pool_sizes, steps_per_knot):
-    for name, numbers in (("pool_sizes", pool_sizes), ("steps_per_knot", steps_per_knot)):
-        for number in numbers:
-            check_positive_int(**{name: number})
-    if not len(pool_sizes) == len(steps_per_knot) > 0:
+    both = (pool_sizes, steps_per_knot)
+    if not all(isinstance(numbers, list | tuple) for numbers in both) or not (
+        len(pool_sizes) == len(steps_per_knot) > 0
+    ):
         raise ValueError(
-            "`pool_sizes` and `steps_per_knot` must hold one int for each stack, at least one. "
-            f"Received: pool_sizes={tuple(pool_sizes)}, steps_per_knot={tuple(steps_per_knot)}."
+            "`pool_sizes` and `steps_per_knot` must be lists of one int for each stack, at least one. "
+            f"Received: pool_sizes={pool_sizes}, steps_per_knot={steps_per_knot}."
         )
+    for pool_size, steps in zip(*both, strict=True):
+        check_positive_int(pool_sizes=pool_size, steps_per_knot=steps)
 
 
 def _pooled(rows, pool_size, name):
