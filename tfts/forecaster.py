@@ -52,7 +52,7 @@ class Forecaster:
         missing: What to do about missing values, see `Panel.from_frame`.
         limit: Longest gap in rows that `missing="interpolate"` fills.
         duplicates: What to do about rows with one time, see `Panel.from_frame`.
-        scaler: A name of `SCALERS`.
+        scaler: A name of `SCALERS`, see `Scaler`.
         per_series: Whether each series has a scale of its own.
         stride: Rows from one training window to the next.
         model_options: Dict of further options of the builder or baseline.

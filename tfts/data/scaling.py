@@ -1,4 +1,4 @@
-"""Affine scalers: fitted on training rows, invertible, small enough for any export."""
+"""Scalers: fitted on training rows, invertible, small enough for any export."""
 
 import dataclasses
 
@@ -30,12 +30,13 @@ def _none(table):
 
 
 # Name -> function of a float64 table (rows, columns), NaN where a value is missing, that
-# gives (offset, scale), each (columns,), so that scaled = (value - offset) / scale.
-SCALERS = {"minmax": _minmax, "none": _none, "robust": _robust, "standard": _standard}
+# gives (offset, scale), each (columns,), so that scaled = (value - offset) / scale. Of "log"
+# the table holds the logarithms of the targets.
+SCALERS = {"log": _standard, "minmax": _minmax, "none": _none, "robust": _robust, "standard": _standard}
 
 
 class Scaler:
-    """Scales each column of a panel: `scaled = (value - offset) / scale`.
+    """Scales each column of a panel: `scaled = (value - offset) / scale`, of targets perhaps their logarithms.
 
     Fitted by scikit-learn on the rows of one part alone. Missing values are left out,
     interpolated ones too: an interpolated value at the end of the training rows was made
@@ -43,12 +44,15 @@ class Scaler:
 
     Args:
         kind: A name of `SCALERS`: `"standard"` (mean 0, deviation 1), `"minmax"` (0 to
-            1), `"robust"` (median 0, interquartile range 1) or `"none"`.
+            1), `"robust"` (median 0, interquartile range 1), `"none"`, or `"log"`, which
+            takes the logarithms of the targets before it scales all columns as `"standard"`
+            does: errors are then relative ones, and series of any size weigh alike.
         per_series: Whether each series has its own offset and scale. A series that was
             not seen in `fit` takes those of all training rows together.
 
     Attributes:
         columns: Names of the columns, tuple.
+        logged: Names of the columns that are taken as logarithms, tuple.
         offset: Float64 `(columns,)`, original units.
         scale: Float64 `(columns,)`, original units, none zero.
         series_offset: Dict from series name to `(columns,)`, with `per_series`.
@@ -82,6 +86,7 @@ class Scaler:
             The scaler.
         """
         self.columns = panel.columns
+        self.logged = tuple(panel.targets) if self.kind == "log" else ()
         parts = [slice(begin, end) for _, begin, end, _ in panel.bounds]
         # One column at a time, so that a float64 copy of the table is never held.
         learnt = [self._learn(panel, parts, slice(i, i + 1)) for i in range(len(self.columns))]
@@ -99,6 +104,7 @@ class Scaler:
     def _learn(self, panel, parts, columns):
         table = np.concatenate([panel.values[part, columns] for part in parts]).astype(np.float64)
         table[np.concatenate([panel.filled[part, columns] for part in parts])] = np.nan
+        self._take_logarithms(table, self.columns[columns])
         offset, scale = np.zeros(table.shape[1]), np.ones(table.shape[1])
         known = ~np.isnan(table).all(axis=0)
         if known.any():
@@ -110,12 +116,26 @@ class Scaler:
         values = aligned_empty(panel.values.shape)
         values[:] = np.nan
         for name, (start, _, _, end) in zip(panel.series, panel.bounds, strict=True):
-            offset, scale = self.affine(name, panel.columns)
+            offset, scale = self._pair(name, panel.columns)
             # In pieces, because a float64 copy of a long series is twice the size of the table.
             for begin in range(start, end, 100_000):
                 piece = slice(begin, min(begin + 100_000, end))
-                values[piece] = (panel.values[piece] - offset) / scale
+                wide = panel.values[piece].astype(np.float64)
+                self._take_logarithms(wide, panel.columns)
+                values[piece] = (wide - offset) / scale
         return dataclasses.replace(panel, values=values)
+
+    def _take_logarithms(self, table, columns):
+        """Puts logarithms in place of the values of the logged columns."""
+        for i, column in enumerate(columns):
+            if column in self.logged:
+                lowest = np.nanmin(table[:, i], initial=np.inf)
+                if lowest <= 0:
+                    raise ValueError(
+                        "scaler='log' takes the logarithms of the targets, so all must be above 0. Received: "
+                        f"{column}={lowest:g}."
+                    )
+                table[:, i] = np.log(table[:, i])
 
     def affine(self, series, columns):
         """Offset and scale of the named columns for one series.
@@ -129,8 +149,18 @@ class Scaler:
 
         Raises:
             KeyError: If a column was not seen in `fit`.
-            ValueError: If the scaler is not fitted.
+            ValueError: If the scaler is not fitted, or a column is taken as logarithms.
         """
+        pair = self._pair(series, columns)
+        if set(columns) & set(self.logged):
+            raise ValueError(
+                "scaler='log' has no offset and scale in original units, which this needs: it can neither be exported "
+                "nor used for metrics while fitting, searching or detecting anomalies. Choose another scaler, or "
+                "give the logarithms as a column of the table."
+            )
+        return pair
+
+    def _pair(self, series, columns):
         if not hasattr(self, "columns"):
             raise ValueError(
                 "The scaler has not learnt anything yet. Call `fit` with the training rows first."
@@ -156,10 +186,14 @@ class Scaler:
             Float64 array like `values`, original units.
         """
         of = panel.series_of(rows)
-        pairs = [self.affine(name, targets) for name in panel.series]
+        pairs = [self._pair(name, targets) for name in panel.series]
         offset = np.stack([pair[0] for pair in pairs])[of]
         scale = np.stack([pair[1] for pair in pairs])[of]
-        return values.astype(np.float64) * scale[:, None, :] + offset[:, None, :]
+        restored = values.astype(np.float64) * scale[:, None, :] + offset[:, None, :]
+        for i, target in enumerate(targets):
+            if target in self.logged:
+                restored[..., i] = np.exp(restored[..., i])
+        return restored
 
     def get_state(self):
         """Everything learnt, as plain data for a JSON file."""
@@ -167,6 +201,7 @@ class Scaler:
             "kind": self.kind,
             "per_series": self.per_series,
             "columns": list(self.columns),
+            "logged": list(self.logged),
             "offset": self.offset.tolist(),
             "scale": self.scale.tolist(),
             "series": [
@@ -180,6 +215,8 @@ class Scaler:
         """The scaler that `get_state` described."""
         scaler = cls(state["kind"], state["per_series"])
         scaler.columns = tuple(state["columns"])
+        # A forecaster that an older version saved has none.
+        scaler.logged = tuple(state.get("logged", ()))
         scaler.offset = np.array(state["offset"])
         scaler.scale = np.array(state["scale"])
         scaler.series_offset = {name: np.array(offset) for name, offset, _ in state["series"]}
