@@ -17,6 +17,7 @@ TINY = {
     "lstm_attention": {"units": 4},
     "lstm_regressor": {"units": 4},
     "lstm_seq2seq": {"units": 4},
+    "segment_rnn": {"units": 4, "segment_length": 4},
 }
 
 

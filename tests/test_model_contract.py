@@ -17,7 +17,10 @@ from tfts.models import MODELS, attention_scores, build_model
 BATCH, CONTEXT, FEATURES, HORIZON, TARGETS, KNOWN = 11, 7, 5, 3, 2, 13
 BACKENDS = ("tensorflow", "jax", "torch")
 WITH_ATTENTION = {"attention_seq2seq", "lstm_attention"}
-SMALL = {"attention_seq2seq": {"units": 6, "num_heads": 2, "feedforward_units": 11}}
+SMALL = {
+    "attention_seq2seq": {"units": 6, "num_heads": 2, "feedforward_units": 11},
+    "segment_rnn": {"units": 5, "segment_length": 2},
+}
 
 # Another valid value for every option; a builder's test fails when one is missing here.
 OTHER = {
@@ -31,6 +34,10 @@ OTHER = {
     "target_names": ("load", "price"),
     "position": "sinusoidal",
     "shared": False,
+    "individual": True,
+    "affine": False,
+    "kernel_size": 3,
+    "segment_length": 3,
     "window_norm": "instance",
     "linear_skip": "own",
     "name": "another",
@@ -130,7 +137,8 @@ def test_rows_after_the_origin_change_nothing(name, known):
 
 @every_model
 def test_a_shift_of_the_level_shifts_the_forecast(name):
-    model, past = _shake(_build(name, window_norm="last")), _inputs()
+    takes = "window_norm" in inspect.signature(MODELS[name]).parameters
+    model, past = _shake(_build(name, **({"window_norm": "last"} if takes else {}))), _inputs()
     np.testing.assert_allclose(_forecast(model, past + 64.0), _forecast(model, past) + 64.0, atol=1e-3)
 
 
@@ -147,10 +155,12 @@ def test_the_loss_falls_on_a_series_that_can_be_learnt(name, known):
     model = _build(name, known)
     # One of the two with XLA, which must compile it; the other without a graph, which starts at once.
     # Plain descent: most of what Adam compiles is Adam.
-    optimizer = keras.optimizers.SGD(0.1, global_clipnorm=1.0)
+    optimizer = keras.optimizers.SGD(0.2, global_clipnorm=1.0)
     model.compile(optimizer, "mse", jit_compile=bool(known), run_eagerly=not known)
-    losses = [model.train_on_batch(inputs, future) for _ in range(25 if known else 9)]
-    assert losses[-1] < 0.5 * losses[0]
+    # Compiled steps cost nothing, the others 30 times as much: these go down, those far down.
+    steps, share = (60, 0.5) if known else (9, 0.9)
+    losses = [model.train_on_batch(inputs, future) for _ in range(steps)]
+    assert losses[-1] < share * losses[0]
 
 
 @every_model

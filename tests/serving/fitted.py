@@ -9,7 +9,10 @@ from tfts.forecaster import Forecaster
 from tfts.models import MODELS, build_model
 
 CONTEXT, HORIZON = 11, 3
-SMALL = {"attention_seq2seq": {"units": 4, "num_heads": 2, "feedforward_units": 5}}
+SMALL = {
+    "attention_seq2seq": {"units": 4, "num_heads": 2, "feedforward_units": 5},
+    "segment_rnn": {"units": 3, "segment_length": 2},
+}
 
 
 def hourly(rows=97, columns=("load", "price", "wind", "heat", "promo"), tz=None):

@@ -6,17 +6,25 @@ import sys
 from tfts._messages import unknown
 from tfts.models.attention_scores import attention_scores, has_attention
 from tfts.models.attention_seq2seq import attention_seq2seq
+from tfts.models.dlinear import dlinear
 from tfts.models.linear import linear
 from tfts.models.lstm_attention import lstm_attention
 from tfts.models.lstm_regressor import lstm_regressor
 from tfts.models.lstm_seq2seq import lstm_seq2seq
+from tfts.models.nlinear import nlinear
+from tfts.models.rlinear import rlinear
+from tfts.models.segment_rnn import segment_rnn
 
 MODELS = {
     "attention_seq2seq": attention_seq2seq,
+    "dlinear": dlinear,
     "linear": linear,
     "lstm_attention": lstm_attention,
     "lstm_regressor": lstm_regressor,
     "lstm_seq2seq": lstm_seq2seq,
+    "nlinear": nlinear,
+    "rlinear": rlinear,
+    "segment_rnn": segment_rnn,
 }
 
 # The settings that a search tries by default: `SPACE` stands next to each builder.
