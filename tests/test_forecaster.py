@@ -22,6 +22,7 @@ TINY = {
     "patch_transformer": {"units": 4, "num_heads": 2, "feedforward_units": 4, "num_layers": 1},
     "tcn": {"units": 4, "num_layers": 1},
     "tsmixer": {"feedforward_units": 4, "num_layers": 1},
+    "segment_rnn": {"units": 4, "segment_length": 4},
 }
 
 

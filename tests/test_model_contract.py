@@ -1,5 +1,6 @@
 """What every model of tfts must do, whatever it computes."""
 
+import functools
 import inspect
 import os
 import subprocess
@@ -24,6 +25,7 @@ SMALL = {
     "patch_transformer": {**TRANSFORMER, "num_layers": 1, "patch_length": 3, "stride": 2, "dropout": 0.0},
     "tcn": {"units": 5, "num_layers": 1, "dropout": 0.0},
     "tsmixer": {"feedforward_units": 11, "num_layers": 1, "dropout": 0.0},
+    "segment_rnn": {"units": 5, "segment_length": 2},
 }
 
 # Another valid value for every option; a builder's test fails when one is missing here.
@@ -36,7 +38,7 @@ OTHER = {
     "dropout": 0.5,
     "teacher_forcing": 1.0,
     "target_names": ("load", "price"),
-    "kernel_size": 2,
+    "kernel_size": 5,
     "num_blocks": 2,
     "patch_length": 5,
     "pool_sizes": (2, 1),
@@ -44,6 +46,9 @@ OTHER = {
     "steps_per_knot": (3, 1),
     "stride": 3,
     "shared": False,
+    "individual": True,
+    "affine": False,
+    "segment_length": 3,
     "window_norm": "instance",
     "linear_skip": "own",
     "name": "another",
@@ -76,6 +81,12 @@ def _shake(model, seed=0):
     return model
 
 
+@functools.cache
+def _shaken(name, known=0):
+    """The model that most tests ask and none changes."""
+    return _shake(_build(name, known))
+
+
 def _forecast(model, inputs, **options):
     return keras.ops.convert_to_numpy(model(inputs, **options))
 
@@ -86,9 +97,9 @@ def _map(function, inputs):
 
 @every_model
 @with_and_without_known
-@pytest.mark.parametrize("horizon", [1, 3])
+@pytest.mark.parametrize("horizon", [1, HORIZON])
 def test_names_and_shapes(name, known, horizon):
-    model = _build(name, known, horizon)
+    model = _shaken(name, known) if horizon == HORIZON else _build(name, known, horizon)
     assert model.name == name
     assert model.output_names == ["forecast"]
     assert keras.backend.standardize_dtype(model.output.dtype) == "float32"
@@ -102,7 +113,7 @@ def test_names_and_shapes(name, known, horizon):
 @every_model
 @with_and_without_known
 def test_a_window_is_forecast_alike_wherever_it_stands_in_the_batch(name, known):
-    model, inputs = _shake(_build(name, known)), _inputs(known)
+    model, inputs = _shaken(name, known), _inputs(known)
     order = np.random.default_rng(1).permutation(BATCH)
     forecast = _forecast(model, inputs)
     np.testing.assert_allclose(_forecast(model, _map(lambda x: x[order], inputs)), forecast[order], atol=1e-5)
@@ -112,7 +123,7 @@ def test_a_window_is_forecast_alike_wherever_it_stands_in_the_batch(name, known)
 
 @every_model
 def test_every_input_matters(name):
-    model, inputs = _shake(_build(name, KNOWN)), _inputs(KNOWN)
+    model, inputs = _shaken(name, KNOWN), _inputs(KNOWN)
     forecast = _forecast(model, inputs)
     for key, rows in (("past", slice(None)), ("known_future", slice(CONTEXT, None))):
         changed = {k: v.copy() for k, v in inputs.items()}
@@ -126,7 +137,7 @@ def test_rows_after_the_origin_change_nothing(name, known):
     table = np.random.default_rng(0).normal(size=(29, FEATURES)).astype("float32")
     later = table.copy()
     later[17:] += 100.0
-    model = _shake(_build(name, known))
+    model = _shaken(name, known)
     inputs = _inputs(known, batch=1)
     forecasts = []
     for rows in (table, later):
@@ -137,7 +148,8 @@ def test_rows_after_the_origin_change_nothing(name, known):
 
 @every_model
 def test_a_shift_of_the_level_shifts_the_forecast(name):
-    model, past = _shake(_build(name, window_norm="last")), _inputs()
+    takes = "window_norm" in inspect.signature(MODELS[name]).parameters
+    model, past = _shake(_build(name, **({"window_norm": "last"} if takes else {}))), _inputs()
     np.testing.assert_allclose(_forecast(model, past + 64.0), _forecast(model, past) + 64.0, atol=1e-3)
 
 
@@ -153,9 +165,13 @@ def test_the_loss_falls_on_a_series_that_can_be_learnt(name, known):
     inputs = {"past": past, "known_future": _inputs(known, batch=64)["known_future"]} if known else past
     model = _build(name, known)
     # One of the two with XLA, which must compile it; the other without a graph, which starts at once.
-    model.compile(keras.optimizers.Adam(0.02), "mse", jit_compile=bool(known), run_eagerly=not known)
-    losses = [model.train_on_batch(inputs, future) for _ in range(25)]
-    assert losses[-1] < 0.5 * losses[0]
+    # Plain descent: most of what Adam compiles is Adam.
+    optimizer = keras.optimizers.SGD(0.2, global_clipnorm=1.0)
+    model.compile(optimizer, "mse", jit_compile=bool(known), run_eagerly=not known)
+    # Compiled steps cost nothing, the others 30 times as much: these go down, those far down.
+    steps, share = (60, 0.5) if known else (9, 0.9)
+    losses = [model.train_on_batch(inputs, future) for _ in range(steps)]
+    assert losses[-1] < share * losses[0]
 
 
 @every_model
@@ -163,36 +179,37 @@ def test_every_option_changes_the_model(name):
     options = [
         p.name for p in inspect.signature(MODELS[name]).parameters.values() if p.kind is p.KEYWORD_ONLY
     ]
-    plain = _traits(_build(name, dropout=0.2) if "dropout" in options else _build(name))
+    base = {"dropout": 0.2} if "dropout" in options else {}
+    plain = [trait() for trait in _traits(_build(name, **base))]
     assert options
     for option in options:
-        base = {"dropout": 0.2} if "dropout" in options else {}
-        assert _traits(_build(name, **{**base, option: OTHER[option]})) != plain, option
+        changed = _traits(_build(name, **{**base, option: OTHER[option]}))
+        # One after the other: most options show before the model is run in training.
+        assert any(trait() != before for trait, before in zip(changed, plain, strict=True)), option
 
 
 def _traits(model):
-    """What a model computes in training, and what its layers and inputs are called."""
-    keras.utils.set_random_seed(0)
+    """How its parts are called, and what it computes without and with training, to be asked for."""
     _shake(model)
-    inputs = {"past": _inputs(), "teacher": np.ones((BATCH, HORIZON, TARGETS), "float32")}
-    forecast = model(
-        {key: inputs[key] for key in model.input} if isinstance(model.input, dict) else inputs["past"]
-    )
-    heads = sorted(layer.name for layer in model.layers if layer.name.startswith("head_"))
-    names = sorted(model.input) if isinstance(model.input, dict) else model.input.name
-    keras.utils.set_random_seed(0)
-    in_training = model(
-        {key: inputs[key] for key in model.input} if isinstance(model.input, dict) else inputs["past"],
-        training=True,
-    )
-    numbers = [keras.ops.convert_to_numpy(x).round(5).tolist() for x in (forecast, in_training)]
-    return model.name, heads, names, numbers
+    given = {"past": _inputs(), "teacher": np.ones((BATCH, HORIZON, TARGETS), "float32")}
+    is_dict = isinstance(model.input, dict)
+    inputs = {key: given[key] for key in model.input} if is_dict else given["past"]
+
+    def names():
+        heads = sorted(layer.name for layer in model.layers if layer.name.startswith("head_"))
+        return model.name, heads, sorted(model.input) if is_dict else model.input.name
+
+    def numbers(training):
+        keras.utils.set_random_seed(0)
+        return _forecast(model, inputs, training=training).round(5).tolist()
+
+    return names, functools.partial(numbers, False), functools.partial(numbers, True)
 
 
 @every_model
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_the_forecast_is_float32_under_mixed_precision(name, policy):
-    exact = _shake(_build(name, KNOWN))
+    exact = _shaken(name, KNOWN)
     keras.config.set_dtype_policy(policy)
     try:
         model = _build(name, KNOWN)
@@ -234,7 +251,7 @@ def loading(tmp_path_factory):
     expected = {}
     for name in MODELS:
         for known in (0, KNOWN):
-            model, inputs = _shake(_build(name, known)), _inputs(known)
+            model, inputs = _shaken(name, known), _inputs(known)
             stem = f"{name}-{known}"
             model.save(folder / f"{stem}.keras")
             np.savez(folder / f"{stem}.npz", **(inputs if known else {"past": inputs}))
@@ -248,7 +265,13 @@ def loading(tmp_path_factory):
             pattern = "*.keras" if backend == "tensorflow" else f"*-{KNOWN}.keras"
             processes[backend] = subprocess.Popen(
                 [sys.executable, "-c", LOAD, folder, folder / backend, pattern, *WITH_ATTENTION],
-                env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
+                env={
+                    **os.environ,
+                    "KERAS_BACKEND": backend,
+                    "JAX_PLATFORMS": "cpu",
+                    # One batch each: quick code costs more to make than it saves.
+                    "XLA_FLAGS": "--xla_backend_optimization_level=0",
+                },
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,

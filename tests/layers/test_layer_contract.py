@@ -17,7 +17,10 @@ from tfts.layers import (
     PositionEmbedding,
     ReversibleInstanceNorm,
     ScaledDotProductAttention,
+    SegmentGRU,
+    Segments,
     SelfAttention,
+    SeriesDecomposition,
 )
 
 # Name: (how to make it, the shapes it is called with). Every axis has its own prime.
@@ -74,8 +77,24 @@ CASES = {
         lambda **kw: ScaledDotProductAttention(**kw),
         {"query": (2, 13, 5, 3), "value": (2, 13, 7, 3)},
     ),
+    "SegmentGRU": (
+        lambda **kw: SegmentGRU(units=13, num_ahead=3, **kw),
+        {"inputs": (2, 7, 5, 11), "known_ahead": (2, 3, 11)},
+    ),
+    "Segments": (
+        lambda **kw: Segments(length=3, **kw),
+        {"inputs": (2, 7, 5)},
+    ),
+    "Segments-end": (
+        lambda **kw: Segments(length=5, end=True, **kw),
+        {"inputs": (2, 7, 3)},
+    ),
     "SelfAttention": (
         lambda **kw: SelfAttention(units=5, **kw),
+        {"inputs": (2, 7, 3)},
+    ),
+    "SeriesDecomposition": (
+        lambda **kw: SeriesDecomposition(kernel_size=5, **kw),
         {"inputs": (2, 7, 3)},
     ),
 }
@@ -197,6 +216,7 @@ def test_half_precision_stays_near_single_precision(name, policy):
         ("ScaledDotProductAttention", "value"),
         ("ScaledDotProductAttention", "key"),
         ("SelfAttention", "inputs"),
+        ("SeriesDecomposition", "inputs"),
     ],
 )
 def test_masked_steps_do_not_count(name, masked):

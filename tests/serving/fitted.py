@@ -15,6 +15,7 @@ SMALL = {
     "inverted_transformer": {**TRANSFORMER, "num_layers": 1},
     "patch_transformer": {**TRANSFORMER, "num_layers": 1},
     "tsmixer": {"feedforward_units": 5, "num_layers": 1},
+    "segment_rnn": {"units": 3, "segment_length": 2},
 }
 
 

@@ -13,25 +13,31 @@ KNOWN = {"known_future": ["promo"], "calendar": ["hour"]}
 FRAME = hourly(CONTEXT + 63 + HORIZON)
 
 
-def check_served(forecasters, folder):
-    """Asks for every window in batches of 1, 7 and 64, by REST and gRPC."""
-    for forecaster in forecasters:
-        export(forecaster, folder)
-    with Server(folder, rest_port=0, grpc_port=0) as server:
-        for forecaster in forecasters:
+# Every model with all it can have; what else a table can be does not depend on the model, whose
+# graph test_exporting.py asks in every combination.
+CASES = [(name, ["load", "price", "wind"], KNOWN) for name in MODELS] + [
+    ("linear", ["load", "price", "wind"], {}),
+    ("linear", ["load"], KNOWN),
+    ("linear", ["load"], {}),
+]
+
+
+@pytest.mark.slow
+def test_every_model_is_served(tmp_path):
+    forecasters = []
+    for number, (model, targets, options) in enumerate(CASES):
+        forecasters.append(untrained(model, targets=targets, **options))
+        export(forecasters[-1], tmp_path, name=f"{model}-{number}")
+    with Server(tmp_path, rest_port=0, grpc_port=0) as server:
+        for number, forecaster in enumerate(forecasters):
             expected = forecaster.predict(FRAME, "all")
             for url in (server.rest_url, server.grpc_url):
-                for batch_size in (1, 7, 64):
-                    with Client(url, forecaster.name, batch_size=batch_size, timeout=60) as client:
+                # 64 windows in one batch, and in nine of 7 and one of 1.
+                for batch_size in (7, 64):
+                    name = f"{forecaster.name}-{number}"
+                    with Client(url, name, batch_size=batch_size, timeout=60) as client:
                         found = client.predict(FRAME, "all")
                     keys = ["series", "origin", "time"]
                     pd.testing.assert_frame_equal(found[keys], expected[keys])
                     for target in forecaster.targets:
                         assert difference(found[target].to_numpy(), expected[target].to_numpy()) < 1e-5
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("targets", [["load"], ["load", "price", "wind"]])
-@pytest.mark.parametrize("options", [{}, KNOWN], ids=["alone", "known"])
-def test_every_model_is_served(tmp_path, targets, options):
-    check_served([untrained(name, targets=targets, **options) for name in MODELS], tmp_path)

@@ -8,7 +8,10 @@ from tfts.layers.patches import Patches
 from tfts.layers.position_embedding import PositionEmbedding
 from tfts.layers.reversible_instance_norm import ReversibleInstanceNorm
 from tfts.layers.scaled_dot_product_attention import ScaledDotProductAttention
+from tfts.layers.segment_gru import SegmentGRU
+from tfts.layers.segments import Segments
 from tfts.layers.self_attention import SelfAttention
+from tfts.layers.series_decomposition import SeriesDecomposition
 
 __all__ = [
     "AttentionDecoder",
@@ -19,5 +22,8 @@ __all__ = [
     "PositionEmbedding",
     "ReversibleInstanceNorm",
     "ScaledDotProductAttention",
+    "SegmentGRU",
+    "Segments",
     "SelfAttention",
+    "SeriesDecomposition",
 ]

@@ -6,25 +6,33 @@ import sys
 from tfts._messages import unknown
 from tfts.models.attention_scores import attention_scores, has_attention
 from tfts.models.attention_seq2seq import attention_seq2seq
+from tfts.models.dlinear import dlinear
 from tfts.models.inverted_transformer import inverted_transformer
 from tfts.models.linear import linear
 from tfts.models.lstm_attention import lstm_attention
 from tfts.models.lstm_regressor import lstm_regressor
 from tfts.models.lstm_seq2seq import lstm_seq2seq
 from tfts.models.nhits import nhits
+from tfts.models.nlinear import nlinear
 from tfts.models.patch_transformer import patch_transformer
+from tfts.models.rlinear import rlinear
+from tfts.models.segment_rnn import segment_rnn
 from tfts.models.tcn import tcn
 from tfts.models.tsmixer import tsmixer
 
 MODELS = {
     "attention_seq2seq": attention_seq2seq,
+    "dlinear": dlinear,
     "inverted_transformer": inverted_transformer,
     "linear": linear,
     "lstm_attention": lstm_attention,
     "lstm_regressor": lstm_regressor,
     "lstm_seq2seq": lstm_seq2seq,
     "nhits": nhits,
+    "nlinear": nlinear,
     "patch_transformer": patch_transformer,
+    "rlinear": rlinear,
+    "segment_rnn": segment_rnn,
     "tcn": tcn,
     "tsmixer": tsmixer,
 }

@@ -48,13 +48,15 @@ def window_inputs(context_length, num_features, horizon, num_targets, num_known_
     return {"past": past, "known_future": known_future}, past, known_future
 
 
-def normalise(past, window_norm):
+def normalise(past, window_norm, affine=False):
     """Returns the normalised window and the layer that did it (None for `"none"`)."""
     if window_norm not in WINDOW_NORMS:
         raise ValueError(unknown("window_norm", window_norm, WINDOW_NORMS))
     if window_norm == "none":
         return past, None
-    norm = ReversibleInstanceNorm(**WINDOW_NORMS[window_norm], dtype="float32", name="window_norm")
+    norm = ReversibleInstanceNorm(
+        **WINDOW_NORMS[window_norm], affine=affine, dtype="float32", name="window_norm"
+    )
     return norm(past), norm
 
 
@@ -84,14 +86,19 @@ def linear_forecast(window, ahead, horizon, num_targets, inputs="own", name="lin
 
     Args:
         inputs: `"own"`, each target sees its own window through weights that
-            all targets share, or `"all"`, it sees the windows of all features
-            through weights of its own.
+            all targets share, `"individual"`, the same through weights of its
+            own, or `"all"`, it sees the windows of all features through
+            weights of its own.
     """
     steps = {"kernel_initializer": "zeros", "dtype": "float32"}
     if inputs == "own":
         own = keras.layers.Permute((2, 1), dtype="float32", name=f"{name}_rows")(window[..., :num_targets])
         own = keras.layers.Dense(horizon, name=name, **steps)(own)
         forecast = keras.layers.Permute((2, 1), dtype="float32", name=f"{name}_columns")(own)
+    elif inputs == "individual":
+        forecast = keras.layers.EinsumDense(
+            "bct,cht->bht", output_shape=(horizon, num_targets), bias_axes="ht", name=name, **steps
+        )(window[..., :num_targets])
     else:
         forecast = keras.layers.EinsumDense(
             "bcf,cfht->bht", output_shape=(horizon, num_targets), bias_axes="ht", name=name, **steps
