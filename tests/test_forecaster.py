@@ -7,8 +7,8 @@ import pytest
 
 from tfts.baselines import BASELINES
 from tfts.data.split import chronological_split
-from tfts.forecaster import Forecaster
-from tfts.models import MODELS, linear
+from tfts.forecaster import Forecaster, compile_network, fit_defaults
+from tfts.models import MODELS, build_model, linear
 
 CONTEXT, HORIZON = 11, 3
 QUICK = {"epochs": 2, "batch_size": 32, "verbose": 0}
@@ -115,6 +115,24 @@ def test_the_same_seed_gives_the_same_numbers():
     pd.testing.assert_frame_equal(*runs, check_exact=True)
     other = forecaster("lstm_attention").fit(frame, seed=6, **options).predict(frame)
     assert (other["load"] != runs[0]["load"]).all()
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "steps", "compiled"),
+    [
+        ("attention_seq2seq", {"units": 2, "num_heads": 1}, 1000, True),
+        ("attention_seq2seq", {"units": 2, "num_heads": 1}, 1, False),
+        # On a CPU, XLA's random numbers cost more than the rest of a step.
+        ("attention_seq2seq", {"units": 2, "num_heads": 1, "dropout": 0.1}, 1000, False),
+        ("segment_rnn", {"units": 2, "segment_length": 3, "dropout": 0.1}, 1000, False),
+        ("lstm_attention", {"units": 2}, 1000, False),
+        ("lstm_seq2seq", {"units": 2}, 1000, False),
+    ],
+)
+def test_xla_is_used_where_it_pays(model, options, steps, compiled):
+    network = build_model(model, 7, 1, **options)
+    compile_network(network, steps, fit_defaults())
+    assert network.jit_compile is compiled
 
 
 def test_the_users_random_numbers_are_left_alone():

@@ -274,7 +274,7 @@ class Forecaster:
             patience: Epochs without a better validation loss before training stops;
                 `None` never stops early.
             jit_compile: Whether XLA compiles the training step; `"auto"` does so for fits
-                long enough to pay for it.
+                long enough to pay for it; on a CPU not with dropout or an LSTM.
             seed: Of the first weights, the order of windows and dropout. One seed gives
                 the same numbers again on a CPU.
             callbacks: Further Keras callbacks.
@@ -851,9 +851,29 @@ def compile_network(model, steps, options, metrics=()):
 
     jit = options["jit_compile"]
     if jit == "auto":
-        jit = steps * options["epochs"] >= _LONG_FIT
+        jit = steps * options["epochs"] >= _LONG_FIT and _suits_xla(model)
     loss = keras.losses.get(options["loss"])
     model.compile(_optimizer(steps, options), loss=loss, metrics=list(metrics), jit_compile=jit)
+
+
+def _suits_xla(model):
+    """Whether XLA makes a training step quicker.
+
+    On a CPU its random numbers take several times as long as all the rest of a step, and it
+    runs an LSTM no quicker than TensorFlow does, after seconds of compiling.
+    """
+    import keras
+    import tensorflow as tf
+
+    from tfts.layers import LSTMDecoder
+
+    if keras.backend.backend() != "tensorflow" or tf.config.list_physical_devices("GPU"):
+        return True
+    recurrent = (keras.layers.LSTM, LSTMDecoder)
+    return not any(
+        getattr(layer, "rate", 0) or getattr(layer, "dropout", 0) or isinstance(layer, recurrent)
+        for layer in model.layers
+    )
 
 
 def train_network(model, dataset, checked, options, settings=None):
