@@ -34,20 +34,21 @@ STILL = {"epochs": 1, "learning_rate": 1e-12, "verbose": 0, "ema_momentum": None
 
 
 @pytest.mark.parametrize(
-    ("model", "options", "inputs"),
+    ("model", "options", "like"),
     [
-        ("linear", {}, "own"),
-        ("linear", {"shared": False}, "all"),
-        ("linear", {"window_norm": "none"}, "own"),
-        ("lstm_attention", {"units": 2}, "all"),
-        ("lstm_attention", {"units": 2, "linear_skip": "own", "window_norm": "last"}, "own"),
+        ("linear", {}, {}),
+        ("linear", {"shared": False}, {"inputs": "all"}),
+        ("linear", {"window_norm": "none"}, {}),
+        ("nlinear", {"individual": True}, {"weights": "own"}),
+        ("lstm_attention", {"units": 2}, {"inputs": "all"}),
+        ("lstm_attention", {"units": 2, "linear_skip": "own", "window_norm": "last"}, {}),
     ],
 )
-def test_a_network_starts_from_the_forecasts_of_the_ridge(frame, model, options, inputs):
+def test_a_network_starts_from_the_forecasts_of_the_ridge(frame, model, options, like):
     network = forecaster(model, **options)
     parts = chronological_split(network.panel(frame), 0.2, 0)
     network.fit(parts.train, validation=parts.validation, linear_start="ridge", **STILL)
-    ridge = forecaster("ridge", inputs=inputs).fit(parts.train, validation=parts.validation)
+    ridge = forecaster("ridge", **like).fit(parts.train, validation=parts.validation)
     ours, expected = (f.predict(frame, origins="all")[["a", "b"]] for f in (network, ridge))
     np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4)
     assert (

@@ -7,6 +7,9 @@ from tfts.models import linear
 
 # Names of the layers that map a window to the horizon, as the builders give them.
 _LINEAR_LAYERS = ("linear_skip", "map")
+# The ridge that fits a kernel of so many axes: (context, horizon), which all targets share,
+# (context, horizon, targets), and (context, features, horizon, targets).
+_RIDGES = {2: {}, 3: {"weights": "own"}, 4: {"inputs": "all"}}
 
 
 def start_from_ridge(model, train, spec, validation=None):
@@ -48,9 +51,7 @@ def start_from_ridge(model, train, spec, validation=None):
             f"linear_start='ridge' sets a linear map from window to horizon, and the model {model.name!r} has none. "
             "Choose a builder with `linear_skip` 'own' or 'all', or linear_start='zeros'."
         )
-    # Weights that all targets share, or a map from the windows of all columns.
-    shared = len(layers[name].kernel.shape) == 2
-    ridge = build_baseline("ridge", inputs="own" if shared else "all").fit(train, spec, validation)
+    ridge = build_baseline("ridge", **_RIDGES[len(layers[name].kernel.shape)]).fit(train, spec, validation)
     set_linear_layer(model, name, *ridge.linear_map())
     return ridge
 
@@ -109,6 +110,11 @@ def set_linear_layer(model, name, kernel, known, intercept):
     layer = model.get_layer(name)
     if len(layer.kernel.shape) == 2:
         weights = [kernel[:, 0, :, 0], intercept[:, 0]]
+    elif len(layer.kernel.shape) == 3:
+        weights = [
+            np.einsum("cthu,tu->chu", kernel[:, : kernel.shape[3]], np.eye(kernel.shape[3])),
+            intercept,
+        ]
     else:
         whole = np.zeros(layer.kernel.shape)
         whole[:, : kernel.shape[1]] = kernel
