@@ -50,8 +50,8 @@ class Ridge(Baseline):
             which shares a map.
         inputs: `"own"`, a target is forecast from its own window, or `"all"`, from the
             windows of all columns of `past`, each less its own level. With `"all"` every
-            target has weights of its own, the work grows with the cube of
-            `context_length` times columns, and all origins at a stride are of full context.
+            target has weights of its own, and the work grows with the cube of
+            `context_length` times columns.
 
     Attributes:
         chosen_: List of dicts, one for each map: `targets`, `lookback`, `centre`,
