@@ -160,7 +160,7 @@ def test_the_error_without_reading_the_data_is_that_of_the_forecasts(num_known):
     panel, spec = make_panel(num_known=num_known), WindowSpec(11, 3)
     split = chronological_split(panel, 0.3, 0)
     parts = chronological_split(split.train, 0.25, 0)
-    tried = build_baseline("ridge", lookbacks=[5, 11], centres=[0, 3], alphas=[0.1, 30.0])
+    tried = build_baseline("ridge", lookbacks=[5, 11], centres=[0, 3], alphas=[0.1, 30.0], average=1)
     search = tried.fit(split.train, spec, split.validation).search_table()
     assert len(search) == 2 * 2 * 2
     for setting in search.itertuples():
@@ -178,7 +178,46 @@ def test_the_error_without_reading_the_data_is_that_of_the_forecasts(num_known):
             rows = spec.origins(part)
             errors.append(np.mean((one.predict(part, spec, rows) - spec.arrays(part, rows)[1]) ** 2))
         assert setting.validation_mse == pytest.approx(np.mean(errors), rel=2e-2)
-    assert tried.chosen_[0] == {**search.iloc[0].to_dict()}
+    assert tried.chosen_ == [{**search.iloc[0].to_dict(), "weight": 1.0}]
+    assert tried.validation_mse_ == pytest.approx(search["validation_mse"].min(), rel=1e-9)
+
+
+@pytest.mark.parametrize("options", [{}, {"weights": "own"}, {"inputs": "all"}])
+def test_an_average_is_the_mean_of_its_maps_and_no_worse_than_the_best_of_them(options):
+    panel, spec = make_panel(num_known=2), WindowSpec(11, 3)
+    split = chronological_split(panel, 0.3, 0)
+    tried = {"lookbacks": [3, 7, 11], "centres": [1, 5], **options}
+    ours = build_baseline("ridge", **tried).fit(split.train, spec, split.validation)
+    alone = build_baseline("ridge", **tried, average=1).fit(split.train, spec, split.validation)
+    assert len(ours.chosen_) > len(alone.chosen_) == len(ours.groups_)
+    assert ours.validation_mse_ < alone.validation_mse_
+    rows = spec.origins(panel)
+    expected = 0
+    for chosen in ours.chosen_:
+        setting = {f"{name}s": chosen[name] for name in ("lookback", "centre", "alpha")}
+        one = build_baseline("ridge", **options, **setting).fit(split.train, spec)
+        own = np.isin(["x", "y"], chosen["targets"])
+        expected = expected + chosen["weight"] * np.where(own, one.predict(panel, spec, rows), 0)
+    np.testing.assert_allclose(ours.predict(panel, spec, rows), expected, rtol=1e-8, atol=1e-8)
+
+
+def test_the_error_of_an_average_is_that_of_its_forecasts():
+    panel, spec = make_panel(num_known=2), WindowSpec(11, 3)
+    layout = ridge._Layout(1, 3, 1)
+    rows = spec.origins(panel)
+    moments = window_moments(panel, spec, rows, ["x", "y"])
+    maps = [ridge._Solved(moments, layout, *setting).map(2.0) for setting in ((11, 1), (5, 5), (7, 0))]
+    products = ridge._products_of_errors(maps, moments)
+    past, future, known = windows(panel, spec, rows)
+    forecasts = [
+        np.einsum("nct,co->not", past[:, -len(m.coef) :], m.coef)
+        + (known[:, 11:] * m.known).sum(axis=2)[:, :, None]
+        + m.intercept[:, None]
+        for m in maps
+    ]
+    shares = np.array([0.5, 0.2, 0.3, -1.0])
+    error = np.mean((sum(s * f for s, f in zip(shares, forecasts, strict=False)) - future) ** 2)
+    assert shares @ products @ shares == pytest.approx(error, rel=1e-9)
 
 
 def test_a_lag_beyond_a_short_lookback_is_found_by_a_long_one():
@@ -205,14 +244,14 @@ def test_targets_that_behave_alike_or_not_share_a_map_or_not():
     )
     panel, spec = Panel.from_frame(frame), WindowSpec(7, 5)
     fitted = {w: build_baseline("ridge", weights=w).fit(panel, spec) for w in ("best", "own", "shared")}
-    assert [len(model.chosen_) for model in fitted.values()] == [2, 2, 1]
+    assert [len(model.groups_) for model in fitted.values()] == [2, 2, 1]
     assert fitted["shared"].coef_.shape == (1, 7, 5)
     listed = build_baseline("ridge", weights=[["b"], ["a"]]).fit(panel, spec)
     rows = spec.origins(panel)
     np.testing.assert_allclose(
         listed.predict(panel, spec, rows), fitted["own"].predict(panel, spec, rows), rtol=1e-9
     )
-    lookback = fitted["shared"].chosen_[0]["lookback"]
+    lookback = max(chosen["lookback"] for chosen in fitted["shared"].chosen_)
     assert fitted["shared"].num_parameters == lookback * 5 + 5
 
 
@@ -225,6 +264,10 @@ def test_targets_that_behave_alike_or_not_share_a_map_or_not():
         ({"alphas": [1.0, 0.0]}, r"`alphas` must be floats > 0"),
         ({"weights": "joint"}, r"Unknown weights 'joint'\. Expected one of: best, own, shared"),
         ({"inputs": "some"}, r"Unknown inputs 'some'\. Expected one of: all, own"),
+        (
+            {"average": 0},
+            r"`average` must be an int >= 1 \(settings that share a map\)\. Received: average=0",
+        ),
         ({"inputs": "all", "weights": "own"}, r"`weights` belongs to inputs='own'.*weights='own'"),
     ],
 )

@@ -269,7 +269,7 @@ def test_what_the_ridge_tried_and_chose_is_told(tmp_path):
     text = """
     data: {source: synthetic, options: {num_steps: 400}, targets: [x1, x2]}
     window: {context_length: 13, horizon: 5}
-    baselines: {ridge: {lookbacks: [7, 13], centres: 1, alphas: [0.5, 2.0], weights: own}}
+    baselines: {ridge: {lookbacks: [7, 13], centres: 1, alphas: [0.5, 2.0], weights: own, average: 1}}
     """
     console = Console(width=200, record=True, file=io.StringIO())
     forecasting.run(parse_settings(text), tmp_path / "run", console=console)
@@ -280,6 +280,6 @@ def test_what_the_ridge_tried_and_chose_is_told(tmp_path):
     best = tried[tried["targets"] == "x1"].iloc[0]
     assert (first["targets"], first["lookback"], first["alpha"]) == (["x1"], best["lookback"], best["alpha"])
     assert first["validation_mse"] == pytest.approx(best["validation_mse"])
-    said = f"ridge: of 8 settings, the best on held-out rows has lookback {best['lookback']}, centre 1"
+    said = f"ridge: of 8 settings, held-out rows take lookback {best['lookback']}, centre 1"
     assert said in console.export_text()
     assert "Settings of ridge" in (tmp_path / "run" / "report.html").read_text()

@@ -32,8 +32,9 @@ class Ridge(Baseline):
     `known_future` columns of its own row. The moments of all windows are summed once (see
     `window_moments`); every lookback, centre and strength is then solved and scored on
     validation rows without reading the data again: one eigendecomposition for each lookback
-    and centre gives the weights for all strengths. The best setting is fitted to all
-    training windows that it can use.
+    and centre gives the weights for all strengths. The settings whose mean forecast is
+    best are fitted to all training windows that they can use; a mean of linear maps is one
+    linear map again.
 
     Args:
         lookbacks: Ints in 1 to `context_length` to choose from, or one int. `None` tries
@@ -52,14 +53,23 @@ class Ridge(Baseline):
             windows of all columns of `past`, each less its own level. With `"all"` every
             target has weights of its own, and the work grows with the cube of
             `context_length` times columns.
+        average: Int >= 1, the most settings that share a map. One after the other is taken,
+            each time the one (perhaps again) whose forecasts make the mean of all taken best
+            on the validation rows, of the best strengths of each lookback and centre. 1
+            takes the best setting alone.
 
     Attributes:
-        chosen_: List of dicts, one for each map: `targets`, `lookback`, `centre`,
-            `alpha` and `validation_mse` (in the units of the panel squared; absent
-            where there was nothing to choose).
-        search_: List of such dicts: all that was tried, see `search_table`.
+        chosen_: List of dicts, one for each setting that is used: `targets`, `lookback`,
+            `centre`, `alpha`, `weight` (its share of the map of these targets) and
+            `validation_mse` (of this setting alone, in the units of the panel squared;
+            absent where there was nothing to choose).
+        validation_mse_: Float, of the averaged maps, over all targets; `None` where there
+            was nothing to choose.
+        search_: List of dicts: all that was tried, see `search_table`.
+        groups_: List of lists of targets, one for each map.
         coef_: Float64 `(maps, context_length, horizon)`, zero before the lookback; with
-            `inputs="all"` `(1, context_length * columns, horizon * targets)`.
+            `inputs="all"` `(1, context_length * columns, horizon * targets)`. The level of
+            the window is a part of it.
         known_coef_: Float64 `(maps, horizon, known)`, or `(1, horizon * targets, known)`.
         intercept_: Float64 `(maps, horizon)`, or `(1, horizon * targets)`.
 
@@ -79,10 +89,12 @@ class Ridge(Baseline):
     [0.894, 0.106]
 
     Source: Hoerl and Kennard, Ridge Regression, Technometrics 12, 1970; windows less their
-    last value: Zeng et al., Are Transformers Effective for Time Series Forecasting?, AAAI 2023.
+    last value: Zeng et al., Are Transformers Effective for Time Series Forecasting?, AAAI 2023;
+    which settings are averaged: Caruana et al., Ensemble Selection from Libraries of Models,
+    ICML 2004.
     """
 
-    def __init__(self, lookbacks=None, centres=None, alphas=None, weights="shared", inputs="own"):
+    def __init__(self, lookbacks=None, centres=None, alphas=None, weights="shared", inputs="own", average=4):
         self.lookbacks = _choices("lookbacks", lookbacks, 1, whole=True)
         self.centres = _choices("centres", centres, 0, whole=True)
         self.alphas = _choices("alphas", alphas, 0, whole=False)
@@ -95,14 +107,21 @@ class Ridge(Baseline):
                 "`weights` belongs to inputs='own': from the windows of all columns, every target has weights of "
                 f"its own. Received: weights={weights!r}, inputs='all'."
             )
+        if isinstance(average, bool) or not isinstance(average, int | np.integer) or average < 1:
+            raise ValueError(
+                f"`average` must be an int >= 1 (settings that share a map). Received: {average=}."
+            )
         self.weights = weights
         self.inputs = inputs
+        self.average = average
 
     @property
     def num_parameters(self):
         """Weights and intercepts."""
-        rows = sum(chosen["lookback"] for chosen in self.chosen_)
-        used = rows * (self.coef_[0].size // self.window_[0])
+        lookbacks = [
+            max(chosen["lookback"] for chosen in self._settings(targets)) for targets in self.groups_
+        ]
+        used = sum(lookbacks) * (self.coef_[0].size // self.window_[0])
         return int(used + self.known_coef_.size + self.intercept_.size)
 
     def search_table(self):
@@ -120,36 +139,41 @@ class Ridge(Baseline):
     def _choose(self, panel, spec, validation):
         lookbacks, centres = self._candidates(panel, spec)
         groups = self._groups()
-        self.search_ = []
+        self.search_, self.validation_mse_ = [], None
         if len(groups) == len(lookbacks) == len(centres) == len(self.alphas or ()) == 1:
             (lookback,), (centre,), (alpha,) = lookbacks, centres, self.alphas
             setting = {"lookback": lookback, "centre": min(lookback, centre), "alpha": float(alpha)}
-            self.chosen_ = [{"targets": targets, **setting} for targets in groups[0]]
+            self.groups_ = groups[0]
+            self.chosen_ = [{"targets": targets, **setting, "weight": 1.0} for targets in groups[0]]
             return
         # One stretch of validation rows is one mood of the series; the end of the training
         # rows is a second one.
         split = chronological_split(panel, validation=_HELD_OUT, test=0)
-        judged = [split.validation] + [validation] * (validation is not None)
+        parts = [split.validation] + [validation] * (validation is not None)
         every = WindowSpec(spec.context_length, spec.horizon, spec.targets, spec.known_future)
-        best = []
+        layout = self._layout(panel, spec)
+        pairs = list(dict.fromkeys((rows, min(rows, centre)) for rows in lookbacks for centre in centres))
+        found = []
         for maps in groups:
-            found = []
+            chosen, error = [], 0.0
             for targets in maps:
-                tried = _search(
-                    self._moments(split.train, spec, targets),
-                    [self._moments(part, every, targets) for part in judged],
-                    self._layout(panel, spec),
-                    [(lookback, centre) for lookback in lookbacks for centre in centres],
-                    self.alphas,
-                )
-                tried = [{"targets": targets, **setting} for setting in tried]
-                self.search_ += tried
-                found.append(min(tried, key=lambda setting: setting["validation_mse"]))
-            best.append(found)
-        count = len(self.targets_)
-        self.chosen_ = min(
-            best, key=lambda maps: sum(m["validation_mse"] * len(m["targets"]) for m in maps) / count
-        )
+                judged = [self._moments(part, every, targets) for part in parts]
+                learnt = self._moments(split.train, spec, targets)
+                tried, leaders = _search(learnt, judged, layout, pairs, self.alphas)
+                self.search_ += [{"targets": targets, **setting} for setting in tried]
+                weights, mse = _average([leader["map"] for leader in leaders], judged, self.average)
+                for leader, weight in zip(leaders, weights, strict=True):
+                    setting = {name: leader[name] for name in ("lookback", "centre", "alpha")}
+                    if weight:
+                        setting |= {"weight": weight, "validation_mse": leader["validation_mse"]}
+                        chosen.append({"targets": targets, **setting})
+                error += mse * len(targets) / len(self.targets_)
+            found.append((error, maps, chosen))
+        self.validation_mse_, self.groups_, self.chosen_ = min(found, key=lambda way: way[0])
+
+    def _settings(self, targets):
+        """The settings that share the map of these targets."""
+        return [chosen for chosen in self.chosen_ if chosen["targets"] == targets]
 
     def _candidates(self, panel, spec):
         length = spec.context_length
@@ -189,17 +213,21 @@ class Ridge(Baseline):
 
     def _learn(self, panel, spec):
         self.window_ = self._describe(panel, spec)
-        layout, maps = self._layout(panel, spec), len(self.chosen_)
+        layout, maps = self._layout(panel, spec), len(self.groups_)
         self.coef_ = np.zeros((maps, spec.context_length * layout.features, layout.outputs))
-        self.known_coef_ = np.empty((maps, layout.outputs, len(spec.known_columns(panel))))
-        self.intercept_ = np.empty((maps, layout.outputs))
-        for i, chosen in enumerate(self.chosen_):
-            lookback = chosen["lookback"]
-            seen = WindowSpec(lookback, spec.horizon, spec.targets, spec.known_future, spec.stride)
-            moments = self._moments(panel, seen, chosen["targets"])
-            solved = _Solved(moments, layout, lookback, chosen["centre"])
-            coef, self.known_coef_[i], self.intercept_[i] = solved.weights(chosen["alpha"])
-            self.coef_[i, -len(coef) :] = coef
+        self.known_coef_ = np.zeros((maps, layout.outputs, len(spec.known_columns(panel))))
+        self.intercept_ = np.zeros((maps, layout.outputs))
+        for i, targets in enumerate(self.groups_):
+            moments = {}
+            for chosen in self._settings(targets):
+                lookback, weight = chosen["lookback"], chosen["weight"]
+                if lookback not in moments:
+                    seen = WindowSpec(lookback, spec.horizon, spec.targets, spec.known_future, spec.stride)
+                    moments[lookback] = self._moments(panel, seen, targets)
+                learnt = _Solved(moments[lookback], layout, lookback, chosen["centre"]).map(chosen["alpha"])
+                self.coef_[i, -len(learnt.coef) :] += weight * learnt.coef
+                self.known_coef_[i] += weight * learnt.known
+                self.intercept_[i] += weight * learnt.intercept
 
     def _describe(self, panel, spec):
         described = [int(spec.context_length), int(spec.horizon), list(spec.known_columns(panel))]
@@ -223,29 +251,22 @@ class Ridge(Baseline):
             ahead = np.zeros((len(chunk), spec.horizon, 0))
             if known:
                 ahead = seen.known(panel, chunk)[:, spec.context_length :].astype(np.float64)
-            for i, chosen in enumerate(self.chosen_):
-                columns = [self.targets_.index(target) for target in chosen["targets"]]
+            for i, targets in enumerate(self.groups_):
+                columns = [self.targets_.index(target) for target in targets]
                 part = past if self.inputs == "all" else past[:, :, columns]
                 forecast[at : at + step, :, columns] = self._mapped(i, part, ahead)
         return forecast
 
     def _mapped(self, i, past, ahead):
         """Forecasts `(windows, horizon, targets)` of one map from `(windows, context_length, columns)`."""
-        count, length, columns = past.shape
-        lookback, centre = self.chosen_[i]["lookback"], self.chosen_[i]["centre"]
-        own = self.inputs == "own"
+        count, own = len(past), self.inputs == "own"
         if own:
-            past = past.transpose(0, 2, 1).reshape(-1, length, 1)
-        past = past[:, -lookback:]
-        level = np.zeros((len(past), past.shape[2]))
-        if centre:
-            level = past[:, -centre:].mean(axis=1)
-        seen = (past - level[:, None]).reshape(len(past), -1)
-        mapped = seen @ self.coef_[i, -seen.shape[1] :] + self.intercept_[i]
-        mapped = mapped.reshape(len(past), ahead.shape[1], mapped.shape[1] // ahead.shape[1])
-        mapped += level[:, None, : mapped.shape[2]]
+            past = past.transpose(0, 2, 1)
+        mapped = past.reshape(-1, len(self.coef_[i])) @ self.coef_[i] + self.intercept_[i]
         if own:
-            mapped = mapped.reshape(count, columns, -1).transpose(0, 2, 1)
+            mapped = mapped.reshape(count, -1, ahead.shape[1]).transpose(0, 2, 1)
+        else:
+            mapped = mapped.reshape(count, ahead.shape[1], -1)
         horizon = ahead.shape[1]
         known = self.known_coef_[i].reshape(horizon, len(self.known_coef_[i]) // horizon, ahead.shape[2])
         return mapped + np.einsum("nhk,htk->nht", ahead, known, optimize=True)
@@ -267,30 +288,23 @@ class Ridge(Baseline):
         length, horizon, known = self.window_[:3]
         targets = len(self.targets_)
         features = len(self.window_[3]) if self.inputs == "all" else targets
+        if not all(chosen["centre"] for chosen in self.chosen_):
+            raise ValueError(
+                "A ridge with a centre of 0 has no map for windows less their level. Expected centres >= 1. "
+                f"Received: chosen_={self.chosen_}."
+            )
         kernel = np.zeros((length, features, horizon, targets))
         ahead, intercept = np.empty((horizon, len(known), targets)), np.empty((horizon, targets))
-        for i, chosen in enumerate(self.chosen_):
-            lookback, centre = chosen["lookback"], chosen["centre"]
-            if not centre:
-                raise ValueError(
-                    "A ridge with a centre of 0 has no map for windows less their level. Expected centres >= 1. "
-                    f"Received: chosen_={chosen}."
-                )
-            level = np.zeros(length)
-            level[-lookback:] = _level_weights(lookback, centre)
-            columns = [self.targets_.index(target) for target in chosen["targets"]]
-            coef = self.coef_[i].reshape(length, -1, horizon, len(columns) if self.inputs == "all" else 1)
-            coef = coef - level[:, None, None, None] * coef.sum(axis=0)
-            for j, column in enumerate(columns):
-                own = self.inputs == "own"
-                if own:
-                    kernel[:, column, :, column] = coef[:, 0, :, 0]
-                else:
-                    kernel[..., column] = coef[..., j]
-                kernel[:, column, :, column] += level[:, None]
-                at = slice(None) if own else slice(j, None, len(columns))
-                ahead[..., column] = self.known_coef_[i][at]
-                intercept[:, column] = self.intercept_[i][at]
+        if self.inputs == "all":
+            kernel[:] = self.coef_[0].reshape(kernel.shape)
+            ahead[:] = self.known_coef_[0].reshape(horizon, targets, len(known)).swapaxes(1, 2)
+            intercept[:] = self.intercept_[0].reshape(intercept.shape)
+            return kernel, ahead, intercept
+        for i, group in enumerate(self.groups_):
+            for column in map(self.targets_.index, group):
+                kernel[:, column, :, column] = self.coef_[i]
+                ahead[..., column] = self.known_coef_[i]
+                intercept[:, column] = self.intercept_[i]
         return kernel, ahead, intercept
 
 
@@ -310,6 +324,20 @@ class _Layout(typing.NamedTuple):
         return np.append(
             np.tile(np.arange(self.features), lookback), np.tile(np.arange(self.targets), self.horizon)
         )
+
+
+class _Map(typing.NamedTuple):
+    """A linear map of windows, their level included, and of the known columns.
+
+    Attributes:
+        coef: `(inputs, outputs)`, of the last rows of the window.
+        known: `(outputs, known)`.
+        intercept: `(outputs,)`.
+    """
+
+    coef: np.ndarray
+    known: np.ndarray
+    intercept: np.ndarray
 
 
 class _Solved:
@@ -343,13 +371,20 @@ class _Solved:
         weights = np.linalg.solve(own, right[:, :, None])[:, :, 0]
         return shrunk[:, None] * (future - np.einsum("ihk,hk->ih", known, weights)), weights
 
-    def weights(self, alpha):
-        """Weights `(inputs, outputs)` and `(outputs, known)`, and the intercept `(outputs,)`."""
+    def map(self, alpha):
+        """The `_Map` of one strength."""
         rotated, known = self.solve(alpha)
         coef = self.vectors @ rotated
         (mean, known_mean), inputs = self.means, len(coef)
         intercept = mean[inputs:] - mean[:inputs] @ coef - (known_mean * known).sum(axis=1)
-        return coef, known, intercept
+        if self.centre:
+            features, targets = self.layout.features, self.layout.targets
+            level = _level_weights(self.lookback, self.centre)[:, None, None, None]
+            apart = coef.reshape(self.lookback, features, self.layout.horizon, targets)
+            # The targets come first among the features.
+            apart = apart + level * (np.eye(features, targets)[:, None] - apart.sum(axis=0))
+            coef = apart.reshape(coef.shape)
+        return _Map(coef, known, intercept)
 
     def errors(self, moments, alphas):
         """Mean squared error over the windows of other moments, for each strength."""
@@ -376,17 +411,66 @@ class _Solved:
         return (np.array(errors) + parts["squares"].sum()) / (moments.count * self.layout.outputs)
 
 
-def _search(learnt, judged, layout, settings, alphas):
-    """Validation errors of all settings, as dicts."""
-    tried = []
-    for lookback, centre in dict.fromkeys((lookback, min(lookback, centre)) for lookback, centre in settings):
+def _search(learnt, judged, layout, pairs, alphas):
+    """Validation errors of all settings, as dicts; and the best of each lookback and centre, with its map."""
+    tried, leaders = [], []
+    for lookback, centre in pairs:
         solved = _Solved(learnt, layout, lookback, centre)
         strengths = _STRENGTHS * solved.strength if alphas is None else np.asarray(alphas, dtype=np.float64)
         errors = np.mean([solved.errors(part, strengths) for part in judged], axis=0)
-        for alpha, error in zip(strengths, errors, strict=True):
-            setting = {"lookback": lookback, "centre": centre, "alpha": float(alpha)}
-            tried.append({**setting, "validation_mse": float(error)})
-    return tried
+        settings = [
+            {"lookback": lookback, "centre": centre, "alpha": float(alpha), "validation_mse": float(error)}
+            for alpha, error in zip(strengths, errors, strict=True)
+        ]
+        tried += settings
+        leader = settings[int(np.argmin(errors))]
+        leaders.append({**leader, "map": solved.map(leader["alpha"])})
+    return tried, leaders
+
+
+def _average(maps, judged, count):
+    """Weights of maps in their mean, and its error over the windows of the moments."""
+    measured = [_products_of_errors(maps, moments) for moments in judged]
+    products = np.mean(measured, axis=0)
+    # The last row and column stand for the true values, of which each mean has all.
+    taken, best = np.zeros(len(maps)), (None, np.inf)
+    for number in range(1, count + 1):
+        means = ((number - 1) * taken + np.eye(len(maps))) / number
+        signed = np.append(means, -np.ones((len(maps), 1)), axis=1)
+        errors = np.einsum("ni,ij,nj->n", signed, products, signed)
+        taken = means[np.argmin(errors)]
+        if errors.min() < best[1]:
+            best = [float(weight) for weight in taken], float(errors.min())
+    return best
+
+
+def _products_of_errors(maps, moments):
+    """Mean products `(maps + 1, maps + 1)` of forecasts with each other and, last, with the true values."""
+    outputs = len(maps[0].intercept)
+    means = moments.sums / moments.count, moments.known_sums / moments.count
+    parts = _parts(_about(moments, means), outputs)
+    inputs = len(parts["seen"])
+    mean, ahead = means[0][:inputs], means[0][inputs:]
+    coefs, knowns, rest = [], [], []
+    for map in maps:
+        coef = np.zeros((inputs, outputs))
+        coef[-len(map.coef) :] = map.coef
+        coefs.append(coef)
+        knowns.append(map.known)
+        rest.append(map.intercept + mean @ coef + (means[1] * map.known).sum(axis=1) - ahead)
+    products = np.empty((len(maps) + 1,) * 2)
+    for j, (coef, known, constant) in enumerate(zip(coefs, knowns, rest, strict=True)):
+        seen = parts["seen"] @ coef + np.einsum("iok,ok->io", parts["known"], known, optimize=True)
+        own = np.einsum("iok,io->ok", parts["known"], coef, optimize=True)
+        own += np.einsum("okj,oj->ok", parts["known_products"], known)
+        for i in range(len(maps)):
+            together = np.vdot(coefs[i], seen) + np.vdot(knowns[i], own)
+            products[i, j] = together + moments.count * np.vdot(rest[i], constant)
+        products[-1, j] = products[j, -1] = np.vdot(coef, parts["future"]) + np.vdot(
+            known, parts["known_future"]
+        )
+    products[-1, -1] = parts["squares"].sum()
+    return products / (moments.count * outputs)
 
 
 def _level_weights(lookback, centre):

@@ -282,7 +282,7 @@ def _write_searches(fitted, output, console):
             searched[name] = forecaster.model.chosen_
             for chosen in searched[name]:
                 words = ", ".join(f"{key} {value:.4g}" for key, value in chosen.items() if key != "targets")
-                console.print(f"{name}: of {len(table)} settings, the best on held-out rows has {words}")
+                console.print(f"{name}: of {len(table)} settings, held-out rows take {words}")
     return searched
 
 
