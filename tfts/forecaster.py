@@ -855,6 +855,14 @@ def compile_network(model, steps, options, metrics=()):
     loss = keras.losses.get(options["loss"])
     model.compile(_optimizer(steps, options), loss=loss, metrics=list(metrics), jit_compile=jit)
 
+    # Variables that are made while a step is traced cost a second trace, and TensorFlow never frees
+    # the first.
+    model.optimizer.build(model.trainable_variables)
+    if metrics:
+        shape = (1, *model.output_shape[1:])
+        model.compute_metrics(None, np.zeros(shape, "float32"), np.zeros(shape, "float32"))
+        model.reset_metrics()
+
 
 def _suits_xla(model):
     """Whether XLA makes a training step quicker.
