@@ -179,7 +179,8 @@ def score_method(settings, label, horizon, seed=0, chosen=None):
 
     Returns:
         Tuple `(record, losses)`: a dict of scores, costs and what was chosen, and a dict from
-        metric to float32 `(windows,)`, the loss of each test window.
+        metric to float32 `(windows,)`, the loss of each test window, with its `origin` (int64,
+        nanoseconds) and the number of its `series`.
 
     Raises:
         ValueError: If the test windows are not as many as the protocol says, or the table or
@@ -678,6 +679,7 @@ def _score(forecaster, parts, which, protocol, per_series, spent, forecast_windo
     naive = _in_sample(parts, which, protocol, scales) if "mase" in protocol.metrics else None
     sums = ErrorSums(horizon, own.targets)
     losses = {_LOSSES[name]: np.empty(len(rows), np.float32) for name in protocol.metrics}
+    places = {"origin": own.times[rows].as_unit("ns").asi8, "series": own.series_of(rows)}
     for first in range(0, len(rows), _CHUNK):
         at = rows[first : first + _CHUNK]
         of = own.series_of(at)
@@ -691,7 +693,7 @@ def _score(forecaster, parts, which, protocol, per_series, spent, forecast_windo
         for name, into in losses.items():
             into[first : first + _CHUNK] = _window_losses(name, actual, forecast, divisor)
     table = sums.score(list(protocol.metrics))
-    return {name: float(table[name].iloc[0]) for name in protocol.metrics}, losses, len(rows)
+    return {name: float(table[name].iloc[0]) for name in protocol.metrics}, losses | places, len(rows)
 
 
 def _in_sample(parts, which, protocol, scales):
