@@ -30,6 +30,7 @@ from tfts.experiment.suite_tables import differences, print_suite, runs_table, s
 from tfts.experiment.tables import forecaster_options, load_frame
 from tfts.forecaster import Forecaster
 from tfts.metrics import ErrorSums, mase_scale
+from tfts.report.suite import write_suite_report
 
 # Windows that are forecast and scored at once.
 _CHUNK = 2048
@@ -105,6 +106,8 @@ def benchmark(settings, output, *, only=None, horizons=None, overwrite=False, pe
         _finish(settings, done, output, console)
         raise
     table = _finish(settings, done, output, console)
+    if len(table):
+        console.print(f"Report: {write_suite_report(output)}")
     if failed:
         told = "\n".join(f"- {key}: {said} (see {output / 'logs' / key}.log)" for key, said in failed.items())
         raise ValueError(
