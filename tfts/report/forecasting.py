@@ -24,6 +24,11 @@ _FURTHER = {
 _MOST_LINES = 4
 # Rows of the table of errors by horizon step.
 _MOST_STEPS = 24
+# Columns of tables of scores that hold no numbers.
+_WORDS = (
+    *("model", "target", "label", "family", "best", "first", "second", "over"),
+    *("lookback", "source", "status", "backend", "device", "finished"),
+)
 # Rows of a table of settings that were tried.
 _MOST_TRIED = 10
 
@@ -294,7 +299,7 @@ def differences_shown(compared):
 
 
 def read_scores(path):
-    """A table of scores of a run, with the names of models and targets as text.
+    """A table of scores of a run or a suite, with names of models, targets and the like as text.
 
     Example:
 
@@ -302,11 +307,10 @@ def read_scores(path):
     >>> read_scores("scores.csv")["model"].tolist()
     ['NA']
     """
-    names = ("model", "target", "first", "second", "best", "over")
     # A target may be called NA, and only an empty cell is absent.
-    table = pd.read_csv(path, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values=[""])
-    words = [name for name in names if name in table]
-    table[words] = table[words].fillna("")
+    table = pd.read_csv(path, dtype=dict.fromkeys(_WORDS, str), keep_default_na=False, na_values=[""])
+    for name in table.columns.intersection(_WORDS):
+        table[name] = table[name].astype(object).where(table[name].notna(), "")
     return table
 
 

@@ -7,11 +7,10 @@ import pandas as pd
 
 from tfts._files import check_run_files, write_figure
 from tfts.comparison import verdict
-from tfts.report.forecasting import differences_shown
+from tfts.report.forecasting import differences_shown, read_scores
 from tfts.report.page import Page, shown_time
 
 _FILES = ("runs.csv", "summary.csv", "differences.csv")
-_WORDS = ("label", "family", "model", "lookback", "best", "source", "first", "second", "over", "status")
 _COSTS = {
     "fit_seconds": "fit s",
     "predict_seconds": "predict s",
@@ -51,17 +50,17 @@ def write_suite_report(run_dir):
         )
     described = json.loads(path.read_text())
     check_run_files(run_dir, _FILES, "tfts benchmark")
-    runs, table, compared = (_read(run_dir / name) for name in _FILES)
+    runs, table, compared = (read_scores(run_dir / name) for name in _FILES)
     settings = described["settings"]
     done = runs[runs["status"] == "finished"]
     if done.empty:
         raise ValueError(
             f"No run of the suite in {run_dir} is finished. Give the same `tfts benchmark` again."
         )
-    page = Page(
-        f"Suite {run_dir.resolve().name}",
-        f"tfts {described['versions']['tfts']}, last run finished {shown_time(done['finished'].max())}",
-    )
+    # As text, times of one form are in the order of time.
+    last = done["finished"].max()
+    told = f", last run finished {shown_time(last)}" if last else ""
+    page = Page(f"Suite {run_dir.resolve().name}", f"tfts {described['versions']['tfts']}{told}")
     page.section("In short")
     page.sentences(_findings(settings, table, compared))
     page.sentences(
@@ -79,14 +78,6 @@ def write_suite_report(run_dir):
     page.settings(settings)
     page.write(run_dir / "report.html")
     return run_dir / "report.html"
-
-
-def _read(path):
-    # A method may be called NA, and only an empty cell is absent.
-    table = pd.read_csv(path, dtype=dict.fromkeys(_WORDS, str), keep_default_na=False, na_values=[""])
-    words = [name for name in _WORDS if name in table]
-    table[words] = table[words].fillna("")
-    return table
 
 
 def _findings(settings, table, compared):
@@ -141,9 +132,9 @@ def _protocol(page, settings, done):
 
 def _places(done):
     """Machines and backends of the runs."""
-    known = done.assign(backend=done["backend"].fillna("no network"), device=done["device"].fillna("unknown"))
-    for (device, cores), part in known.groupby(["device", "cores"], sort=False):
-        yield f"{device}, {cores:.0f} cores ({', '.join(dict.fromkeys(part['backend']))})"
+    for (device, cores), part in done.groupby(["device", "cores"], sort=False):
+        backends = dict.fromkeys(part["backend"].replace("", "no network"))
+        yield f"{device}, {cores:.0f} cores ({', '.join(backends)})"
 
 
 def _horizons(page, run_dir, settings, done, table):
