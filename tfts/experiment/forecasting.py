@@ -346,7 +346,7 @@ def _forecasts(fitted, truth, test, rows):
 
 def _compared(squares, counts, spec, test, rows):
     """How far the best method of each target is from each other one, and whether that holds."""
-    places = test.times[rows], test.series_of(rows)
+    places = test.times[rows].asi8, test.series_of(rows)
     tables = []
     for i, target in enumerate(test.targets):
         sums = {name: of[:, i] for name, of in squares.items()}
