@@ -115,6 +115,12 @@ def test_backtests_of_the_same_rows_are_compared_target_by_target(rows):
     kept = [squares[name][(t["target"] == "z") & (t["step"] < 3)].mean() for name, t in tables.items()]
     assert compare_backtests(lost)["difference"].iloc[1] == pytest.approx(kept[0] - kept[1])
     assert compare_backtests({"near": tables["near"]}).empty
+    lost = {
+        name: table.assign(actual=table["actual"].where(table["target"] == "z"))
+        for name, table in tables.items()
+    }
+    alone = compare_backtests(lost)
+    assert (alone["target"].tolist(), alone["difference"].dtype) == (["z"], np.float64)
 
 
 def test_backtests_of_other_rows_are_refused(rows):

@@ -119,7 +119,8 @@ def compare_backtests(tables):
         totals = {name: sums[name, "sum"].to_numpy() for name in tables}
         table = compare_windows(totals, sums[first, "count"].to_numpy(), *places, length)
         found.append(table.assign(target=target, metric="mse"))
-    table = pd.concat(found, ignore_index=True)
+    # A target without an observed row has none, whose columns would be of no type.
+    table = pd.concat([t for t in found if len(t)] or found, ignore_index=True)
     return table[["target", "metric", *table.columns.drop(["target", "metric"])]]
 
 

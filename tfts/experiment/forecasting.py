@@ -351,7 +351,8 @@ def _compared(squares, counts, spec, test, rows):
     for i, target in enumerate(test.targets):
         sums = {name: of[:, i] for name, of in squares.items()}
         tables.append(compare_windows(sums, counts[:, i], *places, spec.horizon).assign(target=target))
-    table = pd.concat(tables, ignore_index=True).assign(metric="mse")
+    # A target without an observed row has none, whose columns would be of no type.
+    table = pd.concat([t for t in tables if len(t)] or tables, ignore_index=True).assign(metric="mse")
     return table[["target", "metric", *table.columns.drop(["target", "metric"])]]
 
 
