@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfts import Forecaster, backtest
+from tfts import Forecaster, backtest, compare_backtests
 
 
 def frame(rows=47):
@@ -78,3 +78,54 @@ def test_several_series_and_targets_are_tidy():
 def test_errors(options, message):
     with pytest.raises(ValueError, match=message):
         backtest(naive(), frame(), **options)
+
+
+def made(seed, error, rows):
+    """A backtest of two shops and two targets, as `backtest` gives it, with errors of a known size."""
+    random = np.random.default_rng(seed)
+    return rows.assign(forecast=rows["actual"] + error * random.normal(size=len(rows)))
+
+
+@pytest.fixture(scope="module")
+def rows():
+    origins = pd.date_range("2024-01-01", periods=31, freq="2D")
+    index = pd.MultiIndex.from_product(
+        [["y", "z"], ["a", "b"], origins, [1, 2, 3]], names=["target", "series", "origin", "step"]
+    )
+    table = index.to_frame(index=False)
+    table["time"] = table["origin"] + pd.to_timedelta(table["step"], unit="D")
+    return table.assign(actual=np.arange(len(table), dtype=float))
+
+
+def test_backtests_of_the_same_rows_are_compared_target_by_target(rows):
+    tables = {"near": made(0, 1.0, rows), "far": made(1, 2.0, rows).sample(frac=1, random_state=3)}
+    found = compare_backtests(tables)
+    assert found[["target", "metric", "first", "second", "holds", "over"]].to_numpy().tolist() == [
+        ["y", "mse", "near", "far", True, "windows"],
+        ["z", "mse", "near", "far", True, "windows"],
+    ]
+    squares = {name: (table["forecast"] - table["actual"]) ** 2 for name, table in tables.items()}
+    of_y = [squares[name][table["target"] == "y"].mean() for name, table in tables.items()]
+    assert found["difference"].iloc[0] == pytest.approx(of_y[0] - of_y[1])
+    # Horizons of 3 rows, 2 rows apart: two origins overlap. 31 origins make 15 blocks.
+    assert found["blocks"].tolist() == [15, 15]
+    lost = {
+        name: table.assign(actual=table["actual"].where(table["step"] < 3)) for name, table in tables.items()
+    }
+    kept = [squares[name][(t["target"] == "z") & (t["step"] < 3)].mean() for name, t in tables.items()]
+    assert compare_backtests(lost)["difference"].iloc[1] == pytest.approx(kept[0] - kept[1])
+    assert compare_backtests({"near": tables["near"]}).empty
+    lost = {
+        name: table.assign(actual=table["actual"].where(table["target"] == "z"))
+        for name, table in tables.items()
+    }
+    alone = compare_backtests(lost)
+    assert (alone["target"].tolist(), alone["difference"].dtype) == (["z"], np.float64)
+
+
+def test_backtests_of_other_rows_are_refused(rows):
+    with pytest.raises(ValueError, match="at least one backtest"):
+        compare_backtests({})
+    other = rows[rows["series"] == "a"]
+    with pytest.raises(ValueError, match=r"'b' has other origins.* than 'a': 186 and 372 rows"):
+        compare_backtests({"a": made(0, 1, rows), "b": made(0, 1, other)})

@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from tfts.comparison import block_means, bootstrap_interval, compare_all, compare_losses, diebold_mariano
+from tfts.comparison import (
+    block_means,
+    bootstrap_interval,
+    compare_all,
+    compare_losses,
+    compare_windows,
+    diebold_mariano,
+    marks,
+    verdict,
+)
 
 
 def overlapping(windows, horizon, rho, random):
@@ -39,6 +48,7 @@ def test_a_variance_that_is_not_positive_is_estimated_with_bartletts_weights():
 
 def test_losses_that_never_differ_and_a_single_block_say_nothing():
     assert np.isnan(diebold_mariano([1.0, 2.0, 4.0], [1.0, 2.0, 4.0])).all()
+    assert diebold_mariano([1.1, 2.1, 4.1], [1.3, 2.3, 4.3]) == (-np.inf, 0)
     found = compare_losses(np.arange(7.0), np.arange(7.0) ** 2, block_length=7)
     assert found.blocks == 1
     assert np.isnan(found.p_value)
@@ -143,3 +153,56 @@ def test_an_interval_of_many_windows_is_drawn_in_pieces():
     low, high = bootstrap_interval(losses, np.zeros(9001), num_samples=400)
     expected = 2 * 1.96 * losses.std() / np.sqrt(9001)
     assert high - low == pytest.approx(expected, rel=0.15)
+
+
+def test_series_are_averaged_at_each_origin_and_points_weigh_alike():
+    # Two series at 12 origins; the second has two points a window, and its third is not observed.
+    times, series = np.tile(np.arange(12), 2), np.repeat([0, 1], 12)
+    counts = np.where(series == 0, 1, 2)
+    counts[14] = 0
+    random = np.random.default_rng(11)
+    first, second = random.uniform(1, 2, 24) * counts, random.uniform(1, 3, 24) * counts
+    order = random.permutation(24)
+    sums = {"drift": second[order], "ridge": first[order]}
+    found = compare_windows(sums, counts[order], times[order], series[order], block_length=1)
+    assert found["difference"].item() == pytest.approx((first.sum() - second.sum()) / 34)
+    assert (found["blocks"].item(), found["over"].item()) == (12, "windows")
+    at = [(times == t) for t in range(12)]
+    losses = {
+        name: np.array([of[t].sum() for t in at]) / (34 / 12) for name, of in (("d", second), ("r", first))
+    }
+    expected = compare_all(losses)
+    assert found["p_value"].item() == pytest.approx(expected["p_value"].item())
+
+
+def test_one_window_a_series_is_compared_series_by_series():
+    random = np.random.default_rng(7)
+    plain = random.uniform(1, 2, 53)
+    places = np.zeros(53), np.arange(53)
+    found = compare_windows({"a": plain, "b": plain / 2}, np.ones(53), *places, block_length=24)
+    assert (found["blocks"].item(), found["over"].item(), found["holds"].item()) == (53, "series", True)
+    assert verdict(found) == "b is better than a: the difference holds (5 %, 53 series)."
+    alone = compare_windows({"a": plain, "b": plain / 2}, np.ones(53), np.zeros(53), np.zeros(53), 24)
+    assert marks(alone) == {}
+    assert "too few test windows to tell whether b" in verdict(alone)
+    nothing = compare_windows({"a": plain, "b": plain}, np.zeros(53), *places, block_length=24)
+    assert (len(nothing), marks(nothing), verdict(nothing)) == (0, {}, "")
+
+
+def test_very_many_windows_are_compared_in_longer_blocks():
+    random = np.random.default_rng(3)
+    plain = random.uniform(1, 2, 5003)
+    places = np.arange(5003), np.zeros(5003)
+    found = compare_windows({"a": plain, "b": plain / 2}, np.ones(5003), *places, block_length=1)
+    assert found["blocks"].item() == 5003 // 6
+
+
+def test_all_that_share_the_place_are_named():
+    plain = np.random.default_rng(0).uniform(1, 3, 200)
+    found = compare_all(
+        {"a": plain, "b": plain[::-1] + 0.001, "c": plain + 5, "d": np.roll(plain, 7) + 0.002}
+    )
+    assert marks(found) == {"a": "tied", "b": "tied", "d": "tied"}
+    assert verdict(found) == (
+        "That a is the lowest may be chance: its differences to b and d do not hold (5 %, 200 blocks of windows)."
+    )

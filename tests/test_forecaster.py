@@ -391,3 +391,40 @@ def test_the_compiled_network_is_the_one_that_fit_trains():
     # 52 training rows (61 less 15 %) hold 46 windows of 5 + 2 rows, the others one for each last row but one.
     assert (len(list(windows.unbatch())), len(list(checked.unbatch()))) == (46, 8)
     assert not forecaster.is_fitted
+
+
+@pytest.fixture(scope="module")
+def growing():
+    """A level that doubles every hundred days, with a week in it, and another of seven times its size."""
+    random, day = np.random.default_rng(0), np.arange(241)
+    level = (
+        100 * 2 ** (day / 100) * np.exp(0.2 * np.sin(day * 2 * np.pi / 7) + 0.02 * random.normal(size=241))
+    )
+    return pd.DataFrame(
+        {"y": level, "z": 7 * level[::-1]}, index=pd.date_range("2022-01-01", periods=241, freq="D")
+    )
+
+
+@pytest.mark.parametrize("targets", [["y"], ["y", "z"]])
+def test_metrics_while_fitting_are_in_original_units_on_logarithms_too(growing, targets):
+    forecaster = Forecaster("linear", context_length=7, horizon=3, targets=targets, scaler="log")
+    panel = forecaster.panel(growing)
+    train, valid, _ = chronological_split(panel, validation=0.3, test=0)
+    forecaster.fit(train, validation=valid, epochs=1, metrics=["rmse", "r2"], verbose=0)
+    table = forecaster.evaluate(valid, ["rmse", "r2"])
+    errors = table["rmse"].to_numpy()
+    if len(targets) > 1:
+        errors = errors / train.values[: train.bounds[0, 2], panel.indices(targets)].std(axis=0)
+    assert forecaster.history_["val_rmse"][0] == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-4)
+    assert forecaster.history_["val_r2"][0] == pytest.approx(table["r2"].mean(), abs=1e-4)
+
+
+def test_on_logarithms_it_forecasts_the_logarithms(growing):
+    fitted = Forecaster("linear_regression", context_length=7, horizon=3, scaler="log").fit(growing)
+    plain = fitted.on_logarithms()
+    assert (plain.settings["scaler"], fitted.settings["scaler"]) == ("standard", "log")
+    np.testing.assert_allclose(
+        np.exp(plain.predict(np.log(growing))["y"]), fitted.predict(growing)["y"], rtol=1e-5
+    )
+    assert plain.on_logarithms() is plain
+    assert not fitted.clone().on_logarithms().is_fitted

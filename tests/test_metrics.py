@@ -371,6 +371,15 @@ def test_keras_metric_gives_the_same_number_from_scaled_tensors(name):
 
 
 @pytest.mark.parametrize("name", KERAS_NAMES)
+def test_keras_metric_gives_the_same_number_from_scaled_logarithms(name):
+    actual, forecast = (np.abs(values) + 1 for values in data())
+    metric = keras_metric(name, OFFSET, SCALE, log=True)
+    metric.update_state((np.log(actual) - OFFSET) / SCALE, (np.log(forecast) - OFFSET) / SCALE)
+    expected = summed(actual, forecast).score([name])[name].item()
+    assert float(metric.result()) == pytest.approx(expected, rel=2e-4)
+
+
+@pytest.mark.parametrize("name", KERAS_NAMES)
 def test_keras_metric_weighs_windows(name):
     actual, forecast = data(missing=False)
     weighted, repeated = keras_metric(name), keras_metric(name)
@@ -407,7 +416,8 @@ def test_keras_r2_before_any_update_is_an_error():
 
 
 def test_keras_metrics_come_back_from_their_config():
-    for metric in (keras_metric("mape", OFFSET, SCALE), keras_metric("r2")):
+    logs = (keras_metric(name, OFFSET / 100, SCALE / 100, log=True) for name in ("mae", "r2"))
+    for metric in (keras_metric("mape", OFFSET, SCALE), keras_metric("r2"), *logs):
         again = type(metric).from_config(metric.get_config())
         assert again.get_config() == metric.get_config()
         actual, forecast = data(missing=False)

@@ -30,6 +30,7 @@ PUBLIC = [
     "attention_scores",
     "backtest",
     "chronological_split",
+    "compare_backtests",
     "load_dataset",
     "make_sales",
     "make_series",

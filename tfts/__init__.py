@@ -25,6 +25,7 @@ _HOME = {
     "attention_scores": "tfts.models",
     "backtest": "tfts.backtesting",
     "chronological_split": "tfts.data.split",
+    "compare_backtests": "tfts.backtesting",
     "load_dataset": "tfts.data.datasets",
     "make_sales": "tfts.data.sales",
     "make_series": "tfts.data.synthetic",

@@ -5,6 +5,10 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from tfts.comparison import compare_windows
+
+_KEYS = ["target", "series", "origin", "time", "step"]
+
 
 def backtest(forecaster, frame, *, origins=10, stride=None, refit=False, **fit_options):
     """Fits on the rows up to an origin, forecasts, moves on, and sets it beside the truth.
@@ -60,6 +64,70 @@ def backtest(forecaster, frame, *, origins=10, stride=None, refit=False, **fit_o
             )
         tables.append(_table(fitted, panel, rows))
     return pd.concat(tables, ignore_index=True)
+
+
+def compare_backtests(tables):
+    """Whether one backtest is really better than another, or only at these origins by luck.
+
+    For each target the one of the lowest mean squared error is compared with each other, by
+    a paired test and a bootstrap interval over blocks of origins whose horizons overlap.
+
+    Args:
+        tables: Dict from name to a DataFrame as from `backtest`, all of the same rows.
+
+    Returns:
+        DataFrame with the columns `target`, `metric`, and those of
+        `tfts.comparison.compare_windows`. `tfts.comparison.verdict` says the rows of one
+        target in a sentence.
+
+    Raises:
+        ValueError: If there is no table, or one is of other rows.
+
+    Example:
+
+    >>> import numpy as np, pandas as pd
+    >>> from tfts import Forecaster, backtest
+    >>> from tfts.comparison import verdict
+    >>> days = pd.date_range("2024-01-01", periods=90, freq="D")
+    >>> noise = np.random.default_rng(0).normal(size=90)
+    >>> frame = pd.DataFrame({"sales": 5 * (np.arange(90) % 7) + noise}, index=days)
+    >>> tables = {name: backtest(Forecaster(name, context_length=7, horizon=2), frame, origins=20)
+    ...           for name in ("persistence", "seasonal_naive")}
+    >>> print(verdict(compare_backtests(tables)))
+    seasonal_naive is better than persistence: the difference holds (5 %, 20 blocks of windows).
+    """
+    if not tables:
+        raise ValueError("`tables` must hold at least one backtest. Received: {}.")
+    ordered = {name: table.sort_values(_KEYS, ignore_index=True) for name, table in tables.items()}
+    first = next(iter(ordered))
+    rows = ordered[first]
+    for name, table in ordered.items():
+        if not table[[*_KEYS, "actual"]].equals(rows[[*_KEYS, "actual"]]):
+            raise ValueError(
+                f"Only backtests of the same rows can be compared, but {name!r} has other origins, targets or "
+                f"values than {first!r}: {len(table)} and {len(rows)} rows."
+            )
+    squares = pd.DataFrame(
+        {name: (table["forecast"] - table["actual"]) ** 2 for name, table in ordered.items()}
+    )
+    length = _overlapping(rows)
+    found = []
+    for target, at in rows.groupby("target", sort=False).groups.items():
+        of_window = [rows.loc[at, "series"], rows.loc[at, "origin"]]
+        sums = squares.loc[at].groupby(of_window, sort=False, dropna=False).agg(["sum", "count"])
+        places = sums.index.get_level_values("origin"), sums.index.codes[0]
+        totals = {name: sums[name, "sum"].to_numpy() for name in tables}
+        table = compare_windows(totals, sums[first, "count"].to_numpy(), *places, length)
+        found.append(table.assign(target=target, metric="mse"))
+    # A target without an observed row has none, whose columns would be of no type.
+    table = pd.concat([t for t in found if len(t)] or found, ignore_index=True)
+    return table[["target", "metric", *table.columns.drop(["target", "metric"])]]
+
+
+def _overlapping(rows):
+    """Most origins one after the other whose horizons share rows."""
+    ends = rows.groupby("origin")["time"].max()
+    return int((ends.index.searchsorted(ends) - np.arange(len(ends))).max())
 
 
 def _origin_times(panel, spec, origins, stride):

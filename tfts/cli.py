@@ -230,7 +230,7 @@ def attention(
 def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a run.")]):
     """Writes report.html into RUN_DIR: everything that was found, and the settings, in one file.
 
-    `tfts run`, `detect`, `regress` and `tune` do so at their end. Only the folder is read.
+    `tfts run`, `detect`, `regress`, `tune` and `benchmark` do so at their end. Only the folder is read.
     """
     from tfts.report import write_report
 

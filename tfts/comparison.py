@@ -11,6 +11,8 @@ import pandas as pd
 
 # Blocks that are drawn at once, so that many windows do not fill the memory.
 _DRAWN = 2**20
+# Blocks that many windows are compared in: more would cost time and tell little more.
+_MOST_BLOCKS = 1000
 
 
 class Difference(NamedTuple):
@@ -75,7 +77,8 @@ def diebold_mariano(first, second, horizon=1):
 
     Returns:
         Tuple `(statistic, p_value)`: below 0, the first is better; the p-value is two-sided.
-        Both are NaN of fewer than two losses, or if the losses never differ.
+        Both are NaN of fewer than two losses, or if the losses never differ; of a difference
+        that is always the same, the statistic is infinite.
 
     Raises:
         ValueError: If the losses are not two finite series of one length, or `horizon` is
@@ -99,8 +102,11 @@ def diebold_mariano(first, second, horizon=1):
     lags = np.arange(1, min(horizon, count))
     away = differences - mean
     spread = away @ away / count
-    if count < 2 or spread <= (1e-12 * max(abs(mean), np.finfo(float).tiny)) ** 2:
+    if count < 2 or not differences.any():
         return np.nan, np.nan
+    if spread <= (1e-12 * mean) ** 2:
+        # The same difference each time, but for rounding: no chance is in it.
+        return float(np.copysign(np.inf, mean)), 0.0
     shared = np.array([away[lag:] @ away[:-lag] / count for lag in lags])
     variance = spread + 2 * shared.sum()
     if variance <= 0:
@@ -174,8 +180,8 @@ def compare_losses(first, second, block_length=1, *, level=0.95, num_samples=200
 
     For the test both are averaged over their seeds and over blocks of windows; neighbouring
     blocks may be correlated, because the last windows of one share rows with the first of the
-    next, and the test allows for it. The bootstrap draws blocks of twice the length. With few blocks hardly any
-    difference holds, as it should be: a month of test rows is one month.
+    next, and the test allows for it. The bootstrap draws blocks of twice the length. With few
+    blocks hardly any difference holds, as it should be: a month of test rows is one month.
 
     Args:
         first: `(windows,)` or `(seeds, windows)` losses, in the order of time.
@@ -252,6 +258,135 @@ def compare_all(losses, block_length=1, *, level=0.95, num_samples=2000, seed=0)
         )
         rows.append({"first": lowest, "second": name, **found._asdict(), "holds": found.holds(1 - level)})
     return pd.DataFrame(rows, columns=["first", "second", *Difference._fields, "holds"])
+
+
+def compare_windows(sums, counts, times, series, block_length):
+    """Compares forecasts of the same windows, of one or of many series, by their mean loss.
+
+    Series are averaged at each origin, because what happens to all of them on a day is no
+    news of each, and blocks of neighbouring origins are compared. Where origins are too few
+    for that, as with one window for each series, the means of the series are compared.
+
+    Args:
+        sums: Dict from name to `(windows,)` or `(seeds, windows)`, the sum of the losses of each
+            window over the points that were observed.
+        counts: `(windows,)` ints, those points.
+        times: `(windows,)`, the origin of each window.
+        series: `(windows,)`, the name or number of its series.
+        block_length: Int >= 1, origins in a block: those in a horizon.
+
+    Returns:
+        DataFrame as from `compare_all`, and the column `over`: `"windows"` or `"series"`.
+        The difference is that of the means over all points. Empty where nothing was observed.
+
+    Raises:
+        ValueError: As in `compare_all`.
+
+    Example:
+
+    >>> random = np.random.default_rng(0)
+    >>> plain = random.uniform(1, 3, 200)
+    >>> sums = {"drift": plain, "ridge": plain / 2}
+    >>> found = compare_windows(sums, np.ones(200, int), np.arange(200), ["load"] * 200, block_length=10)
+    >>> found[["first", "second", "blocks", "holds", "over"]]
+       first second  blocks  holds     over
+    0  ridge  drift      20   True  windows
+    """
+    counts = np.asarray(counts, dtype=np.float64)
+    over, (order, starts) = "windows", _units(times, counts)
+    if len(starts) < 2 * (1 if block_length == 1 else 2 * block_length):
+        of_series = _units(series, counts)
+        if len(of_series[1]) > 1:
+            over, (order, starts), block_length = "series", of_series, 1
+    if not len(starts):
+        return compare_all({"": [0.0]}).assign(over="")
+    # Divided by the mean number of points, so that the mean is that over all points.
+    mean_count = counts.sum() / len(starts)
+    losses = {
+        name: np.add.reduceat(total[..., order], starts, axis=-1) / mean_count for name, total in sums.items()
+    }
+    length = max(block_length, -(-len(starts) // _MOST_BLOCKS))
+    return compare_all(losses, length).assign(over=over)
+
+
+def marks(compared):
+    """What each forecast may be called.
+
+    Args:
+        compared: As from `compare_all`.
+
+    Returns:
+        Dict from name: `"best"` of the lowest, where its difference to every other holds;
+        otherwise `"tied"` of the lowest, and of those to which it does not hold. Empty where
+        there was nothing to compare, or too few windows for it.
+
+    Example:
+
+    >>> plain = np.random.default_rng(0).uniform(1, 3, 200)
+    >>> marks(compare_all({"drift": plain, "naive": plain + 1, "ridge": plain / 2}))
+    {'ridge': 'best'}
+    >>> marks(compare_all({"drift": plain[:1], "ridge": plain[:1] / 2}))
+    {}
+    """
+    if _too_few(compared):
+        return {}
+    lowest = compared["first"].iloc[0]
+    tied = compared.loc[~compared["holds"].astype(bool), "second"].tolist()
+    return dict.fromkeys([lowest, *tied], "tied") if tied else {lowest: "best"}
+
+
+def verdict(compared):
+    """In one sentence, which forecast is better and whether that may be chance.
+
+    Args:
+        compared: As from `compare_all` or `compare_windows`.
+
+    Returns:
+        The sentence; an empty text where there was nothing to compare.
+
+    Example:
+
+    >>> plain = np.random.default_rng(0).uniform(1, 3, 40)
+    >>> print(verdict(compare_all({"drift": plain, "naive": plain + 1, "ridge": plain / 2})))
+    ridge is better than each other method: every difference holds (5 %, 40 blocks of windows).
+    >>> print(verdict(compare_all({"drift": plain, "naive": plain + 1, "ridge": plain[::-1] - 0.01})))
+    That ridge is the lowest may be chance: its difference to drift does not hold (5 %, 40 blocks of windows).
+    """
+    if compared.empty:
+        return ""
+    over = compared["over"].iloc[0] if "over" in compared else "windows"
+    lowest, count = compared["first"].iloc[0], compared["blocks"].max()
+    of = "series" if over == "series" else "blocks of windows" if count > 1 else "block of windows"
+    if _too_few(compared):
+        return (
+            f"There are too few test windows to tell whether {lowest} is better than the others or had luck "
+            f"({count} {of})."
+        )
+    found = marks(compared)
+    if found[lowest] == "best":
+        others = "each other method" if len(compared) > 1 else compared["second"].iloc[0]
+        holds = "every difference holds" if len(compared) > 1 else "the difference holds"
+        return f"{lowest} is better than {others}: {holds} (5 %, {count} {of})."
+    *most, last = [name for name in found if name != lowest]
+    others = f"{', '.join(most)} and {last}" if most else last
+    holds = "differences" if most else "difference"
+    return (
+        f"That {lowest} is the lowest may be chance: its {holds} to {others} {'do' if most else 'does'} not hold "
+        f"(5 %, {count} {of})."
+    )
+
+
+def _too_few(compared):
+    """Whether no interval could be drawn of what was compared, or there was nothing."""
+    return compared.empty or not np.isfinite(compared["low"].to_numpy(dtype=float)).all()
+
+
+def _units(keys, counts):
+    """Windows that were observed in the order of their keys, and where in it each key begins."""
+    observed = np.flatnonzero(counts > 0)
+    codes, _ = pd.factorize(np.asarray(keys)[observed], sort=True)
+    order = np.argsort(codes, kind="stable")
+    return observed[order], np.flatnonzero(np.diff(codes[order], prepend=-1))
 
 
 def _drawn_differences(first, second, num_samples, length, random):

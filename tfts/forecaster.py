@@ -331,6 +331,30 @@ class Forecaster:
         network.model = model
         return network
 
+    def on_logarithms(self):
+        """The same forecaster for tables in which the targets hold their logarithms already.
+
+        Returns:
+            A forecaster, fitted where this one is; itself, where its scaler takes no logarithms.
+
+        Example:
+
+        >>> import numpy as np, pandas as pd
+        >>> days = pd.date_range("2024-01-01", periods=30)
+        >>> frame = pd.DataFrame({"y": 1.1 ** np.arange(30)}, index=days)
+        >>> forecaster = Forecaster("drift", context_length=5, horizon=1, scaler="log").fit(frame)
+        >>> plain = forecaster.on_logarithms()
+        >>> np.allclose(np.exp(plain.predict(np.log(frame))["y"]), forecaster.predict(frame)["y"])
+        True
+        """
+        if self._settings["scaler"] != "log":
+            return self
+        made = type(self)(**{**self._settings, "scaler": "standard"})
+        if self.is_fitted:
+            kept = {name: value for name, value in vars(self).items() if name not in ("_settings", "scaler_")}
+            vars(made).update(kept, scaler_=self.scaler_.on_logarithms())
+        return made
+
     def compiled(self, data, *, validation=0.15, **options):
         """The network that `fit` would train, and its windows, for a loop of your own.
 
@@ -666,7 +690,7 @@ class Forecaster:
         keras.utils.set_random_seed(options["seed"])
         scaled, valid = self._scaled(train, valid)
         steps = -(-len(self._training_spec.origins(scaled)) // options["batch_size"])
-        model = self._compiled(scaled, steps, options)
+        model = self._compiled(scaled, steps, options, train)
         if options["linear_start"] == "ridge":
             from tfts.linear_start import start_from_ridge
 
@@ -688,7 +712,7 @@ class Forecaster:
         whole = self.scaler_.transform(dataclasses.replace(train, bounds=bounds))
         return tuple(dataclasses.replace(whole, bounds=part.bounds) for part in (train, valid))
 
-    def _compiled(self, scaled, steps, options):
+    def _compiled(self, scaled, steps, options, train):
         import keras
 
         from tfts.models import build_model
@@ -715,12 +739,14 @@ class Forecaster:
             len(scaled.known_future),
             **self._settings["model_options"],
         )
-        metrics = [self._metric(name, scaled) for name in _listed(options["metrics"])]
+        metrics = [self._metric(name, scaled, train) for name in _listed(options["metrics"])]
         compile_network(model, steps, options, metrics)
         return model
 
-    def _metric(self, name, scaled):
+    def _metric(self, name, scaled, train):
         offset, scale = self.scaler_.affine(None, scaled.targets)
+        if self.scaler_.logged:
+            return keras_metric(name, offset - np.log(target_units(train)), scale, log=True)
         size = scale if len(scale) == 1 else 1 / target_units(scaled)
         return keras_metric(name, offset * size / scale, size)
 

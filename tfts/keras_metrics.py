@@ -37,6 +37,11 @@ ERRORS = {
 }
 
 
+def _original(values, offset, scale, log, dtype):
+    values = values * ops.convert_to_tensor(scale, dtype=dtype) + ops.convert_to_tensor(offset, dtype=dtype)
+    return ops.exp(values) if log else values
+
+
 def _observed(y_true, y_pred, sample_weight, dtype):
     """Actuals without NaN, forecasts, and the weight of every point: 0 where unobserved."""
     actual, forecast = ops.cast(y_true, dtype), ops.cast(y_pred, dtype)
@@ -60,6 +65,7 @@ class MeanError(keras.metrics.Metric):
         error: One of rmse, mae, mse, mape, smape, wape, bias.
         offset: Float or one for each target. original = scaled * scale + offset.
         scale: Float > 0 or one for each target.
+        log: Whether original is the exponential of that.
         name: Str. By default `error`.
         dtype: Dtype of the sums. By default float32.
 
@@ -74,7 +80,7 @@ class MeanError(keras.metrics.Metric):
     5.0
     """
 
-    def __init__(self, error, offset=0.0, scale=1.0, name=None, dtype=None):
+    def __init__(self, error, offset=0.0, scale=1.0, log=False, name=None, dtype=None):
         super().__init__(name=name or error, dtype=dtype)
         if error not in ERRORS:
             raise ValueError(unknown("error", error, ERRORS))
@@ -83,18 +89,21 @@ class MeanError(keras.metrics.Metric):
         self.error = error
         self.offset = np.asarray(offset, dtype=np.float64).tolist()
         self.scale = np.asarray(scale, dtype=np.float64).tolist()
+        self.log = bool(log)
         self.numerator = self.add_weight(name="numerator", initializer="zeros")
         self.denominator = self.add_weight(name="denominator", initializer="zeros")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         actual, forecast, weight = _observed(y_true, y_pred, sample_weight, self.dtype)
-        scale = ops.convert_to_tensor(self.scale, dtype=self.dtype)
-        offset = ops.convert_to_tensor(self.offset, dtype=self.dtype)
         # The difference first: beside a large offset it would lose digits.
-        error = (forecast - actual) * scale
+        error = (forecast - actual) * ops.convert_to_tensor(self.scale, dtype=self.dtype)
         # A 0 comes back from its scaled value with the rounding of the offset.
-        zero = _EPSILON * ops.maximum(1, 2 * ops.abs(offset))
-        actual, forecast = actual * scale + offset, forecast * scale + offset
+        zero = _EPSILON * ops.maximum(1, 2 * ops.abs(ops.convert_to_tensor(self.offset, dtype=self.dtype)))
+        actual, forecast = (
+            _original(values, self.offset, self.scale, self.log, self.dtype) for values in (actual, forecast)
+        )
+        if self.log:
+            error, zero = forecast - actual, 0.0
         numerator, denominator = ERRORS[self.error](error, actual, forecast, zero)
         self.numerator.assign_add(ops.sum(ops.where(weight > 0, numerator * weight, 0)))
         self.denominator.assign_add(ops.sum(denominator * weight))
@@ -111,6 +120,7 @@ class MeanError(keras.metrics.Metric):
             "error": self.error,
             "offset": self.offset,
             "scale": self.scale,
+            "log": self.log,
         }
 
 
@@ -118,10 +128,14 @@ class MeanError(keras.metrics.Metric):
 class R2(keras.metrics.Metric):
     """Mean over the targets (the last axis) of the variance explained.
 
-    An affine scaler does not change it, so it needs no offset or scale. A NaN in
-    `y_true` is not scored. A single point counts as a constant target: 1 or 0.
+    An affine scaler does not change it, so it needs offset and scale only where the scaled
+    values are those of logarithms. A NaN in `y_true` is not scored. A single point counts as
+    a constant target: 1 or 0.
 
     Args:
+        offset: Float or one for each target.
+        scale: Float > 0 or one for each target.
+        log: Whether original values are the exponentials of scaled * scale + offset.
         name: Str.
         dtype: Dtype of the sums. By default float32.
 
@@ -133,8 +147,11 @@ class R2(keras.metrics.Metric):
     0.5
     """
 
-    def __init__(self, name="r2", dtype=None):
+    def __init__(self, offset=0.0, scale=1.0, log=False, name="r2", dtype=None):
         super().__init__(name=name, dtype=dtype)
+        self.offset = np.asarray(offset, dtype=np.float64).tolist()
+        self.scale = np.asarray(scale, dtype=np.float64).tolist()
+        self.log = bool(log)
         self._built = False
 
     def _build(self, num_targets):
@@ -147,6 +164,10 @@ class R2(keras.metrics.Metric):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         actual, forecast, weight = _observed(y_true, y_pred, sample_weight, self.dtype)
+        if self.log:
+            actual, forecast = (
+                _original(values, self.offset, self.scale, True, self.dtype) for values in (actual, forecast)
+            )
         num_targets = actual.shape[-1]
         if not self._built:
             self._build(num_targets)
@@ -173,3 +194,6 @@ class R2(keras.metrics.Metric):
         constant = ops.where(squared == 0, 1.0, 0.0)
         each = ops.where(varies, 1 - squared / ops.where(varies, spread, 1), constant)
         return ops.sum(ops.where(scored, each, 0)) / ops.sum(ops.cast(scored, self.dtype))
+
+    def get_config(self):
+        return {**super().get_config(), "offset": self.offset, "scale": self.scale, "log": self.log}

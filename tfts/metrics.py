@@ -534,16 +534,17 @@ def bias(actual, forecast):
     return _score("bias", actual, forecast)
 
 
-def keras_metric(name, offset=0.0, scale=1.0):
+def keras_metric(name, offset=0.0, scale=1.0, log=False):
     """The same metric while a Keras model trains, in original units.
 
-    The model sees scaled values, and original = scaled * scale + offset. To read a saved
-    model that was compiled with it, `import tfts.keras_metrics` first.
+    The model sees scaled values, and original = scaled * scale + offset, or the exponential
+    of that. To read a saved model that was compiled with it, `import tfts.keras_metrics` first.
 
     Args:
         name: Name of METRICS, except mase, which needs a scale of each series.
         offset: Float or one for each target, from the scaler.
         scale: Float > 0 or one for each target, from the scaler.
+        log: Whether the scaled values are those of logarithms.
 
     Returns:
         A `keras.metrics.Metric` for `model.compile(metrics=[...])`. It sums in float32,
@@ -569,5 +570,7 @@ def keras_metric(name, offset=0.0, scale=1.0):
         )
     if name not in choices:
         raise ValueError(unknown("metric", name, choices))
+    if name != "r2":
+        return MeanError(name, offset, scale, log)
     # An affine scaler does not change r2.
-    return R2() if name == "r2" else MeanError(name, offset, scale)
+    return R2(offset, scale, log) if log else R2()

@@ -10,6 +10,7 @@ import pytest
 from tests.anomaly.conftest import WEEK, shops
 from tfts import AnomalyDetector, Forecaster
 from tfts.anomaly import choice
+from tfts.anomaly.thresholds import THRESHOLDS
 
 COMMON = {"targets": ["sold", "stock"], "time": "day", "series": "shop", "context_length": 7}
 USUAL = slice(None, "2023-05-10")
@@ -506,6 +507,82 @@ def test_logarithms_make_a_factor_equally_strange_at_any_level(tmp_path):
     assert rows["predicted"].between(10, 600).all()
     made.save(tmp_path / "d")
     pd.testing.assert_frame_equal(quietly(AnomalyDetector.load(tmp_path / "d").detect, new), rows)
+
+
+def growing(rows=420):
+    """A level that doubles every hundred days, with a week in it; half of it is lost on one day."""
+    random, day = np.random.default_rng(3), np.arange(rows)
+    week = 0.3 * np.sin(day * 2 * np.pi / 7)
+    level = 50 * 2 ** (day / 100) * np.exp(week + 0.03 * random.normal(size=rows))
+    frame = pd.DataFrame({"sold": level}, index=pd.date_range("2022-01-01", periods=rows))
+    frame.loc["2023-01-20", "sold"] *= 0.5
+    return frame[:300], frame[300:]
+
+
+THRESHOLD_OPTIONS = {
+    "std": {"k": 6.0},
+    "mad": {"k": 6.0},
+    "fixed": {"threshold_options": {"limit": 0.3}},
+    "quantile": {"threshold_options": {"rate": 0.02}},
+    "rolling_conformal": {"threshold_options": {"rate": 0.05}},
+}
+
+
+@pytest.mark.parametrize("threshold", sorted(THRESHOLDS))
+def test_the_scaler_of_logarithms_judges_a_growing_level_by_factors(threshold):
+    usual, new = growing()
+    options = {"context_length": 7, "threshold": threshold, **THRESHOLD_OPTIONS.get(threshold, {})}
+    made = AnomalyDetector("linear_regression", scaler="log", **options).fit(usual)
+    rows = quietly(made.detect, new)
+    assert rows.loc[rows["time"] == "2023-01-20", "flag"].item()
+    # In original units, though flags follow from logarithms.
+    np.testing.assert_allclose(rows["residual"], rows["actual"] - rows["predicted"])
+    lost = rows[rows["time"] == "2023-01-20"].iloc[0]
+    assert lost["predicted"] == pytest.approx(2 * lost["actual"], rel=0.15)
+    assert rows["flag"].sum() < 10
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_a_forecaster_on_logarithms_judges_as_it_forecasts(fitted, tmp_path):
+    usual, new = growing()
+    forecaster = Forecaster("linear_regression", context_length=7, horizon=1, scaler="log")
+    if fitted:
+        forecaster.fit(usual)
+    made = AnomalyDetector(forecaster, k=6.0).fit(usual)
+    rows = quietly(made.detect, new)
+    assert rows.loc[rows["flag"], "time"].astype(str).tolist()[0] == "2023-01-20"
+    if fitted:
+        at = new.index.get_loc("2023-01-20")
+        whole = pd.concat([usual, new])
+        expected = forecaster.predict(whole[: len(usual) + at])["sold"].item()
+        assert rows["predicted"].iloc[at] == pytest.approx(expected, rel=1e-4)
+    none = quietly(made.detect, new.assign(sold=new["sold"].where(new.index != "2023-01-20", 0.0)))
+    assert none.loc[none["time"] == "2023-01-20", "flag"].item()
+    assert np.isfinite(none[["predicted", "score"]]).all(axis=None)
+    made.save(tmp_path / "d")
+    pd.testing.assert_frame_equal(quietly(AnomalyDetector.load(tmp_path / "d").detect, new), rows)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": "pca_windows"},
+        {"score": "scaled", "context": ["weekday"]},
+        {"score": "joint"},
+        {"smooth": 5},
+        {"irregular": "step_length"},
+        {"direction": "down", "per_series": False},
+    ],
+)
+def test_every_way_of_judging_takes_logarithms(changes):
+    usual, new = growing()
+    options = {"context_length": 7, "k": 6.0, "scaler": "log", "model": "linear_regression", **changes}
+    rows = quietly(AnomalyDetector(**options).fit(usual).detect, new)
+    named = AnomalyDetector(**{**options, "scaler": "standard", "log": ["sold"]}).fit(usual)
+    pd.testing.assert_frame_equal(quietly(named.detect, new), rows)
+    # No window of the usual rows is like those on a level that they never had.
+    if options["model"] != "pca_windows":
+        assert rows.loc[rows["time"] == "2023-01-20", "flag"].item()
 
 
 def test_a_value_without_logarithm_is_as_far_off_as_can_be():

@@ -158,8 +158,10 @@ def test_log_scales_the_logarithms_of_targets_and_gives_values_back(per_series):
     restored = scaler.inverse(scaled[:, None, :1], panel, np.arange(4), ["a"])
     np.testing.assert_allclose(restored[:, 0, 0], table[:, 0], rtol=1e-5)
     assert scaler.affine("", ["b"])[0].tolist() == [1.0]
-    with pytest.raises(ValueError, match="scaler='log' has no offset and scale in original units"):
-        scaler.affine("", ["a"])
+    plain = scaler.on_logarithms()
+    assert (plain.kind, plain.logged) == ("standard", ())
+    table[:, 0] = np.log(table[:, 0])
+    np.testing.assert_allclose(plain.transform(panel_of(table)).values, scaled, rtol=1e-5)
 
 
 def test_logarithms_need_targets_above_0():

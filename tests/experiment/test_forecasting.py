@@ -46,6 +46,7 @@ def test_every_file_is_there_and_none_is_half_written(finished):
         "attention_heatmap_example0.png",
         "attention_stack.npy",
         "attention_windows.csv",
+        "differences.csv",
         "forecast_example.png",
         "forecasts.parquet",
         "model_metrics.csv",
@@ -78,6 +79,38 @@ def test_metrics_are_ranked_with_the_oracle_and_skill_against_persistence(finish
     assert first.loc["linear", "parameters"] > 0
     written = pd.read_csv(output / "model_metrics.csv")
     np.testing.assert_allclose(written["rmse"], table["rmse"])
+
+
+def test_best_is_marked_only_where_test_and_interval_hold(finished):
+    output, table, printed = finished
+    compared = pd.read_csv(output / "differences.csv")
+    assert not compared[["first", "second"]].isin(["oracle"]).any(axis=None)
+    # 56 windows in blocks of 5 rows; what is left over belongs to the last.
+    assert (compared["blocks"].unique().tolist(), compared["over"].unique().tolist()) == ([11], ["windows"])
+    scored = table.set_index(["target", "model"])
+    for target, rows in compared.groupby("target"):
+        lowest = rows["first"].iloc[0]
+        own = scored.loc[target].drop("oracle")
+        assert own.index[0] == lowest
+        expected = own.loc[lowest, "rmse"] ** 2 - own.loc[rows["second"], "rmse"] ** 2
+        np.testing.assert_allclose(rows["difference"], expected, rtol=1e-6)
+        held = (rows["p_value"] < 0.05) & ((rows["low"] > 0) | (rows["high"] < 0))
+        assert held.tolist() == rows["holds"].tolist()
+        tied = rows.loc[~rows["holds"], "second"].tolist()
+        marked = own.index[own["best"] == ("tied" if tied else "best")].tolist()
+        assert sorted(marked) == sorted([lowest, *tied])
+        assert scored.loc[(target, "oracle"), "best"] == ""
+    assert " ".join(printed.split()).count("(5 %, 11 blocks of windows)") == 2
+    assert " =" in printed or " *" in printed
+
+
+def test_with_too_few_windows_nothing_is_marked(tmp_path):
+    table, printed = run(tmp_path / "run", "models={}", "window.horizon=30")
+    assert (table["best"] == "").all()
+    # 31 windows of 30 rows each.
+    printed = " ".join(printed.split())
+    assert printed.count("There are too few test windows to tell whether") == 2
+    assert printed.count("had luck (1 block of windows).") == 2
 
 
 def test_scores_can_be_computed_again_from_the_forecasts(finished):

@@ -155,6 +155,14 @@ def test_metrics_are_sorted_with_the_best_on_top_and_in_colour():
     assert ax.get_title(loc="left") == "Models by RMSE, lower is better"
 
 
+def test_what_is_marked_best_is_in_colour_and_nothing_where_nothing_is():
+    table = metrics("rmse", [1.5, 0.5, 0.25]).assign(best=["", "tied", "tied"])
+    colours = [bar.get_facecolor() for bar in plots.plot_metrics(table).patches]
+    assert colours[0] == colours[1] != colours[2]
+    plain = [bar.get_facecolor() for bar in plots.plot_metrics(table.assign(best="")).patches]
+    assert set(plain) == {colours[2]}
+
+
 def test_r2_and_skill_are_best_high_and_bias_near_zero():
     ax = plots.plot_metrics(metrics("r2", [-0.5, 0.75, 0.25]), "r2")
     assert [name for name, *_ in bars(ax)] == ["seasonal_naive", "linear_regression", "persistence"]

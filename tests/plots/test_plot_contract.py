@@ -3,7 +3,14 @@
 import pytest
 from matplotlib import figure, pyplot
 
-from tests.plots import test_anomalies, test_attention, test_forecasts, test_regression, test_tuning
+from tests.plots import (
+    test_anomalies,
+    test_attention,
+    test_forecasts,
+    test_regression,
+    test_suites,
+    test_tuning,
+)
 from tfts import plots
 
 DRAWN_ON_AXES = {
@@ -11,6 +18,7 @@ DRAWN_ON_AXES = {
     **test_attention.CALLS,
     **test_anomalies.CALLS,
     **test_regression.CALLS,
+    **test_suites.CALLS,
     **test_tuning.CALLS,
 }
 

@@ -55,6 +55,7 @@ def test_the_report_keeps_the_promises_of_a_page(text):
         "In short",
         "Data",
         "Scores",
+        "Differences between models",
         "Error by horizon step",
         "Example forecasts",
         "Training",
@@ -69,7 +70,7 @@ def test_scores_are_those_of_model_metrics_to_the_last_digit(folder, text):
     scores = pd.read_csv(folder / "model_metrics.csv")
     for target in ("x1", "x2"):
         rows = scores[scores["target"] == target]
-        shown = tables(text)[f"Test scores of {target}, best first, in the units of the table"]
+        shown = tables(text)[f"Test scores of {target}, lowest RMSE first, in the units of the table"]
         assert shown["model"].tolist() == rows["model"].tolist()
         for heading, column in {"RMSE": "rmse", "MAE": "mae", **FURTHER}.items():
             whole = pd.to_numeric(shown[heading], errors="coerce")
@@ -257,6 +258,7 @@ def test_a_folder_without_a_run_is_an_error(tmp_path):
     "name",
     [
         "model_metrics.csv",
+        "differences.csv",
         "step_metrics.csv",
         "forecasts.parquet",
         "test_rows.parquet",
@@ -312,4 +314,18 @@ def test_findings_say_what_the_scores_say(folder, tmp_path, scores, sentence):
     table = table.assign(model=list(scores), rmse=list(scores.values()), target="load")
     from tfts.report.forecasting import _findings
 
-    assert _findings(table, described["settings"], described)[0] == sentence
+    compared = pd.read_csv(folder / "differences.csv").assign(target="load", first="linear", second="drift")
+    assert _findings(table, described["settings"], described, compared.iloc[:0])[0] == sentence
+    said = _findings(table, described["settings"], described, compared.iloc[:1].assign(holds=False))[1]
+    assert ("may be chance: its difference to drift does not hold" in said) == table["rmse"].notna().any()
+
+
+def test_differences_are_those_of_the_file_with_a_sentence(folder, text):
+    compared = pd.read_csv(folder / "differences.csv")
+    assert sorted(compared["target"].unique()) == ["x1", "x2"]
+    for target, rows in compared.groupby("target"):
+        shown = tables(text)[f"Mean squared error of {target}: the lowest less each other one"]
+        assert shown["other"].tolist() == rows["second"].tolist()
+        np.testing.assert_array_equal(shown["difference"].astype(float), rows["difference"])
+        assert shown["holds"].tolist() == ["yes" if holds else "no" for holds in rows["holds"]]
+        assert any(p.startswith(f"{target}: ") for p in check_page(text).texts("p"))

@@ -156,6 +156,44 @@ def test_a_request_of_another_shape_is_refused(linear, loaded, name, shape):
     assert np.isfinite(forecasts(loaded, windows(linear, 1)[0])).all()
 
 
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory):
+    """A forecaster on logarithms, with a scale for each series, and the folder of its export."""
+    table = hourly(columns=("load", "promo"))
+    table["load"] = np.exp(table["load"] - 1000)
+    frame = pd.concat([table.assign(shop=shop) for shop in ("a", "b")])
+    frame.loc[frame["shop"] == "b", "load"] *= 1000.0
+    forecaster = untrained(
+        "nlinear", frame, series="shop", per_series=True, scaler="log", known_future=["promo"], missing="drop"
+    )
+    return forecaster, frame, export(forecaster, tmp_path_factory.mktemp("logged"))
+
+
+def test_logarithms_are_taken_in_the_graph(logged):
+    forecaster, frame, path = logged
+    (found,) = verify_all([path])
+    assert found.passed, found
+    whole = frame[frame["shop"] == "b"].iloc[:-HORIZON]
+    ahead = frame[frame["shop"] == "b"].copy()
+    ahead.loc[ahead.index[-HORIZON:], "load"] = np.nan
+    expected = forecaster.predict(ahead)["load"].to_numpy()
+    given = {
+        "past": whole[["load"]].to_numpy(np.float32)[-CONTEXT:],
+        "known_future": ahead[["promo"]].to_numpy(np.float32)[-CONTEXT - HORIZON :],
+    }
+    batch = {name: np.stack([values] * 3) for name, values in given.items()}
+    # A value without a logarithm spoils its own window alone; a new series takes the scale of all.
+    batch["past"][1, 4] = 0.0
+    batch["series"] = np.array([1, 1, -1], np.int32)
+    answer = LoadedModel(path).run("serving_default", batch)["forecast"]
+    np.testing.assert_allclose(answer[0, :, 0], expected, rtol=1e-5)
+    assert np.isnan(answer[1]).all()
+    assert np.isfinite(answer[2]).all()
+    assert read_metadata(path)["scaler"]["logged"] == ["load"]
+    card = next(path.glob("*.md")).read_text()
+    assert "The graph takes logarithms, so `load` must be above 0" in card
+
+
 def test_each_series_has_its_own_scale_and_a_new_one_that_of_all(tmp_path):
     parts = [hourly().mul(factor).assign(shop=name) for name, factor in (("b", 1), ("a", 10))]
     frame = pd.concat(parts).reset_index()

@@ -55,6 +55,19 @@ def test_rows_that_were_filled_are_not_scored(frame):
     assert abs(fit.score - fit.curve[0]) > 1e-4
 
 
+def test_logarithms_are_scored_in_original_units(frame):
+    options = {"context_length": 7, "horizon": 2, "scaler": "log"}
+    trials = TableTrials("linear", np.exp(frame[["a"]] + 5), options, {"epochs": 1})
+    fit = trials.fit({}, part=0, seed=0)
+    forecaster, training = trials.forecaster({})
+    train, valid = trials.parts(forecaster)[0]
+    forecaster.fit(train, validation=valid, seed=0, **training)
+    assert fit.score == forecaster.evaluate(valid, ["rmse"])["rmse"][0]
+    # exp(5) is 148, which the week takes up and down by factors of about e.
+    assert 10 < fit.score < 300
+    assert fit.curve[0] == pytest.approx(fit.score, rel=1e-4)
+
+
 def test_the_mean_absolute_error_is_another_objective(frame):
     fit = TableTrials(
         "linear", frame[["a"]], {"context_length": 7, "horizon": 2}, {"epochs": 2}, "val_mae"

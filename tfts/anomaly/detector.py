@@ -28,6 +28,8 @@ from tfts.forecaster import Forecaster
 IRREGULAR = ("regularise", "step_length")
 # What is added to a column before its logarithm is taken, as a share of its median.
 _LOG_OFFSET = 0.1
+# The same for a fitted forecaster that takes the logarithms of values as they are.
+_LEAST_OFFSET = 1e-6
 # Thresholds whose limit is `k` deviations.
 _WITH_K = ("std", "mad")
 _DAY = 86_400_000_000_000
@@ -73,7 +75,7 @@ class AnomalyDetector:
         limit: Longest gap in rows that `missing="interpolate"` fills.
         duplicates: What `fit` does about rows with one time. While judging, the first
             counts.
-        scaler: A name of `SCALERS`.
+        scaler: A name of `SCALERS`; `"log"` is `"standard"` with all targets in `log`.
         per_series: Whether each series has a scale of its own.
         model_options: Dict of options of the model, baseline or subsequence method.
         score: A name of `SCORES`, see `ResidualScore`.
@@ -210,6 +212,7 @@ class AnomalyDetector:
         """
         if self._settings["model"] == "auto":
             return self._choose(frame, exclude, training)
+        self._log = self._logged_columns(frame)
         logged, self._log_offsets = self._logarithms(frame)
         prepared, real_times = self._prepared(logged, exclude)
         forecaster, subsequence = self._model(prepared, exclude)
@@ -525,7 +528,7 @@ class AnomalyDetector:
         model = settings["model"]
         self._chosen = model if isinstance(model, str) else None
         if isinstance(model, Forecaster):
-            return model if model.is_fitted else model.clone(), None
+            return (model if model.is_fitted else model.clone()).on_logarithms(), None
         keys = [k for k in (settings["time"], settings["series"]) if k is not None]
         columns = [str(c) for c in prepared.columns if c not in keys]
         targets, known = settings["targets"], settings["known_future"]
@@ -548,7 +551,7 @@ class AnomalyDetector:
             missing="drop" if exclude and settings["missing"] == "raise" else settings["missing"],
             limit=settings["limit"],
             duplicates=settings["duplicates"],
-            scaler=settings["scaler"],
+            scaler="standard" if settings["scaler"] == "log" else settings["scaler"],
             per_series=settings["per_series"],
             model_options=None if subsequence is not None else settings["model_options"],
         )
@@ -607,10 +610,24 @@ class AnomalyDetector:
             frame[settings["time"]] = numbered
         return frame, times
 
+    def _logged_columns(self, frame):
+        """Columns that the model is to see as logarithms: those of `log`, and all targets of scaler="log"."""
+        settings, model = self._settings, self._settings["model"]
+        own = model.settings if isinstance(model, Forecaster) else settings
+        if own["scaler"] != "log":
+            return settings["log"]
+        targets = own["targets"]
+        if targets is None:
+            other = {own["time"], own["series"], *(own["known_future"] or ())}
+            targets = [str(column) for column in frame.columns if column not in other]
+        return [*targets, *(column for column in settings["log"] if column not in targets)]
+
     def _logarithms(self, frame, without=()):
         """The table with logarithms in the columns of `log`, and what was added before."""
-        columns, series = self._settings["log"], self._settings["series"]
-        columns = [column for column in columns if column not in without]
+        model, series = self._settings["model"], self._settings["series"]
+        columns = [column for column in self._log if column not in without]
+        fitted = isinstance(model, Forecaster) and model.is_fitted and model.settings["scaler"] == "log"
+        share = _LEAST_OFFSET if fitted else _LOG_OFFSET
         log_offsets = [[None, []]]
         if not columns:
             return frame, log_offsets
@@ -618,12 +635,12 @@ class AnomalyDetector:
             if column not in frame.columns:
                 raise KeyError(unknown("column in log:", column, frame.columns))
         whole = frame[columns].astype(np.float64)
-        offsets = whole.abs().median() * _LOG_OFFSET
+        offsets = whole.abs().median() * share
         log_offsets = [[None, offsets.tolist()]]
         frame = frame.copy()
         added = np.broadcast_to(offsets.to_numpy(), whole.shape)
         if series is not None and series in frame.columns:
-            each = whole.abs().groupby(frame[series].to_numpy()).median() * _LOG_OFFSET
+            each = whole.abs().groupby(frame[series].to_numpy()).median() * share
             log_offsets += [[_plain_name(name), row.tolist()] for name, row in each.iterrows()]
             added = each.loc[frame[series].to_numpy()].to_numpy()
         shifted = whole.to_numpy() + added
@@ -658,6 +675,7 @@ class AnomalyDetector:
             "freq": panel.freq,
             "tz": None if times.tz is None else str(times.tz),
             "step": self._step if self._is_irregular else _usual_step(panel.times),
+            "log": self._log,
             "log_offsets": self._log_offsets,
         }
         rows = forecaster.spec.origins(part)
@@ -719,7 +737,9 @@ class AnomalyDetector:
     def _planned(self):
         calendar = self._settings["calendar"]
         calendar = calendar if self._is_irregular else self.forecaster_.settings["calendar"]
-        settings = {**self._settings, "calendar": calendar}
+        # A detector that an older version saved does not say which columns it took.
+        log = self._learnt.get("log", self._settings["log"])
+        settings = {**self._settings, "calendar": calendar, "log": log}
         aides = {name: (aide, self._predictors[name]) for name, aide in self._aides.items()}
         return Plan(
             settings, self.forecaster_, self._predictors[None], aides, self._subsequence, self._learnt

@@ -46,15 +46,16 @@ class Scaler:
         kind: A name of `SCALERS`: `"standard"` (mean 0, deviation 1), `"minmax"` (0 to
             1), `"robust"` (median 0, interquartile range 1), `"none"`, or `"log"`, which
             takes the logarithms of the targets before it scales all columns as `"standard"`
-            does: errors are then relative ones, and series of any size weigh alike.
+            does: errors are then relative ones, and series of any size weigh alike. All
+            targets must be above 0.
         per_series: Whether each series has its own offset and scale. A series that was
             not seen in `fit` takes those of all training rows together.
 
     Attributes:
         columns: Names of the columns, tuple.
         logged: Names of the columns that are taken as logarithms, tuple.
-        offset: Float64 `(columns,)`, original units.
-        scale: Float64 `(columns,)`, original units, none zero.
+        offset: Float64 `(columns,)`, original units; of columns in `logged`, of logarithms.
+        scale: The same, none zero.
         series_offset: Dict from series name to `(columns,)`, with `per_series`.
         series_scale: The same for the scale.
 
@@ -116,7 +117,7 @@ class Scaler:
         values = aligned_empty(panel.values.shape)
         values[:] = np.nan
         for name, (start, _, _, end) in zip(panel.series, panel.bounds, strict=True):
-            offset, scale = self._pair(name, panel.columns)
+            offset, scale = self.affine(name, panel.columns)
             # In pieces, because a float64 copy of a long series is twice the size of the table.
             for begin in range(start, end, 100_000):
                 piece = slice(begin, min(begin + 100_000, end))
@@ -145,22 +146,13 @@ class Scaler:
             columns: Names of columns seen in `fit`.
 
         Returns:
-            Tuple `(offset, scale)`, each float64 `(len(columns),)`, original units.
+            Tuple `(offset, scale)`, each float64 `(len(columns),)`: in original units, of
+            columns in `logged` those of their logarithms.
 
         Raises:
             KeyError: If a column was not seen in `fit`.
-            ValueError: If the scaler is not fitted, or a column is taken as logarithms.
+            ValueError: If the scaler is not fitted.
         """
-        pair = self._pair(series, columns)
-        if set(columns) & set(self.logged):
-            raise ValueError(
-                "scaler='log' has no offset and scale in original units, which this needs: it can neither be exported "
-                "nor used for metrics while fitting, searching or detecting anomalies. Choose another scaler, or "
-                "give the logarithms as a column of the table."
-            )
-        return pair
-
-    def _pair(self, series, columns):
         if not hasattr(self, "columns"):
             raise ValueError(
                 "The scaler has not learnt anything yet. Call `fit` with the training rows first."
@@ -172,6 +164,21 @@ class Scaler:
         offset = self.series_offset.get(series, self.offset)
         scale = self.series_scale.get(series, self.scale)
         return offset[at], scale[at]
+
+    def on_logarithms(self):
+        """The same scaler for a panel in which the columns in `logged` hold logarithms already.
+
+        Example:
+
+        >>> import pandas as pd
+        >>> from tfts.data.panel import Panel
+        >>> frame = pd.DataFrame({"y": [1.0, 10.0, 100.0]}, index=pd.date_range("2024-01-01", periods=3))
+        >>> scaler = Scaler("log").fit(Panel.from_frame(frame))
+        >>> scaler.on_logarithms().transform(Panel.from_frame(np.log(frame))).values[:, 0].round(0).tolist()
+        [-1.0, 0.0, 1.0]
+        """
+        kind = "standard" if self.kind == "log" else self.kind
+        return Scaler.from_state({**self.get_state(), "kind": kind, "logged": []})
 
     def inverse(self, values, panel, rows, targets):
         """Brings scaled forecasts back to original units.
@@ -186,7 +193,7 @@ class Scaler:
             Float64 array like `values`, original units.
         """
         of = panel.series_of(rows)
-        pairs = [self._pair(name, targets) for name in panel.series]
+        pairs = [self.affine(name, targets) for name in panel.series]
         offset = np.stack([pair[0] for pair in pairs])[of]
         scale = np.stack([pair[1] for pair in pairs])[of]
         restored = values.astype(np.float64) * scale[:, None, :] + offset[:, None, :]

@@ -30,6 +30,7 @@ from tfts.experiment.suite_tables import differences, print_suite, runs_table, s
 from tfts.experiment.tables import forecaster_options, load_frame
 from tfts.forecaster import Forecaster
 from tfts.metrics import ErrorSums, mase_scale
+from tfts.report.suite import write_suite_report
 
 # Windows that are forecast and scored at once.
 _CHUNK = 2048
@@ -105,6 +106,8 @@ def benchmark(settings, output, *, only=None, horizons=None, overwrite=False, pe
         _finish(settings, done, output, console)
         raise
     table = _finish(settings, done, output, console)
+    if len(table):
+        console.print(f"Report: {write_suite_report(output)}")
     if failed:
         told = "\n".join(f"- {key}: {said} (see {output / 'logs' / key}.log)" for key, said in failed.items())
         raise ValueError(
@@ -179,7 +182,8 @@ def score_method(settings, label, horizon, seed=0, chosen=None):
 
     Returns:
         Tuple `(record, losses)`: a dict of scores, costs and what was chosen, and a dict from
-        metric to float32 `(windows,)`, the loss of each test window.
+        metric to float32 `(windows,)`, the loss of each test window, with its `origin` (int64,
+        nanoseconds) and the number of its `series`.
 
     Raises:
         ValueError: If the test windows are not as many as the protocol says, or the table or
@@ -678,6 +682,7 @@ def _score(forecaster, parts, which, protocol, per_series, spent, forecast_windo
     naive = _in_sample(parts, which, protocol, scales) if "mase" in protocol.metrics else None
     sums = ErrorSums(horizon, own.targets)
     losses = {_LOSSES[name]: np.empty(len(rows), np.float32) for name in protocol.metrics}
+    places = {"origin": own.times[rows].as_unit("ns").asi8, "series": own.series_of(rows)}
     for first in range(0, len(rows), _CHUNK):
         at = rows[first : first + _CHUNK]
         of = own.series_of(at)
@@ -691,7 +696,7 @@ def _score(forecaster, parts, which, protocol, per_series, spent, forecast_windo
         for name, into in losses.items():
             into[first : first + _CHUNK] = _window_losses(name, actual, forecast, divisor)
     table = sums.score(list(protocol.metrics))
-    return {name: float(table[name].iloc[0]) for name in protocol.metrics}, losses, len(rows)
+    return {name: float(table[name].iloc[0]) for name in protocol.metrics}, losses | places, len(rows)
 
 
 def _in_sample(parts, which, protocol, scales):

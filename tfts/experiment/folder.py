@@ -119,6 +119,7 @@ def _clear(output):
     for pattern in (
         "run.json",
         "*_metrics.csv",
+        "differences.csv",
         "forecasts.*",
         "predictions.csv",
         "judged.parquet",

@@ -15,6 +15,7 @@ from tfts._files import replacing, write_figure, write_json, write_table
 from tfts._messages import unknown
 from tfts.attention import MIN_WINDOWS, variables_of
 from tfts.baselines import Ridge
+from tfts.comparison import compare_windows, marks, verdict
 from tfts.data.split import chronological_split
 from tfts.data.windows import WindowSpec
 from tfts.experiment.attention import analyse, fit_nulls
@@ -23,6 +24,9 @@ from tfts.experiment.tables import forecaster_options, load_frame
 from tfts.forecaster import Forecaster
 from tfts.metrics import ErrorSums
 from tfts.report.forecasting import write_forecasting_report
+
+# Beside the score of the best, or of those among which it may be chance.
+_MARKS = {"best": " *", "tied": " ="}
 
 
 def run(settings, output, *, overwrite=False, console=None):
@@ -91,7 +95,7 @@ def run(settings, output, *, overwrite=False, console=None):
     first = fitted["persistence"]
     rows = first.spec.origins(parts.test)
     example = len(rows) // 2
-    scores, steps, examples = [], [], {}
+    scores, steps, examples, squares = [], [], {}, {}
     with _ForecastWriter(output, settings.report.forecasts) as writer:
         actual = first.actual(parts.test, rows)
         writer.write("actual", first.table(parts.test, rows, actual))
@@ -101,11 +105,15 @@ def run(settings, output, *, overwrite=False, console=None):
             scores.append(sums.score(by="target").assign(model=name, **labels))
             steps.append(sums.score(by="target_step").assign(model=name))
             examples[name] = forecasts[example]
+            if name != "oracle":
+                squares[name] = np.nansum((forecasts - actual) ** 2, axis=1)
             writer.write(name, first.table(parts.test, rows, forecasts))
     _write_test_rows(parts.test, output / f"test_rows.{settings.report.forecasts}", first.spec.context_length)
-    table = _ranked(pd.concat(scores, ignore_index=True), panel.targets)
+    compared = _compared(squares, np.isfinite(actual).sum(axis=1), first.spec, parts.test, rows)
+    table = _ranked(pd.concat(scores, ignore_index=True), panel.targets, compared)
     steps = pd.concat(steps, ignore_index=True)
     write_table(table, output / "model_metrics.csv")
+    write_table(compared, output / "differences.csv")
     write_table(steps[["model", *steps.columns.drop("model")]], output / "step_metrics.csv")
     described["attention"] = _write_attention(fitted, parts, rows, output, settings, console)
     _draw_forecasts(first, parts.test, rows[example : example + 1], examples, table, output)
@@ -116,14 +124,19 @@ def run(settings, output, *, overwrite=False, console=None):
     described["finished"] = now()
     write_json(described, output / "run.json")
     report = write_forecasting_report(output)
-    print_scores(table, console)
+    print_scores(table, console, compared)
     console.print(f"{len(rows)} test windows, {described['seconds']:.0f} s. Results: {output}")
     console.print(f"Report: {report}")
     return table
 
 
-def print_scores(table, console):
+def print_scores(table, console, compared=None):
     """Prints a metrics table, the best model first for each target.
+
+    Args:
+        table: DataFrame with the rows of `model_metrics.csv`.
+        console: `rich.console.Console`.
+        compared: DataFrame with the rows of `differences.csv`, or `None`.
 
     Example:
 
@@ -143,10 +156,15 @@ def print_scores(table, console):
             shown.add_column(column, justify="right", no_wrap=True)
         for row in part.itertuples():
             cells = [_shown(getattr(row, c)) for c in ("rmse", "mae", "mape", "r2", "skill")]
+            cells[0] += _MARKS.get(getattr(row, "best", ""), "")
             seconds = "" if np.isnan(row.fit_seconds) else f"{row.fit_seconds:.1f}"
             count = "" if pd.isna(row.parameters) else f"{row.parameters:,}"
             shown.add_row(row.model, *cells, seconds, count)
         console.print(shown)
+        if compared is not None and (compared["target"] == target).any():
+            found = compared[compared["target"] == target]
+            symbol = _MARKS.get(max(marks(found).values(), default=""), "").strip()
+            console.print(f"{symbol} {verdict(found)}".strip(), markup=False, highlight=False)
 
 
 def _shown(value):
@@ -326,11 +344,25 @@ def _forecasts(fitted, truth, test, rows):
         yield "oracle", truth.oracle(place, horizon)[..., columns], {}
 
 
-def _ranked(table, targets):
-    """The best model first for each target, with its skill against persistence."""
+def _compared(squares, counts, spec, test, rows):
+    """How far the best method of each target is from each other one, and whether that holds."""
+    places = test.times[rows].asi8, test.series_of(rows)
+    tables = []
+    for i, target in enumerate(test.targets):
+        sums = {name: of[:, i] for name, of in squares.items()}
+        tables.append(compare_windows(sums, counts[:, i], *places, spec.horizon).assign(target=target))
+    # A target without an observed row has none, whose columns would be of no type.
+    table = pd.concat([t for t in tables if len(t)] or tables, ignore_index=True).assign(metric="mse")
+    return table[["target", "metric", *table.columns.drop(["target", "metric"])]]
+
+
+def _ranked(table, targets, compared):
+    """The best model first for each target, with its skill against persistence and its mark."""
     table["parameters"] = table["parameters"].astype("Int64")
     yardstick = table[table["model"] == "persistence"].set_index("target")["rmse"]
     table["skill"] = 1 - table["rmse"] / table["target"].map(yardstick)
+    named = {target: marks(compared[compared["target"] == target]) for target in targets}
+    table["best"] = [named[row.target].get(row.model, "") for row in table.itertuples()]
     table["target"] = pd.Categorical(table["target"], categories=targets)
     table = table.sort_values(["target", "rmse"], ignore_index=True)
     ends = ["fit_seconds", "predict_seconds", "parameters"]

@@ -8,7 +8,7 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
-from tfts.comparison import Difference, compare_all
+from tfts.comparison import Difference, compare_windows, marks, verdict
 
 # What recurrence and attention earn over a line is seen where they stand apart.
 _FAMILIES = {
@@ -93,7 +93,7 @@ def differences(settings, done, folder):
 
     Returns:
         DataFrame with the columns `horizon`, `metric` and those of
-        `tfts.comparison.compare_all`. Windows of many series are averaged for each series.
+        `tfts.comparison.compare_windows`.
 
     Example:
 
@@ -112,22 +112,32 @@ def differences(settings, done, folder):
     """
     metric = settings.protocol.metrics[0]
     loss = "mse" if metric == "rmse" else metric
-    losses = {}
+    losses, places = {}, {}
     for key, record in done.items():
         if record["status"] == "finished":
             with np.load(folder / f"{key}.npz") as kept:
                 of = losses.setdefault(record["horizon"], {}).setdefault(record["label"], [])
                 of.append(kept[loss].astype(np.float64))
+                places[record["horizon"]] = _places(kept, len(of[-1]), settings.data.series)
     tables = []
     for horizon in settings.protocol.horizons:
         if len(losses.get(horizon, ())) > 1:
             stacked = {label: np.stack(runs) for label, runs in losses[horizon].items()}
             known = np.all([np.isfinite(runs).all(axis=0) for runs in stacked.values()], axis=0)
-            stacked = {label: runs[:, known] for label, runs in stacked.items()}
-            table = compare_all(stacked, 1 if settings.data.series else horizon)
+            stacked = {label: np.where(known, runs, 0) for label, runs in stacked.items()}
+            table = compare_windows(stacked, known, *places[horizon], horizon)
             tables.append(table.assign(horizon=horizon, metric=loss))
-    columns = ["horizon", "metric", "first", "second", *Difference._fields, "holds"]
+    columns = ["horizon", "metric", "first", "second", *Difference._fields, "holds", "over"]
     return pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
+
+
+def _places(kept, windows, series):
+    """Origin and series of each window."""
+    if "origin" in kept:
+        return kept["origin"], kept["series"]
+    # A run of an older version did not keep them: of many series it had one window each.
+    each, one = np.arange(windows), np.zeros(windows, dtype=int)
+    return (one, each) if series else (each, one)
 
 
 def summary(settings, runs, compared):
@@ -293,13 +303,10 @@ def _notes(settings, part, compared):
     name = metric.upper()
     for row in part[part["chosen"]].to_dict("records"):
         yield f"Chosen on validation rows: {row['model']}, {name} {row[metric]:.4f}."
-    if (part["best"] == "best").any():
-        best = part.loc[part["best"] == "best", "model"].item()
-        yield f"* {best} is better than each other method here (block test and bootstrap interval, 5 %)."
-    elif (part["best"] == "tied").any():
-        tied = part.loc[part["best"] == "tied", "model"]
-        of = "series" if settings.data.series else "blocks of windows"
-        yield f"= No difference holds between {', '.join(tied)} (5 %, {compared['blocks'].max()} {of})."
+    said = verdict(compared)
+    if said:
+        symbol = {"best": "* ", "tied": "= "}.get(part["best"].max(), "")
+        yield f"{symbol}{said}"
 
 
 def _mark(rows, compared):
@@ -309,13 +316,9 @@ def _mark(rows, compared):
     judged = [row for row in rows if not np.isnan(row["validation"])]
     if judged:
         min(judged, key=lambda row: row["validation"])["chosen"] = True
-    tied = set(compared.loc[~compared["holds"].astype(bool), "second"])
-    lowest = compared["first"].iloc[0]
+    found = marks(compared)
     for row in rows:
-        if row["model"] == lowest:
-            row["best"] = "tied" if tied else "best"
-        elif row["model"] in tied:
-            row["best"] = "tied"
+        row["best"] = found.get(row["model"], "")
 
 
 def _lookback(record):

@@ -29,6 +29,7 @@ from tfts.plots.forecasts import (
     plot_metrics,
 )
 from tfts.plots.regression import plot_confusion, plot_cost_surface, plot_decision_boundary, plot_fit
+from tfts.plots.suites import plot_cost, plot_scores_by_horizon
 from tfts.plots.tuning import plot_parallel_settings, plot_search, plot_slice, plot_trial_curves
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "plot_attention_heads",
     "plot_confusion",
     "plot_contributions",
+    "plot_cost",
     "plot_cost_surface",
     "plot_decision_boundary",
     "plot_entropy",
@@ -51,6 +53,7 @@ __all__ = [
     "plot_metrics",
     "plot_parallel_settings",
     "plot_residuals",
+    "plot_scores_by_horizon",
     "plot_search",
     "plot_slice",
     "plot_threshold_alarms",

@@ -38,8 +38,8 @@ def line_style(number):
     }
 
 
-def legend_beside(ax):
-    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, frameon=False)
+def legend_beside(ax, handles=None):
+    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, frameon=False)
 
 
 def markers(num_points):

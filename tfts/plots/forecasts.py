@@ -124,7 +124,8 @@ def plot_metrics(table, metric="rmse", *, units=None, ax=None):
     """Draws one bar a model, the best on top.
 
     Args:
-        table: DataFrame with a column `model` and one for the metric, one row a model.
+        table: DataFrame with a column `model` and one for the metric, one row a model. Where it
+            has a column `best`, what is marked there is coloured, otherwise the first.
         metric: Column to draw. r2 and skill are best high, bias near 0, every other one low.
         units: Str, the target's units, for rmse, mae and bias.
         ax: Axes to draw on. By default a new one.
@@ -162,7 +163,8 @@ def plot_metrics(table, metric="rmse", *, units=None, ax=None):
     places = np.arange(len(table))
     shown = np.nan_to_num(values)
     # Only the best is coloured: the eye should find it before it reads.
-    colours = [COLOURS[0], *["#B8BEC8"] * (len(table) - 1)]
+    is_best = table["best"].fillna("") != "" if "best" in table else places == 0
+    colours = [COLOURS[0] if coloured else "#B8BEC8" for coloured in is_best]
     bars = ax.barh(places, shown, height=0.7, color=colours)
     ax.bar_label(bars, ["no score" if np.isnan(value) else f"{value:.4g}" for value in values], padding=4)
     ax.set_yticks(places, table["model"].map(as_written))

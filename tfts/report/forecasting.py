@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tfts._files import check_run_files, read_run
+from tfts.comparison import verdict
 from tfts.report.attention import attention_section
 from tfts.report.page import Page, shown_time
 
@@ -23,6 +24,11 @@ _FURTHER = {
 _MOST_LINES = 4
 # Rows of the table of errors by horizon step.
 _MOST_STEPS = 24
+# Columns of tables of scores that hold no numbers.
+_WORDS = (
+    *("model", "target", "label", "family", "best", "first", "second", "over"),
+    *("lookback", "source", "status", "backend", "device", "finished"),
+)
 # Rows of a table of settings that were tried.
 _MOST_TRIED = 10
 
@@ -73,15 +79,17 @@ def write_forecasting_report(run_dir):
     )
     histories = _histories(run_dir, settings)
     if finished:
-        scores = pd.read_csv(run_dir / "model_metrics.csv", dtype={"model": str, "target": str})
+        scores = read_scores(run_dir / "model_metrics.csv")
+        compared = read_scores(run_dir / "differences.csv")
         page.section("In short")
-        page.sentences(_findings(scores, settings, described))
+        page.sentences(_findings(scores, settings, described, compared))
     else:
         page.section("Not finished")
         _unfinished(page, settings, histories)
     _data(page, described)
     if finished:
         _scores(page, scores, settings)
+        _differences(page, compared)
         _step_errors(page, run_dir, described["data"]["targets"][0])
         _examples(page, run_dir, described, scores)
     for name, chosen in described.get("searched", {}).items():
@@ -96,7 +104,13 @@ def write_forecasting_report(run_dir):
 
 def _check_files(run_dir, described):
     kind = described["settings"]["report"]["forecasts"]
-    names = ["model_metrics.csv", "step_metrics.csv", f"forecasts.{kind}", f"test_rows.{kind}"]
+    names = [
+        "model_metrics.csv",
+        "differences.csv",
+        "step_metrics.csv",
+        f"forecasts.{kind}",
+        f"test_rows.{kind}",
+    ]
     analysed = (described["attention"] or {}).get("analysed", ())
     names += [f"attention/{name}/attention.json" for name in analysed]
     names += [f"{name}_search.csv" for name in described.get("searched", ())]
@@ -130,7 +144,7 @@ def _unfinished(page, settings, histories):
     )
 
 
-def _findings(scores, settings, described):
+def _findings(scores, settings, described, compared):
     """What a reader in a hurry should know, one sentence for each target."""
     sentences = []
     simple = {"persistence", *settings["baselines"]}
@@ -156,6 +170,9 @@ def _findings(scores, settings, described):
         if oracle is not None:
             sentence += f"; the oracle, which knows how the data were made, has {oracle:.4g}"
         sentences.append(sentence + ".")
+        said = verdict(compared[compared["target"] == target])
+        if said:
+            sentences.append(f"{target}: {said}")
     horizon, count = settings["window"]["horizon"], described["test_windows"]
     sentences.append(
         f"Scores are of {count:,} test windows of {horizon} rows, which no fit and no choice of weights has seen, "
@@ -219,23 +236,82 @@ def _scores(page, scores, settings):
     for target, rows in scores.groupby("target", sort=False):
         rows = rows.astype({"parameters": "Int64"})
         table = rows[["model", *_FIRST]].rename(columns=_FIRST)
+        if (rows["best"] != "").any():
+            table.insert(1, "best", rows["best"])
         rmse = rows.set_index("model")["rmse"]
         for name in yardsticks:
             # Where a baseline makes no error, no share of it can be named.
             table[f"skill vs {name}"] = 1 - rows["rmse"] / (rmse[name] or np.nan)
         table[list(_FURTHER.values())] = rows[list(_FURTHER)]
-        page.table(table, f"Test scores of {target}, best first, in the units of the table")
+        page.table(table, f"Test scores of {target}, lowest RMSE first, in the units of the table")
     page.text(
         "Skill is 1 - RMSE / RMSE of the baseline: 1 is perfect, 0 is no better, below 0 is worse. MASE is the MAE "
         "in multiples of the seasonal naive error on the training rows. The oracle, where there is one, knows how "
-        "the data were made: no method can be expected to beat it."
+        "the data were made: no method can be expected to beat it. Best is what is better than each other method by "
+        "more than chance; those that share the place are tied."
     )
     target = scores["target"].iloc[0]
     first = scores[scores["target"] == target]
     ax = plots.plot_metrics(first)
     page.figure(
-        ax, f"Bars with the RMSE of each method for {target}, the best on top. The table holds the numbers."
+        ax, f"Bars with the RMSE of each method for {target}, the lowest on top. The table holds the numbers."
     )
+
+
+def _differences(page, compared):
+    if compared.empty:
+        return
+    page.section("Differences between models")
+    for target, rows in compared.groupby("target", sort=False):
+        page.text(f"{target}: {verdict(rows)}")
+        page.table(differences_shown(rows), f"Mean squared error of {target}: the lowest less each other one")
+    page.text(
+        "Windows that start one row apart share nearly all of their rows, so blocks of them are compared: by the "
+        "Diebold-Mariano test with the small-sample correction, and by a paired bootstrap. A difference holds where "
+        "the p-value is below 5 % and the interval, which holds the true difference 95 times of 100, is wholly on "
+        "one side of 0."
+    )
+
+
+def differences_shown(compared):
+    """Rows of `differences.csv` under the names by which a reader knows their columns.
+
+    Example:
+
+    >>> from tfts.comparison import compare_all
+    >>> compared = compare_all({"drift": [2.0, 4.0, 4.0, 4.0], "ridge": [1.0, 2.0, 3.0, 2.0]})
+    >>> differences_shown(compared)[["lowest", "other", "difference", "holds"]]
+      lowest  other  difference  holds
+    0  ridge  drift        -1.5   True
+    """
+    return pd.DataFrame(
+        {
+            "lowest": compared["first"],
+            "other": compared["second"],
+            "difference": compared["difference"],
+            "from": compared["low"],
+            "to": compared["high"],
+            "p-value": compared["p_value"],
+            "blocks": compared["blocks"],
+            "holds": compared["holds"],
+        }
+    )
+
+
+def read_scores(path):
+    """A table of scores of a run or a suite, with names of models, targets and the like as text.
+
+    Example:
+
+    >>> _ = Path("scores.csv").write_text("target,model,rmse,best\\n1,NA,0.5,\\n")
+    >>> read_scores("scores.csv")["model"].tolist()
+    ['NA']
+    """
+    # A target may be called NA, and only an empty cell is absent.
+    table = pd.read_csv(path, dtype=dict.fromkeys(_WORDS, str), keep_default_na=False, na_values=[""])
+    for name in table.columns.intersection(_WORDS):
+        table[name] = table[name].astype(object).where(table[name].notna(), "")
+    return table
 
 
 def _searched(page, name, chosen, table):
@@ -301,7 +377,7 @@ def _examples(page, run_dir, described, scores):
     chosen = {"the smallest": order[0], "the median": order[(len(order) - 1) // 2], "the largest": order[-1]}
     page.text(
         f"Of {len(order):,} test windows of {target} that were observed whole, those with the smallest, the median and "
-        f"the largest RMSE of {methods[0]}, the method with the best score. Shown are the best "
+        f"the largest RMSE of {methods[0]}, the method with the smallest of all. Shown are the first "
         f"{min(_MOST_LINES, len(methods))} methods" + (" and the oracle." if "oracle" in ranked else ".")
     )
     length = min(window["context_length"], max(6 * horizon, 48))

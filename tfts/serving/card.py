@@ -20,7 +20,8 @@ def model_card(metadata, samples):
     ...     "name": "load", "version": 1, "kind": "forecaster", "model": "linear", "context_length": 7, "horizon": 2,
     ...     "freq": "D", "timezone": None, "columns": ["load"], "targets": ["load"], "known_future": [],
     ...     "calendar": [], "series": None, "series_names": None, "units": {"load": "MW"}, "missing": "raise",
-    ...     "limit": 10, "training": {"start": "2024-01-01", "end": "2024-02-19", "rows": 50}, "metrics": [],
+    ...     "limit": 10, "scaler": None, "metrics": [],
+    ...     "training": {"start": "2024-01-01", "end": "2024-02-19", "rows": 50},
     ...     "signatures": {"serving_default": {"inputs": {"past": {"dtype": "float32", "shape": [None, 7, 1]}},
     ...         "outputs": {"forecast": {"dtype": "float32", "shape": [None, 2, 1]}}}},
     ...     "versions": {"tfts": "0.1.0"}, "created": "2024-03-01T00:00:00+00:00",
@@ -82,6 +83,11 @@ def _inputs(metadata, named):
         lines.append(
             f"- `series`: the place of the series (`{metadata['series']}`) in `series_names` of metadata.json; -1 for "
             "any other."
+        )
+    if (metadata["scaler"] or {}).get("logged"):
+        logged = ", ".join(f"`{column}`" for column in metadata["scaler"]["logged"])
+        lines.append(
+            f"- The graph takes logarithms, so {logged} must be above 0; a window with another value gives NaN."
         )
     if metadata["missing"] == "interpolate":
         limit = "" if metadata["limit"] is None else f" of up to {metadata['limit']} rows"

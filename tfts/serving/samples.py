@@ -48,6 +48,8 @@ def sample_panel(forecaster, series_names=None):
     pairs = [scaler.affine(name, scaler.columns) for name in names]
     values = np.stack([offset + scale * part for part, (offset, scale) in zip(off, pairs, strict=True)])
     values = values.reshape(_ROWS * length, -1)
+    logged = [scaler.columns.index(column) for column in scaler.logged]
+    values[:, logged] = np.exp(values[:, logged])
     zone = (forecaster.training_ or {}).get("timezone")
     times = pd.date_range("2000-01-01", periods=_ROWS * length, freq=forecaster.freq, tz=zone)
     for name, column in calendar_columns(times, forecaster.settings["calendar"]).items():

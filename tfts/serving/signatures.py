@@ -13,10 +13,10 @@ from tfts.anomaly.thresholds import THRESHOLDS, Threshold
 class ForecastSignatures(tf.Module):
     """The functions of a forecaster, with everything inside that `Forecaster.predict` does.
 
-    A window with a value that is not finite gives a forecast of NaN, and the other windows
-    of the batch are none the worse. With the policy `"interpolate"` gaps inside a window
-    are filled first as in `Panel.from_frame`; a gap at its start can't be, because the
-    row before it is not there.
+    A window with a value that is not finite, or with `scaler="log"` a target that is not
+    above 0, gives a forecast of NaN, and the other windows of the batch are none the worse.
+    With the policy `"interpolate"` gaps inside a window are filled first as in
+    `Panel.from_frame`; a gap at its start can't be, because the row before it is not there.
 
     Args:
         forecaster: A fitted `Forecaster` with a Keras model.
@@ -52,6 +52,7 @@ class ForecastSignatures(tf.Module):
         self._targets = self._affine(forecaster.targets)
         self._weights = [variable.value for variable in forecaster.model.variables]
         interpolates = forecaster.settings["missing"] == "interpolate"
+        self._num_logged = len(scaler.logged)
         self._limit = (forecaster.settings["limit"] or np.inf) if interpolates else 0
 
     def _named_series(self):
@@ -121,7 +122,8 @@ class ForecastSignatures(tf.Module):
     def _original(self, scaled, series):
         """A forecast `(batch, horizon, targets)` in original units."""
         offset, scale = self._looked_up(self._targets, series)
-        return scaled * scale + offset
+        scaled = scaled * scale + offset
+        return tf.exp(scaled) if self._num_logged else scaled
 
     def _scaled(self, past, known_future, series):
         """What the model takes, and which windows of the batch it can make something of."""
@@ -129,6 +131,9 @@ class ForecastSignatures(tf.Module):
         whole = _is_whole(past[:, -1:])
         past = self._filled(self._seen(past, "past", series))
         whole &= _is_whole(past)
+        if self._num_logged:
+            whole &= tf.reduce_all(past[..., : self._num_logged] > 0, axis=(1, 2))
+            past = self._with_logarithms(past)
         made = {"past": self._transformed(past, self._past, series)}
         if known_future is not None:
             whole &= _is_whole(known_future[:, self.forecaster.spec.context_length :])
@@ -150,6 +155,13 @@ class ForecastSignatures(tf.Module):
     def _transformed(self, values, affine, series):
         offset, scale = self._looked_up(affine, series)
         return tf.cast((tf.cast(values, self.precision) - offset) / scale, tf.float32)
+
+    def _with_logarithms(self, past):
+        """Logarithms of the targets, which come first, beside the other columns."""
+        past = tf.cast(past, self.precision)
+        # What has none takes no part, but its NaN would be worse than any number.
+        targets = tf.maximum(past[..., : self._num_logged], float(np.finfo(np.float32).tiny))
+        return tf.concat([tf.math.log(targets), past[..., self._num_logged :]], axis=-1)
 
     def _filled(self, values):
         """Values with the gaps filled that the policy allows."""

@@ -153,8 +153,9 @@ class TableTrials:
         curve = forecaster.history_[f"val_{self.metric}"]
         best = int(np.nanargmin(forecaster.history_["val_loss"]))
         score = curve[best]
-        if forecaster.settings["per_series"] or valid.filled.any():
-            # Only then does Keras see other units, or rows that evaluate leaves out.
+        if forecaster.settings["per_series"] or forecaster.scaler_.logged or valid.filled.any():
+            # Only then does Keras see other units, or rows that evaluate leaves out; and a forecast
+            # that is far off overflows its float32 as an exponential.
             table = forecaster.evaluate(valid, [self.metric])
             errors = table[self.metric].to_numpy() / target_units(train)
             score = float(np.sqrt(np.mean(errors**2)) if self.metric == "rmse" else np.mean(errors))
