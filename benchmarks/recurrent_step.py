@@ -23,7 +23,7 @@ import numpy as np
 
 # Batch, context, features, units.
 SIZES = ((64, 60, 3, 64), (32, 96, 7, 128), (256, 168, 8, 64))
-MODELS = ("lstm_attention", "lstm_seq2seq", "attention_seq2seq")
+MODELS = ("lstm_attention", "lstm_seq2seq")
 
 
 def keras_steps(layer, inputs, wanted, jit_compile=False):
