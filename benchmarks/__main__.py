@@ -7,6 +7,7 @@ from benchmarks import (
     hourly_reference,
     monitor_rows,
     nab,
+    recurrent_step,
     regression,
     sales_anomalies,
     serving_latency,
@@ -34,6 +35,8 @@ def main():
     sales_anomalies.main([])
     monitor_rows.main([])
     serving_latency.main([])
+    recurrent_step.main([])
+    recurrent_step.main(["--models"])
     regression.main([])
     regression.main(["--stream"])
     tuning_overhead.main([])

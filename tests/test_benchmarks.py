@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import nab, sales_anomalies, smap_msl, tuning_searchers
+from benchmarks import nab, recurrent_step, sales_anomalies, smap_msl, tuning_searchers
 from tfts.anomaly.evaluation import flag_runs
 from tfts.data.sales import FAULTS, TARGETS, make_sales
 
@@ -228,3 +228,17 @@ def test_a_grid_begins_with_the_defaults():
     points = tuning_searchers.grid(PLANTED)
     assert len(points) == 24
     assert points[0] == {"units": 16, "learning_rate": 1e-3, "window_norm": "none"}
+
+
+def test_recurrent_steps_are_printed_against_the_peer_where_it_is_there(capsys):
+    calls = []
+    ways = {"tfts": (lambda: calls.append(1), lambda: calls.append(2)), "torch": None}
+    best = recurrent_step.quickest(ways, threads=1, repeats=3)
+    # One turn more than counts.
+    assert calls == [1, 2] * 4
+    assert best["torch"] is None
+    assert 0 <= max(best["tfts"]) < 100
+    recurrent_step._print_rows("here", best, "torch")
+    assert "torch  skipped: not installed" in capsys.readouterr().out
+    recurrent_step._print_rows("here", {"tfts": [3.0, 10.0], "torch": [2.0, 40.0]}, "torch")
+    assert "1.50 x     0.25 x" in capsys.readouterr().out

@@ -9,6 +9,7 @@ import pytest
 
 import tfts.layers
 from tfts.layers import (
+    LSTM,
     AttentionDecoder,
     LinearInterpolation,
     LSTMDecoder,
@@ -28,6 +29,10 @@ CASES = {
     "AttentionDecoder": (
         lambda **kw: AttentionDecoder(horizon=5, num_heads=2, feedforward_units=11, dropout=0.3, **kw),
         {"context": (3, 7, 26), "known_future": (3, 5, 13)},
+    ),
+    "LSTM": (
+        lambda **kw: LSTM(units=5, return_sequences=True, dropout=0.3, **kw),
+        {"sequences": (2, 7, 3)},
     ),
     "LSTMDecoder": (
         lambda **kw: LSTMDecoder(

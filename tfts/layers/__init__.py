@@ -2,6 +2,7 @@
 
 from tfts.layers.attention_decoder import AttentionDecoder
 from tfts.layers.linear_interpolation import LinearInterpolation
+from tfts.layers.lstm import LSTM
 from tfts.layers.lstm_decoder import LSTMDecoder
 from tfts.layers.multi_head_attention import MultiHeadAttention
 from tfts.layers.patches import Patches
@@ -15,6 +16,7 @@ from tfts.layers.series_decomposition import SeriesDecomposition
 
 __all__ = [
     "AttentionDecoder",
+    "LSTM",
     "LSTMDecoder",
     "LinearInterpolation",
     "MultiHeadAttention",

@@ -3,7 +3,7 @@
 import keras
 
 from tfts._messages import unknown
-from tfts.layers import MultiHeadAttention, ReversibleInstanceNorm
+from tfts.layers import LSTM, MultiHeadAttention, ReversibleInstanceNorm
 from tfts.layers._checks import check_positive_int
 
 # What each `window_norm` subtracts and divides by.
@@ -144,9 +144,7 @@ def lstm_stack(features, units, num_layers, dropout, return_state=False):
     """
     states = []
     for i in range(num_layers):
-        features, *state = keras.layers.LSTM(
-            units, return_sequences=True, return_state=True, name=f"lstm_{i}"
-        )(features)
+        features, *state = LSTM(units, return_sequences=True, return_state=True, name=f"lstm_{i}")(features)
         states += state
         if dropout:
             features = keras.layers.Dropout(dropout, name=f"dropout_{i}")(features)
