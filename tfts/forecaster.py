@@ -274,7 +274,8 @@ class Forecaster:
             patience: Epochs without a better validation loss before training stops;
                 `None` never stops early.
             jit_compile: Whether XLA compiles the training step; `"auto"` does so for fits
-                long enough to pay for it; on a CPU not with dropout or an LSTM.
+                long enough to pay for it; on a CPU not with dropout or an LSTM. On the JAX
+                backend `"auto"` always does, on PyTorch never.
             seed: Of the first weights, the order of windows and dropout. One seed gives
                 the same numbers again on a CPU.
             callbacks: Further Keras callbacks.
@@ -851,24 +852,27 @@ def compile_network(model, steps, options, metrics=()):
 
     jit = options["jit_compile"]
     if jit == "auto":
-        jit = steps * options["epochs"] >= _LONG_FIT and _suits_xla(model)
+        jit = _suits_xla(model, steps * options["epochs"])
     loss = keras.losses.get(options["loss"])
     model.compile(_optimizer(steps, options), loss=loss, metrics=list(metrics), jit_compile=jit)
 
 
-def _suits_xla(model):
-    """Whether XLA makes a training step quicker.
+def _suits_xla(model, steps):
+    """Whether a training of so many steps is quicker when its step is compiled.
 
-    On a CPU its random numbers take several times as long as all the rest of a step, and it
-    runs an LSTM no quicker than TensorFlow does, after seconds of compiling.
+    On a CPU XLA's random numbers take several times as long as all the rest of a step, and it
+    runs an LSTM no quicker than TensorFlow does, after seconds of compiling. JAX compiles
+    every operation by itself where the step is not compiled; PyTorch runs well without.
     """
     import keras
     import tensorflow as tf
 
     from tfts.layers import LSTMDecoder
 
-    if keras.backend.backend() != "tensorflow" or tf.config.list_physical_devices("GPU"):
-        return True
+    if keras.backend.backend() != "tensorflow":
+        return keras.backend.backend() == "jax"
+    if steps < _LONG_FIT or tf.config.list_physical_devices("GPU"):
+        return steps >= _LONG_FIT
     recurrent = (keras.layers.LSTM, LSTMDecoder)
     return not any(
         getattr(layer, "rate", 0) or getattr(layer, "dropout", 0) or isinstance(layer, recurrent)
@@ -935,8 +939,9 @@ def train_network(model, dataset, checked, options, settings=None):
         )
     if best.best_weights is not None:
         model.set_weights(best.best_weights)
-    # XLA would compile prediction once more for each new size of a batch.
-    model.jit_compile = False
+    if keras.backend.backend() == "tensorflow":
+        # XLA would compile prediction once more for each new size of a batch.
+        model.jit_compile = False
     if options["folder"] is not None:
         best.forget()
     return best
