@@ -7,6 +7,7 @@ from benchmarks import (
     hourly_reference,
     monitor_rows,
     nab,
+    prediction,
     regression,
     sales_anomalies,
     serving_latency,
@@ -27,6 +28,7 @@ def main():
     where = ["--data", data] if data else []
     windows_per_second.main([])
     windows_per_second.main(["--memory"])
+    prediction.main([])
     arima_origins.main(where)
     hourly_reference.main(where)
     nab.main(where)

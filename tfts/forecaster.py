@@ -25,6 +25,8 @@ from tfts.metrics import ErrorSums, keras_metric, mase_scale
 
 # Windows forecast at once, so that predictions of a long table do not fill the memory.
 _CHUNK = 8192
+# Windows in one batch of a forecast.
+_BATCH = 256
 # Training steps from which compiling with XLA costs less time than it saves.
 _LONG_FIT = 300
 # What `weight_decay=None` stands for with "adamw".
@@ -411,10 +413,9 @@ class Forecaster:
 
     def add_errors(self, sums, panel, rows, forecasts):
         """Adds forecasts of the given origins to an `ErrorSums`, each with its series' scale."""
-        names = [panel.series[i] for i in panel.series_of(rows)]
         unseen = np.full(len(self._targets), np.nan)
-        scale = np.stack([self._mase_scales.get(name, unseen) for name in names])
-        sums.update(self.actual(panel, rows), forecasts, scale)
+        scale = np.stack([self._mase_scales.get(name, unseen) for name in panel.series])
+        sums.update(self.actual(panel, rows), forecasts, scale[panel.series_of(rows)])
 
     def actual(self, panel, rows):
         """What happened after the given origins, original units, NaN where not observed.
@@ -480,7 +481,7 @@ class Forecaster:
             # It does not listen to a teacher when it predicts.
             teacher = np.zeros((len(rows), self.spec.horizon, len(self._targets)), np.float32)
             inputs = {**(inputs if isinstance(inputs, dict) else {"past": inputs}), "teacher": teacher}
-        values = self.model.predict(inputs, batch_size=256, verbose=0)
+        values = self.model.predict(inputs, batch_size=_BATCH, verbose=0)
         return self.scaler_.inverse(np.asarray(values), panel, rows, self._targets)
 
     def attention(self, panel, rows):
@@ -739,10 +740,11 @@ class Forecaster:
         for start in range(0, len(rows), _CHUNK):
             at = rows[start : start + _CHUNK]
             if self._is_keras:
-                yield at, self.forecast_inputs(self.spec.inputs(scaled, at), panel, at)
+                batches = self.spec.input_batches(scaled, at, _BATCH, _has_teacher(self.model))
+                values = self.model.predict(batches, verbose=0)
             else:
                 values = self.model.predict(scaled, self.spec, at)
-                yield at, self.scaler_.inverse(np.asarray(values), panel, at, self._targets)
+            yield at, self.scaler_.inverse(np.asarray(values), panel, at, self._targets)
 
     def table(self, panel, rows, forecasts):
         """Forecasts as the rows that `predict` gives.
