@@ -29,6 +29,8 @@ _CHUNK = 8192
 _BATCH = 256
 # Training steps from which compiling with XLA costs less time than it saves.
 _LONG_FIT = 300
+# Training steps between which no Python runs: more save no time that could be measured.
+_STEPS_TOGETHER = 8
 # What `weight_decay=None` stands for with "adamw".
 WEIGHT_DECAY = 1e-4
 
@@ -242,6 +244,7 @@ class Forecaster:
         metrics=(),
         patience=10,
         jit_compile="auto",
+        steps_per_execution="auto",
         seed=0,
         callbacks=(),
         folder=None,
@@ -278,6 +281,9 @@ class Forecaster:
             jit_compile: Whether XLA compiles the training step; `"auto"` does so for fits
                 long enough to pay for it; on a CPU not with dropout or an LSTM. On the JAX
                 backend `"auto"` always does, on PyTorch never.
+            steps_per_execution: Training steps between which no Python runs, int >= 1;
+                `"auto"` is 8 on the TensorFlow backend, 1 on the others. Only callbacks for
+                each batch, and Ctrl-C, notice: they wait for the last of these steps.
             seed: Of the first weights, the order of windows and dropout. One seed gives
                 the same numbers again on a CPU.
             callbacks: Further Keras callbacks.
@@ -855,8 +861,20 @@ def compile_network(model, steps, options, metrics=()):
     jit = options["jit_compile"]
     if jit == "auto":
         jit = _suits_xla(model, steps * options["epochs"])
-    loss = keras.losses.get(options["loss"])
-    model.compile(_optimizer(steps, options), loss=loss, metrics=list(metrics), jit_compile=jit)
+    together = options["steps_per_execution"]
+    if together == "auto":
+        together = min(_STEPS_TOGETHER, steps) if keras.backend.backend() == "tensorflow" else 1
+    elif isinstance(together, bool) or not isinstance(together, int) or together < 1:
+        raise ValueError(
+            f"`steps_per_execution` must be 'auto' or an int >= 1. Received: steps_per_execution={together!r}."
+        )
+    model.compile(
+        _optimizer(steps, options),
+        loss=keras.losses.get(options["loss"]),
+        metrics=list(metrics),
+        jit_compile=jit,
+        steps_per_execution=together,
+    )
 
 
 def _suits_xla(model, steps):
@@ -942,8 +960,10 @@ def train_network(model, dataset, checked, options, settings=None):
     if best.best_weights is not None:
         model.set_weights(best.best_weights)
     if keras.backend.backend() == "tensorflow":
-        # XLA would compile prediction once more for each new size of a batch.
-        model.jit_compile = False
+        # XLA would compile prediction once more for each new size of a batch, and prediction of
+        # several batches at once would hold the network as many times.
+        model.jit_compile, model.steps_per_execution = False, 1
+        model.train_function = model.test_function = model.predict_function = None
     if options["folder"] is not None:
         best.forget()
     return best
