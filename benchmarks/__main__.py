@@ -4,9 +4,11 @@ import argparse
 
 from benchmarks import (
     arima_origins,
+    fit_time,
     hourly_reference,
     monitor_rows,
     nab,
+    prediction,
     recurrent_step,
     regression,
     sales_anomalies,
@@ -28,6 +30,8 @@ def main():
     where = ["--data", data] if data else []
     windows_per_second.main([])
     windows_per_second.main(["--memory"])
+    fit_time.main([])
+    prediction.main([])
     arima_origins.main(where)
     hourly_reference.main(where)
     nab.main(where)

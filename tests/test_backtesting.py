@@ -45,10 +45,40 @@ def test_refit_learns_from_the_rows_up_to_each_origin():
     once, every = (backtest(linear, frame(), origins=3, refit=refit) for refit in (False, True))
     second = backtest(linear, frame(), origins=3, refit=2)
     first, middle, last = slice(0, 3), slice(3, 6), slice(6, 9)
-    np.testing.assert_array_equal(once["forecast"][first], every["forecast"][first])
+    np.testing.assert_allclose(once["forecast"][first], every["forecast"][first], rtol=1e-12)
     assert (once["forecast"][middle] != every["forecast"][middle]).any()
-    np.testing.assert_array_equal(second["forecast"][middle], once["forecast"][middle])
-    np.testing.assert_array_equal(second["forecast"][last], every["forecast"][last])
+    np.testing.assert_allclose(second["forecast"][middle], once["forecast"][middle], rtol=1e-12)
+    np.testing.assert_allclose(second["forecast"][last], every["forecast"][last], rtol=1e-12)
+
+
+def test_many_origins_of_one_fit_are_forecast_together_and_as_one_by_one(monkeypatch):
+    wide = frame(61).assign(z=lambda f: np.sin(f["y"]))
+    long = pd.concat([wide.assign(shop="b"), wide.iloc[10:].assign(shop="a")]).rename_axis("day")
+    calls = []
+    forecast_windows = Forecaster.forecast_windows
+    monkeypatch.setattr(
+        Forecaster,
+        "forecast_windows",
+        lambda self, panel, rows: calls.append(len(rows)) or forecast_windows(self, panel, rows),
+    )
+    linear = Forecaster("linear_regression", context_length=5, horizon=3, time="day", series="shop")
+    table = backtest(linear, long.reset_index(), origins=7, stride=1)
+    assert calls == [14]
+    # Each origin with all that belongs to it, and in it each target, series and step.
+    columns = ["origin", "target", "series", "step"]
+    steps = [(target, shop, step) for target in "yz" for shop in "ab" for step in (1, 2, 3)]
+    assert [tuple(row[1:]) for row in table[columns].to_numpy()] == steps * 7
+    assert table["origin"].is_monotonic_increasing
+    for origin, part in table.groupby("origin"):
+        fitted = linear.clone().fit(long[long.index <= table["origin"].iloc[0]].reset_index())
+        alone = fitted.predict(long[long.index <= origin].reset_index())
+        np.testing.assert_allclose(part["forecast"], np.concatenate([alone["y"], alone["z"]]), rtol=1e-6)
+        known = long.set_index("shop", append=True).sort_index()
+        actual = [
+            known.loc[(row.origin + pd.Timedelta(days=row.step), row.series), row.target]
+            for row in part.itertuples()
+        ]
+        np.testing.assert_allclose(part["actual"], actual, rtol=1e-6)
 
 
 def test_several_series_and_targets_are_tidy():
@@ -72,7 +102,10 @@ def test_several_series_and_targets_are_tidy():
         ({"origins": ["2030-01-01"]}, "2030-01-01 00:00:00 is no time of the table"),
         ({"origins": ["2024-01-30"], "stride": 2}, "`stride` goes with a number of origins"),
         ({"refit": "yes"}, "`refit` must be False, True or an int >= 1"),
-        ({"origins": ["2024-01-03"]}, "The table has no validation row: of its 3 rows"),
+        (
+            {"origins": ["2024-02-10", "2024-01-03"]},
+            "can be forecast from 2024-01-03 00:00:00: expected 5 rows before it, without a gap",
+        ),
     ],
 )
 def test_errors(options, message):

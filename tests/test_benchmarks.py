@@ -6,9 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import nab, recurrent_step, sales_anomalies, smap_msl, tuning_searchers
+from benchmarks import (
+    fit_time,
+    nab,
+    prediction,
+    recurrent_step,
+    sales_anomalies,
+    smap_msl,
+    tuning_searchers,
+)
 from tfts.anomaly.evaluation import flag_runs
+from tfts.data.panel import Panel
 from tfts.data.sales import FAULTS, TARGETS, make_sales
+from tfts.data.split import chronological_split
+from tfts.data.windows import WindowSpec
 
 
 @pytest.fixture
@@ -242,3 +253,30 @@ def test_recurrent_steps_are_printed_against_the_peer_where_it_is_there(capsys):
     assert "torch  skipped: not installed" in capsys.readouterr().out
     recurrent_step._print_rows("here", {"tfts": [3.0, 10.0], "torch": [2.0, 40.0]}, "torch")
     assert "1.50 x     0.25 x" in capsys.readouterr().out
+
+
+# Where seconds go
+
+
+def test_plain_keras_trains_on_the_same_windows():
+    panel = Panel.from_frame(prediction.make_frame(61))
+    batches = list(fit_time.keras_windows(panel, 7, 3, 16))
+    assert [len(past) for past, _ in batches] == [16, 16, 16, 4]
+    past, future = (np.concatenate([batch[i] for batch in batches]) for i in (0, 1))
+    wanted = WindowSpec(7, 3).arrays(panel)
+    order = [np.lexsort(windows.reshape(len(windows), -1).T) for windows in (past, wanted[0])]
+    np.testing.assert_array_equal(past[order[0]], wanted[0][order[1]])
+    np.testing.assert_array_equal(future[order[0]], wanted[1][order[1]])
+
+
+def test_a_fit_and_a_forecast_are_measured_part_by_part():
+    frame = prediction.make_frame(97)
+    panel = Panel.from_frame(frame)
+    split = chronological_split(panel, validation=frame.index[71], test=0)
+    row = fit_time.measure("linear", (split.train, split.validation), (7, 3), 2, plain=False)
+    assert row["count"] == 2
+    assert row["rest"] == pytest.approx(row["all"] - row["compile"] - row["steps"])
+    assert prediction.measure("linear", frame, 7, 3)["count"] == 88
+    one_pass, loop = prediction.measure_backtest("linear", frame, 7, 3, origins=11, asked=2)
+    assert one_pass > 0
+    assert loop > 0

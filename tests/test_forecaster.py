@@ -135,6 +135,24 @@ def test_xla_is_used_where_it_pays(model, options, steps, compiled):
     assert network.jit_compile is compiled
 
 
+def test_steps_that_run_together_change_no_number():
+    frame, seen = table(), []
+    count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))
+    found = []
+    for together in ("auto", 1, 3):
+        options = {**QUICK, "batch_size": 16, "steps_per_execution": together, "callbacks": [count]}
+        fitted = forecaster("linear").fit(frame, **options)
+        found.append((fitted.history_, fitted.predict(frame)["load"].tolist()))
+        assert fitted.model.steps_per_execution == 1
+    # 211 rows, 32 of them for validation: 166 windows are 11 steps, which neither 8 nor 3 divides.
+    assert seen == [7, 15] * 2 + list(range(11)) * 2 + [2, 5, 8, 11] * 2
+    assert found[0][0].keys() == {"loss", "val_loss"}
+    for history, forecasts in found[1:]:
+        for name, values in history.items():
+            np.testing.assert_allclose(values, found[0][0][name], rtol=1e-6)
+        np.testing.assert_allclose(forecasts, found[0][1], rtol=1e-6)
+
+
 def test_the_users_random_numbers_are_left_alone():
     np.random.seed(3)  # noqa: NPY002
     expected = np.random.rand()  # noqa: NPY002
@@ -336,6 +354,11 @@ def test_a_saved_folder_is_replaced_whole(tmp_path):
             lambda f: forecaster("linear").fit(f, optimizer="adam", weight_decay=0.1),
             ValueError,
             "`weight_decay` belongs to optimizer='adamw'",
+        ),
+        (
+            lambda f: forecaster("linear").fit(f, steps_per_execution=0),
+            ValueError,
+            "`steps_per_execution` must be 'auto' or an int >= 1. Received: steps_per_execution=0",
         ),
         (lambda f: forecaster(linear(CONTEXT, 2, HORIZON)).fit(f), ValueError, "'linear' is not compiled"),
         (lambda f: forecaster("drift").fit(f).predict(f[["load"]]), KeyError, "was fitted with 'price'"),

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from tfts.models import MODELS, attention_scores, build_model
@@ -25,7 +26,7 @@ SMALL = {
     "patch_transformer": {**TRANSFORMER, "num_layers": 1, "patch_length": 3, "stride": 2, "dropout": 0.0},
     "tcn": {"units": 5, "num_layers": 1, "dropout": 0.0},
     "tsmixer": {"feedforward_units": 11, "num_layers": 1, "dropout": 0.0},
-    "segment_rnn": {"units": 5, "segment_length": 2},
+    "segment_rnn": {"units": 5, "segment_length": 2, "dropout": 0.0},
 }
 
 # Another valid value for every option; a builder's test fails when one is missing here.
@@ -227,27 +228,56 @@ from pathlib import Path
 import numpy as np
 import tfts.models
 import keras
+import pandas as pd
 
-# Op by op is quickest for a single batch, but JAX compiles every op by itself.
+from tfts.data.panel import Panel
+from tfts.data.windows import WindowSpec
+from tfts.forecaster import Forecaster
+
+# Op by op is quickest for a few batches, but JAX compiles every op by itself.
 jax = keras.backend.backend() == "jax"
-run = keras.Model.predict if jax else keras.Model.__call__
+
+
+def run(model, inputs):
+    return model.predict(inputs, verbose=0) if jax else keras.ops.convert_to_numpy(model(inputs))
+
+
 folder = Path(sys.argv[1])
+frame = pd.read_csv(folder / "table.csv", index_col=0, parse_dates=True)
+known = [column for column in frame if column.startswith("known")]
+panel = Panel.from_frame(frame, targets=list(frame)[:2], known_future=known)
 results = {}
 for path in sorted(folder.glob(sys.argv[3])):
     model = keras.saving.load_model(path)
     inputs = dict(np.load(path.with_suffix(".npz")))
     inputs = inputs if isinstance(model.input, dict) else inputs["past"]
-    results[path.stem] = keras.ops.convert_to_numpy(run(model, inputs))
+    results[path.stem] = run(model, inputs)
     if path.stem.split("-")[0] in sys.argv[4:]:
         results[path.stem + "-scores"] = tfts.models.attention_scores(model, inputs)
+    if known and path.stem.endswith(f"-{len(known)}"):
+        context, horizon = model.input["past"].shape[1], model.output.shape[1]
+        windows, future = WindowSpec(context, horizon, stride=3).arrays(panel)
+        optimizer = keras.optimizers.SGD(0.05, global_clipnorm=1.0)
+        model.compile(optimizer, "mse", run_eagerly=not jax, jit_compile=jax)
+        history = model.fit(windows, future, batch_size=len(future) // 2, shuffle=False, verbose=0)
+        results[path.stem + "-loss"] = history.history["loss"]
+        results[path.stem + "-trained"] = np.concatenate([weight.ravel() for weight in model.get_weights()])
+        model.save(Path(sys.argv[2]) / path.name)
+columns = {"targets": panel.targets, "known_future": known}
+forecaster = Forecaster("linear", context_length=7, horizon=3, **columns).fit(panel, epochs=2, verbose=0)
+results["fitted"] = forecaster.history_["val_loss"] + forecaster.evaluate(panel, by="overall")["mse"].tolist()
 np.savez(sys.argv[2], **results)
 """
 
 
 @pytest.fixture(scope="module")
 def loading(tmp_path_factory):
-    """The numbers of every saved model, and a process for each backend that loads them."""
+    """The numbers of every saved model, and a process for each backend that loads and trains them."""
     folder = tmp_path_factory.mktemp("models")
+    columns = [*(f"past_{i}" for i in range(FEATURES)), *(f"known_{i}" for i in range(KNOWN))]
+    table = np.random.default_rng(2).normal(size=(CONTEXT + HORIZON + 29, len(columns)))
+    days = pd.date_range("2024-01-01", periods=len(table), freq="D")
+    pd.DataFrame(table, days, columns).to_csv(folder / "table.csv")
     expected = {}
     for name in MODELS:
         for known in (0, KNOWN):
@@ -261,6 +291,7 @@ def loading(tmp_path_factory):
     processes = {}
     for backend in BACKENDS:
         if find_spec(backend) is not None:
+            (folder / backend).mkdir()
             # The models with known columns hold every part of those without.
             pattern = "*.keras" if backend == "tensorflow" else f"*-{KNOWN}.keras"
             processes[backend] = subprocess.Popen(
@@ -282,15 +313,39 @@ def loading(tmp_path_factory):
         process.communicate()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_fresh_process_and_every_backend_give_the_same_numbers(backend, loading):
-    folder, expected, processes = loading
+def _numbers(backend, loading):
+    """What the process of a backend found."""
+    folder, _, processes = loading
     if backend not in processes:
         pytest.skip(f"{backend} is not installed")
     _, errors = processes[backend].communicate(timeout=300)
     assert processes[backend].returncode == 0, errors
-    numbers = np.load(folder / f"{backend}.npz")
+    return np.load(folder / f"{backend}.npz")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_fresh_process_and_every_backend_give_the_same_numbers(backend, loading):
+    numbers, expected = _numbers(backend, loading), loading[1]
     wanted = {key for key in expected if backend == "tensorflow" or f"-{KNOWN}" in key}
-    assert set(numbers) == wanted
+    assert {key for key in numbers if not key.endswith(("-loss", "-trained", "fitted"))} == wanted
     for key in wanted:
         np.testing.assert_allclose(numbers[key], expected[key], rtol=1e-4, atol=1e-5, err_msg=key)
+
+
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+def test_every_backend_trains_alike_and_what_it_saves_is_loaded_by_tensorflow(backend, loading):
+    numbers, reference = _numbers(backend, loading), _numbers("tensorflow", loading)
+    for name, model in ((name, f"{name}-{KNOWN}") for name in MODELS):
+        np.testing.assert_allclose(
+            numbers[f"{model}-loss"], reference[f"{model}-loss"], rtol=1e-5, err_msg=name
+        )
+        trained = numbers[f"{model}-trained"]
+        np.testing.assert_allclose(trained, reference[f"{model}-trained"], rtol=1e-4, atol=1e-5, err_msg=name)
+        assert np.abs(trained - _flat(_shaken(name, KNOWN))).max() > 1e-3, name
+        saved = keras.saving.load_model(loading[0] / backend / f"{model}.keras", compile=False)
+        np.testing.assert_array_equal(_flat(saved), trained, err_msg=name)
+    np.testing.assert_allclose(numbers["fitted"], reference["fitted"], rtol=1e-3)
+
+
+def _flat(model):
+    return np.concatenate([weight.ravel() for weight in model.get_weights()])

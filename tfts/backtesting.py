@@ -51,18 +51,12 @@ def backtest(forecaster, frame, *, origins=10, stride=None, refit=False, **fit_o
         raise ValueError(f"`refit` must be False, True or an int >= 1 (origins). Received: refit={refit!r}.")
     panel = forecaster.panel(frame)
     times = _origin_times(panel, forecaster.spec, origins, stride)
-    fitted, tables = None, []
-    for number, time in enumerate(times):
-        if fitted is None or (refit and number % int(refit) == 0):
-            fitted = forecaster.clone().fit(_up_to(panel, time), **fit_options)
-        rows = fitted.spec.forecast_origins(panel)
-        rows = rows[panel.times[rows] == time]
-        if not len(rows):
-            raise ValueError(
-                f"No series can be forecast from {time}: expected {fitted.spec.context_length} rows before it, "
-                "without a gap."
-            )
-        tables.append(_table(fitted, panel, rows))
+    rows = _origin_rows(panel, forecaster.spec, times)
+    tables, each = [], int(refit) or len(times)
+    for first in range(0, len(times), each):
+        fitted = forecaster.clone().fit(_up_to(panel, times[first]), **fit_options)
+        # All origins of one fit together: a forecast of one window costs as much as one of hundreds.
+        tables.append(_table(fitted, panel, np.concatenate(rows[first : first + each])))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -155,7 +149,7 @@ def _origin_times(panel, spec, origins, stride):
             f"The origin {absent[0]} is no time of the table, which goes from {panel.times.min()} to "
             f"{panel.times.max()} at freq={panel.freq!r}."
         )
-    return wanted.sort_values()
+    return wanted.unique().sort_values()
 
 
 def _up_to(panel, time):
@@ -168,16 +162,33 @@ def _up_to(panel, time):
     return dataclasses.replace(panel, bounds=bounds[kept], series=series)
 
 
+def _origin_rows(panel, spec, times):
+    """For each time the rows of the panel, of one series or several, to forecast from."""
+    rows = spec.forecast_origins(panel)
+    of = times.get_indexer(panel.times[rows])
+    rows, of = rows[of >= 0], of[of >= 0]
+    absent = np.setdiff1d(np.arange(len(times)), of)
+    if len(absent):
+        raise ValueError(
+            f"No series can be forecast from {times[absent[0]]}: expected {spec.context_length} rows before it, "
+            "without a gap."
+        )
+    order = np.argsort(of, kind="stable")
+    return np.split(rows[order], np.cumsum(np.bincount(of))[:-1])
+
+
 def _table(fitted, panel, rows):
+    """A line for each origin, target and step, those of one time together."""
     forecast, actual = fitted.forecast_windows(panel, rows), fitted.actual(panel, rows)
+    count, horizon, width = forecast.shape
+    window, target = np.divmod(np.arange(count * width), width)
+    order = np.lexsort((window, target, panel.times[rows][window]))
+    window, target = window[order], target[order]
     wide = fitted.table(panel, rows, forecast)
-    targets = panel.targets
-    tables = []
-    for i, target in enumerate(targets):
-        table = wide[["series", "origin", "time"]].copy()
-        table["step"] = np.tile(np.arange(1, fitted.spec.horizon + 1), len(rows))
-        table["target"] = target
-        table["actual"] = actual[:, :, i].ravel()
-        table["forecast"] = forecast[:, :, i].ravel()
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    lines = (window[:, None] * horizon + np.arange(horizon)).ravel()
+    table = wide[["series", "origin", "time"]].iloc[lines].reset_index(drop=True)
+    table["step"] = np.tile(np.arange(1, horizon + 1), len(order))
+    table["target"] = np.repeat(np.array(panel.targets, dtype=object)[target], horizon)
+    table["actual"] = actual[window, :, target].ravel()
+    table["forecast"] = forecast[window, :, target].ravel()
+    return table

@@ -25,8 +25,12 @@ from tfts.metrics import ErrorSums, keras_metric, mase_scale
 
 # Windows forecast at once, so that predictions of a long table do not fill the memory.
 _CHUNK = 8192
+# Windows in one batch of a forecast.
+_BATCH = 256
 # Training steps from which compiling with XLA costs less time than it saves.
 _LONG_FIT = 300
+# Training steps between which no Python runs: more save no time that could be measured.
+_STEPS_TOGETHER = 8
 # What `weight_decay=None` stands for with "adamw".
 WEIGHT_DECAY = 1e-4
 
@@ -240,6 +244,7 @@ class Forecaster:
         metrics=(),
         patience=10,
         jit_compile="auto",
+        steps_per_execution="auto",
         seed=0,
         callbacks=(),
         folder=None,
@@ -274,7 +279,11 @@ class Forecaster:
             patience: Epochs without a better validation loss before training stops;
                 `None` never stops early.
             jit_compile: Whether XLA compiles the training step; `"auto"` does so for fits
-                long enough to pay for it; on a CPU not with dropout or an LSTM.
+                long enough to pay for it; on a CPU not with dropout or an LSTM. On the JAX
+                backend `"auto"` always does, on PyTorch never.
+            steps_per_execution: Training steps between which no Python runs, int >= 1;
+                `"auto"` is 8 on the TensorFlow backend, 1 on the others. Only callbacks for
+                each batch, and Ctrl-C, notice: they wait for the last of these steps.
             seed: Of the first weights, the order of windows and dropout. One seed gives
                 the same numbers again on a CPU.
             callbacks: Further Keras callbacks.
@@ -434,10 +443,9 @@ class Forecaster:
 
     def add_errors(self, sums, panel, rows, forecasts):
         """Adds forecasts of the given origins to an `ErrorSums`, each with its series' scale."""
-        names = [panel.series[i] for i in panel.series_of(rows)]
         unseen = np.full(len(self._targets), np.nan)
-        scale = np.stack([self._mase_scales.get(name, unseen) for name in names])
-        sums.update(self.actual(panel, rows), forecasts, scale)
+        scale = np.stack([self._mase_scales.get(name, unseen) for name in panel.series])
+        sums.update(self.actual(panel, rows), forecasts, scale[panel.series_of(rows)])
 
     def actual(self, panel, rows):
         """What happened after the given origins, original units, NaN where not observed.
@@ -503,7 +511,7 @@ class Forecaster:
             # It does not listen to a teacher when it predicts.
             teacher = np.zeros((len(rows), self.spec.horizon, len(self._targets)), np.float32)
             inputs = {**(inputs if isinstance(inputs, dict) else {"past": inputs}), "teacher": teacher}
-        values = self.model.predict(inputs, batch_size=256, verbose=0)
+        values = self.model.predict(inputs, batch_size=_BATCH, verbose=0)
         return self.scaler_.inverse(np.asarray(values), panel, rows, self._targets)
 
     def attention(self, panel, rows):
@@ -764,10 +772,11 @@ class Forecaster:
         for start in range(0, len(rows), _CHUNK):
             at = rows[start : start + _CHUNK]
             if self._is_keras:
-                yield at, self.forecast_inputs(self.spec.inputs(scaled, at), panel, at)
+                batches = self.spec.input_batches(scaled, at, _BATCH, _has_teacher(self.model))
+                values = self.model.predict(batches, verbose=0)
             else:
                 values = self.model.predict(scaled, self.spec, at)
-                yield at, self.scaler_.inverse(np.asarray(values), panel, at, self._targets)
+            yield at, self.scaler_.inverse(np.asarray(values), panel, at, self._targets)
 
     def table(self, panel, rows, forecasts):
         """Forecasts as the rows that `predict` gives.
@@ -877,9 +886,21 @@ def compile_network(model, steps, options, metrics=()):
 
     jit = options["jit_compile"]
     if jit == "auto":
-        jit = steps * options["epochs"] >= _LONG_FIT and _suits_xla(model)
-    loss = keras.losses.get(options["loss"])
-    model.compile(_optimizer(steps, options), loss=loss, metrics=list(metrics), jit_compile=jit)
+        jit = _suits_xla(model, steps * options["epochs"])
+    together = options["steps_per_execution"]
+    if together == "auto":
+        together = min(_STEPS_TOGETHER, steps) if keras.backend.backend() == "tensorflow" else 1
+    elif isinstance(together, bool) or not isinstance(together, int) or together < 1:
+        raise ValueError(
+            f"`steps_per_execution` must be 'auto' or an int >= 1. Received: steps_per_execution={together!r}."
+        )
+    model.compile(
+        _optimizer(steps, options),
+        loss=keras.losses.get(options["loss"]),
+        metrics=list(metrics),
+        jit_compile=jit,
+        steps_per_execution=together,
+    )
 
     # Variables that are made while a step is traced cost a second trace, and TensorFlow never frees
     # the first.
@@ -890,19 +911,22 @@ def compile_network(model, steps, options, metrics=()):
         model.reset_metrics()
 
 
-def _suits_xla(model):
-    """Whether XLA makes a training step quicker.
+def _suits_xla(model, steps):
+    """Whether a training of so many steps is quicker when its step is compiled.
 
-    On a CPU its random numbers take several times as long as all the rest of a step, and it
-    runs an LSTM no quicker than TensorFlow does, after seconds of compiling.
+    On a CPU XLA's random numbers take several times as long as all the rest of a step, and it
+    runs an LSTM no quicker than TensorFlow does, after seconds of compiling. JAX compiles
+    every operation by itself where the step is not compiled; PyTorch runs well without.
     """
     import keras
     import tensorflow as tf
 
     from tfts.layers import LSTMDecoder
 
-    if keras.backend.backend() != "tensorflow" or tf.config.list_physical_devices("GPU"):
-        return True
+    if keras.backend.backend() != "tensorflow":
+        return keras.backend.backend() == "jax"
+    if steps < _LONG_FIT or tf.config.list_physical_devices("GPU"):
+        return steps >= _LONG_FIT
     recurrent = (keras.layers.LSTM, LSTMDecoder)
     return not any(
         getattr(layer, "rate", 0) or getattr(layer, "dropout", 0) or isinstance(layer, recurrent)
@@ -969,8 +993,11 @@ def train_network(model, dataset, checked, options, settings=None):
         )
     if best.best_weights is not None:
         model.set_weights(best.best_weights)
-    # XLA would compile prediction once more for each new size of a batch.
-    model.jit_compile = False
+    if keras.backend.backend() == "tensorflow":
+        # XLA would compile prediction once more for each new size of a batch, and prediction of
+        # several batches at once would hold the network as many times.
+        model.jit_compile, model.steps_per_execution = False, 1
+        model.train_function = model.test_function = model.predict_function = None
     if options["folder"] is not None:
         best.forget()
     return best

@@ -121,6 +121,26 @@ def test_arrays_of_one_series_without_gaps_are_views(targets, stride):
     assert not past.flags.writeable
 
 
+@pytest.mark.parametrize("columns", [{"targets": "y"}, {"targets": "y", "known_future": "x"}])
+def test_input_batches_hold_what_inputs_does(columns):
+    panel, spec = long([29, 31], **columns), WindowSpec(CONTEXT, HORIZON)
+    # Of both series, in no order, one twice.
+    rows = np.array([47, 7, 23, 52, 19, 7, 11, 41])
+    batches = list(spec.input_batches(panel, rows, 5))
+    sizes = [len(batch["past"] if isinstance(batch, dict) else batch) for batch in batches]
+    assert sizes == [5, 3]
+    found, expected = gathered(batches), spec.inputs(panel, rows)
+    assert tf.nest.map_structure(np.array_equal, found, expected) in (
+        True,
+        {"past": True, "known_future": True},
+    )
+    taught = gathered(spec.input_batches(panel, rows, 5, teacher_forcing=True))
+    assert taught["teacher"].shape == (8, HORIZON, 1)
+    assert not taught["teacher"].any()
+    with pytest.raises(ValueError, match=r"windows of . rows that start at rows -1 to 3"):
+        spec.input_batches(panel, np.array([3, 7]))
+
+
 def test_arrays_outside_the_table():
     panel = wide()
     spec = WindowSpec(CONTEXT, HORIZON)

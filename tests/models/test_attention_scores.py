@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from tfts.layers import MultiHeadAttention
-from tfts.models import attention_scores, attention_seq2seq, linear, lstm_attention
+from tfts.models import attention_scores, attention_seq2seq, linear, lstm_attention, patch_transformer
 
 PAST = np.random.default_rng(0).normal(size=(11, 7, 5)).astype("float32")
 
@@ -28,6 +28,18 @@ def test_a_loaded_model_gives_the_same_scores(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(attention_scores(loaded, inputs), attention_scores(model, inputs))
+
+
+def test_names_that_a_loaded_model_brings_are_not_taken_again(tmp_path):
+    # As in a fresh process: what names itself starts to count anew.
+    keras.utils.clear_session()
+    model = patch_transformer(7, 5, 3, 2, units=6, num_heads=2, patch_length=3, num_layers=1)
+    past = np.random.default_rng(0).normal(size=(2, 7, 5)).astype("float32")
+    expected = attention_scores(model, past)
+    model.save(tmp_path / "model.keras")
+    keras.utils.clear_session()
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(attention_scores(loaded, past), expected, rtol=1e-6)
 
 
 def test_a_model_without_attention_says_so():

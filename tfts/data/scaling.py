@@ -196,7 +196,8 @@ class Scaler:
         pairs = [self.affine(name, targets) for name in panel.series]
         offset = np.stack([pair[0] for pair in pairs])[of]
         scale = np.stack([pair[1] for pair in pairs])[of]
-        restored = values.astype(np.float64) * scale[:, None, :] + offset[:, None, :]
+        restored = values * scale[:, None, :]
+        restored += offset[:, None, :]
         for i, target in enumerate(targets):
             if target in self.logged:
                 restored[..., i] = np.exp(restored[..., i])

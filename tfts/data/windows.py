@@ -159,9 +159,7 @@ class WindowSpec:
             return made, after
 
         count = len(rows)
-        small = aligned_empty(count, np.int32 if len(panel.values) < 2**31 else np.int64)
-        small[:] = rows
-        origins = _on_host(small)
+        origins = _places(rows, panel)
         if not shuffle:
             return _plain(_batches(lambda at: batch(tf.gather(origins, at)), count, batch_size))
 
@@ -213,6 +211,38 @@ class WindowSpec:
         past = self.past(panel, rows)
         known = self.known_columns(panel)
         return {"past": past, "known_future": self.known(panel, rows)} if known else past
+
+    def input_batches(self, panel, rows, batch_size=256, teacher_forcing=False):
+        """What `inputs` gives, gathered batch by batch while a model forecasts.
+
+        Args:
+            panel: A `Panel`.
+            rows: Int `(windows,)`: origins, as from `forecast_origins`.
+            batch_size: Windows in a batch. The last batch may be smaller.
+            teacher_forcing: Whether the inputs also hold `"teacher"`, all zeros, for models
+                built with `teacher_forcing`, which do not listen to it when they forecast.
+
+        Returns:
+            `tf.data.Dataset` for `model.predict`, of the inputs alone.
+
+        Raises:
+            ValueError: If a window reaches out of the table.
+        """
+        import tensorflow as tf
+
+        length = self.context_length + (self.horizon if self.known_columns(panel) else 0)
+        _check_inside(panel, rows - self.context_length + 1, length)
+        gather, origins = self._gatherers(panel)[0], _places(rows, panel)
+        shape = self.horizon, len(self.target_columns(panel))
+
+        def batch(at):
+            made = gather(tf.gather(origins, at))
+            if teacher_forcing:
+                made = {**(made if isinstance(made, dict) else {"past": made})}
+                made["teacher"] = tf.zeros((tf.shape(at)[0], *shape))
+            return made
+
+        return _plain(_batches(batch, len(rows), batch_size))
 
     def past(self, panel, rows):
         """`past` of the given origins, float32 `(windows, context_length, features)`."""
@@ -318,6 +348,13 @@ class WindowSpec:
         return inputs, future
 
 
+def _places(rows, panel):
+    """Row numbers as a tensor, in half the memory where they are small enough."""
+    places = aligned_empty(len(rows), np.int32 if len(panel.values) < 2**31 else np.int64)
+    places[:] = rows
+    return _on_host(places)
+
+
 def _on_host(array):
     """A tensor that batches are gathered from: it need not fit on an accelerator."""
     import tensorflow as tf
@@ -359,11 +396,7 @@ def _plain(dataset):
 
 def _windows(panel, columns, first, length):
     """Rows `first .. first + length - 1` of the named columns, `(windows, length, columns)`."""
-    if len(first) and not 0 <= first.min() <= first.max() <= len(panel.values) - length:
-        raise ValueError(
-            f"Expected windows inside the {len(panel.values)} rows of the table. Received: windows of {length} rows "
-            f"that start at rows {first.min()} to {first.max()}."
-        )
+    _check_inside(panel, first, length)
     at = panel.indices(columns)
     # A slice of neighbouring columns is a view; a list of columns would be a copy.
     in_order = (np.diff(at) == 1).all()
@@ -373,6 +406,14 @@ def _windows(panel, columns, first, length):
     if len(first) and stride > 0 and (np.diff(first) == stride).all():
         return views[first[0] : first[-1] + 1 : stride]
     return views[first]
+
+
+def _check_inside(panel, first, length):
+    if len(first) and not 0 <= first.min() <= first.max() <= len(panel.values) - length:
+        raise ValueError(
+            f"Expected windows inside the {len(panel.values)} rows of the table. Received: windows of {length} rows "
+            f"that start at rows {first.min()} to {first.max()}."
+        )
 
 
 def _absent(panel, at):

@@ -71,12 +71,8 @@ def scores_tensor(model):
             f"The attention layers of model {model.name!r} do not return their scores: "
             f"{', '.join(layer.name for layer in layers)}. Call one with return_attention_scores=True."
         )
-    scores = with_scores[-1].output[1]
-    if len(scores.shape) == 3:
-        scores = keras.ops.expand_dims(scores, 1)
-    scores = keras.ops.cast(scores, "float32")
     patches = [layer for layer in model.layers if isinstance(layer, Patches)]
-    return _over_rows(scores, patches[0], model.output.shape[-1]) if patches else scores
+    return _Scores(model.output.shape[-1], patches[0] if patches else None)(with_scores[-1].output[1])
 
 
 def has_attention(model):
@@ -118,6 +114,30 @@ def query_of(model):
     inputs = layer.input if isinstance(layer.input, list | tuple) else [layer.input]
     decodes = isinstance(layer, AttentionDecoder) or inputs[0] is not inputs[-1]
     return "horizon" if decodes else "context"
+
+
+class _Scores(keras.layers.Layer):
+    """What `scores_tensor` adds to a model.
+
+    One layer with a name, because operations name themselves after their kind, counted anew in
+    each process, and might take a name that a loaded model brings.
+    """
+
+    def __init__(self, num_targets, patches):
+        super().__init__(name="scores_by_row", dtype="float32")
+        self.num_targets = num_targets
+        self.patches = patches
+
+    def call(self, scores):
+        if len(scores.shape) == 3:
+            scores = keras.ops.expand_dims(scores, 1)
+        return scores if self.patches is None else _over_rows(scores, self.patches, self.num_targets)
+
+    def compute_output_shape(self, scores_shape):
+        batch, *heads, query, key = scores_shape
+        if self.patches is not None:
+            query = key = self.patches.input.shape[1]
+        return (batch, *(heads or [1]), query, key)
 
 
 def _over_rows(scores, patches, num_targets):
