@@ -114,6 +114,10 @@ def test_with_a_graphics_processor_the_kernel_is_left_alone(monkeypatch):
     assert not layer._has_kernel()
 
 
+def test_a_wide_layer_is_left_to_keras():
+    assert [LSTM(units)._has_kernel() for units in (64, 67)] == [True, False]
+
+
 def test_a_stateful_layer_goes_on_where_it_was():
     layers = [make(UNITS, stateful=True) for make in (LSTM, keras.layers.LSTM)]
     sequences = _draw(BATCH, STEPS, FEATURES)
