@@ -16,7 +16,7 @@ RUNS = pd.DataFrame(
         ("ridge", "linear maps", 11, 5.0, 0.4),
         ("lstm$", "recurrent networks", 11, 90.0, 0.41),
     ],
-    columns=["label", "family", "horizon", "fit_seconds", "mse"],
+    columns=["label", "family", "horizon", "seconds", "mse"],
 )
 FIRST = RUNS[RUNS["horizon"] == 7]
 CALLS = {"plot_cost": (FIRST,), "plot_scores_by_horizon": (RUNS,)}
@@ -39,7 +39,7 @@ def test_cost_shows_medians_and_seeds_family_by_family():
     assert place == [90.0, 0.35]
     np.testing.assert_allclose(bars, [[0.34, 0.37]])
     assert found["ridge 0.36"] == ([[4.0, 0.36]], [[0.36, 0.36]])
-    # Far above the others, and without a second of fitting: at the upper edge, at a hundredth.
+    # Far above the others, and in no time: at the upper edge, at a hundredth.
     ((place,), bars) = found["persistence 1.29 (above the picture)"]
     assert (place, bars) == ([0.01, ax.get_ylim()[1]], [])
     assert ax.get_ylim()[1] < 0.5
@@ -84,7 +84,7 @@ def test_a_table_that_can_not_be_drawn_is_refused(draw):
 
 
 def test_each_picture_names_its_own_column():
-    with pytest.raises(ValueError, match="needs a column 'fit_seconds'"):
-        plots.plot_cost(RUNS.drop(columns="fit_seconds"))
+    with pytest.raises(ValueError, match="needs a column 'seconds'"):
+        plots.plot_cost(RUNS.drop(columns="seconds"))
     with pytest.raises(ValueError, match="needs a column 'horizon'"):
         plots.plot_scores_by_horizon(RUNS.drop(columns="horizon"))

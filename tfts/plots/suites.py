@@ -14,10 +14,10 @@ _LEAST_SECONDS = 0.01
 
 
 def plot_cost(runs, metric="mse", published=None, *, units=None, ax=None):
-    """Draws the score of each method over the seconds that fitting it took.
+    """Draws the score of each method over the seconds from its data to its score.
 
     Args:
-        runs: DataFrame with the columns `label`, `family`, `fit_seconds` and the metric, a row
+        runs: DataFrame with the columns `label`, `family`, `seconds` and the metric, a row
             for each seed, as the rows of one horizon in `runs.csv` of a suite.
         metric: Column to draw, best low.
         published: Tuple of a name and its score, drawn as a line; `None` for none.
@@ -36,12 +36,12 @@ def plot_cost(runs, metric="mse", published=None, *, units=None, ax=None):
 
     >>> import pandas as pd
     >>> runs = pd.DataFrame({"label": ["ridge", "linear", "linear"], "family": "linear maps",
-    ...                      "fit_seconds": [4.0, 9.0, 11.0], "mse": [0.36, 0.37, 0.38]})
+    ...                      "seconds": [4.0, 9.0, 11.0], "mse": [0.36, 0.37, 0.38]})
     >>> ax = plot_cost(runs, published=("DLinear", 0.375))
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['ridge 0.36', 'linear 0.375', 'published: DLinear 0.375']
     """
-    check_column(runs, "fit_seconds", "with what fitting took")
+    check_column(runs, "seconds", "with what a run took")
     scores, limits = _spreads(runs, metric, [published[1]] if published else [])
     far = scores["median"] > limits[1]
     scores["legend"] = [f"{as_written(row.label)} {row.median:.4g}" for row in scores.itertuples()]
@@ -64,8 +64,8 @@ def plot_cost(runs, metric="mse", published=None, *, units=None, ax=None):
         ax.axhline(min(score, limits[1]), color=INK, linestyle="--", linewidth=1.2, label=label)
     _seconds_axis(ax, scores["seconds"].clip(lower=_LEAST_SECONDS))
     _finish(ax, scores, metric, units, limits)
-    ax.set_xlabel("seconds of fitting, all settings that were tried")
-    ax.set_title("Score over the cost of fitting: lower left is better", loc="left")
+    ax.set_xlabel("seconds from the data to the score, all settings that were tried")
+    ax.set_title("Score over the seconds it took: lower left is better", loc="left")
     return ax
 
 
@@ -132,8 +132,8 @@ def _spreads(runs, metric, published, by=None):
     families = list(dict.fromkeys(known["family"]))
     groups = known.groupby(["label", *([by] if by else [])], sort=False)
     scores = groups[metric].agg(median="median", low="min", high="max").reset_index()
-    if "fit_seconds" in known:
-        scores["seconds"] = groups["fit_seconds"].median().to_numpy()
+    if "seconds" in known:
+        scores["seconds"] = groups["seconds"].median().to_numpy()
     of = known.drop_duplicates("label").set_index("label")["family"]
     scores["family"] = scores["label"].map(of)
     scores["colour"] = [COLOURS[families.index(family) % len(COLOURS)] for family in scores["family"]]

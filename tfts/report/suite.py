@@ -172,7 +172,7 @@ def _horizon(page, run_dir, settings, done, part, compared):
     write_figure(ax.figure, run_dir / f"cost_{horizon}.png")
     page.figure(
         ax,
-        f"Points with the {metrics[0].upper()} of each method over the seconds that fitting took, on a logarithmic "
+        f"Points with the {metrics[0].upper()} of each method over the seconds it took, on a logarithmic "
         "axis. The tables hold the numbers.",
     )
     for family, rows in part[part["family"] != "published"].groupby("family", sort=False):
