@@ -82,7 +82,7 @@ def ridge_network(ridge, num_features):
     """
     kernel, known, intercept = ridge.linear_map()
     context_length, _, horizon, num_targets = kernel.shape
-    options = {"shared": ridge.inputs == "own" and len(ridge.chosen_) == 1, "window_norm": "last"}
+    options = {"shared": ridge.inputs == "own" and len(ridge.groups_) == 1, "window_norm": "last"}
     model = linear(context_length, num_features, horizon, num_targets, known.shape[1], **options)
     set_linear_layer(model, "map", kernel, known, intercept)
     return model, options

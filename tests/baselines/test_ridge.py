@@ -1,12 +1,10 @@
-import dataclasses
-
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import linear_model
 
 from tfts import Forecaster
-from tfts.baselines import _moments, build_baseline, ridge
+from tfts.baselines import _equations, _moments, build_baseline, ridge
 from tfts.baselines._moments import window_moments
 from tfts.data.panel import Panel
 from tfts.data.split import chronological_split
@@ -61,6 +59,18 @@ def flat(past, known, level, step):
     return np.hstack([seen, np.repeat(known[:, past.shape[1] + step], 2, axis=0)])
 
 
+def learnt_and_seen(panel, spec, lookback, centre):
+    """Past, future, known columns and levels of windows to learn from, and all but the future of others."""
+    own = WindowSpec(lookback, spec.horizon)
+    past, future, known = windows(panel, own, own.origins(panel))
+    seen, _, known_seen = windows(panel, spec, spec.origins(panel))
+    seen, known_seen = seen[:, -lookback:], known_seen[:, spec.context_length - lookback :]
+    level, level_seen = (
+        part[:, -centre:].mean(axis=1) if centre else np.zeros(part[:, 0].shape) for part in (past, seen)
+    )
+    return (past, future, known, level), (seen, known_seen, level_seen)
+
+
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("stride", [1, 5])
 def test_moments_are_those_of_the_windows(case, stride):
@@ -94,15 +104,10 @@ def test_moments_of_blocks_add_up_to_those_of_the_whole(monkeypatch):
 def test_agrees_with_scikit_learn_on_the_windows_themselves(case, lookback, centre):
     panel, spec = make_panel(**CASES[case]), WindowSpec(11, 3)
     ours = build_baseline("ridge", lookbacks=lookback, centres=centre, alphas=2.0).fit(panel, spec)
-    own = WindowSpec(lookback, 3)
-    learnt, rows = own.origins(panel), spec.origins(panel)
-    past, future, known = windows(panel, own, learnt)
-    seen, _, known_seen = windows(panel, spec, rows)
-    seen, known_seen = seen[:, -lookback:], known_seen[:, 11 - lookback :]
-    level, level_seen = (
-        part[:, -centre:].mean(axis=1) if centre else np.zeros(part[:, 0].shape) for part in (past, seen)
+    (past, future, known, level), (seen, known_seen, level_seen) = learnt_and_seen(
+        panel, spec, lookback, centre
     )
-    forecast = ours.predict(panel, spec, rows)
+    forecast = ours.predict(panel, spec, spec.origins(panel))
     for step in range(3):
         target = (future[:, step] - level).ravel()
         model = linear_model.Ridge(2.0).fit(flat(past, known, level, step), target)
@@ -155,30 +160,69 @@ def test_a_map_without_a_centre_is_none_for_windows_less_their_level():
         build_baseline("ridge", centres=0).fit(panel, spec).linear_map()
 
 
+def seasons_of(seen, known):
+    """Inputs `(windows * 2, phases, inputs)` of one season of the horizon, from flat windows of 3 phases."""
+    rows = len(seen[0])
+    apart = seen[:, rows % 3 :].reshape(len(seen), rows // 3, 3)
+    means = np.repeat(apart.sum(axis=2)[:, None] / np.sqrt(3), 3, axis=1)
+    last = np.repeat(apart[:, -1:], 3, axis=1)
+    return np.concatenate([apart.transpose(0, 2, 1), means, last, known], axis=2)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("lookback", "centre"), [(11, 0), (11, 1), (7, 7)])
+def test_maps_that_phases_share_agree_with_scikit_learn(case, lookback, centre):
+    panel, spec = make_panel(**CASES[case]), WindowSpec(11, 6)
+    options = {"lookbacks": lookback, "centres": centre, "alphas": 2.0, "season_lengths": 3}
+    ours = build_baseline("ridge", **options).fit(panel, spec)
+    (past, future, known, level), (seen, known_seen, level_seen) = learnt_and_seen(
+        panel, spec, lookback, centre
+    )
+    forecast = ours.predict(panel, spec, spec.origins(panel))
+    for season in range(2):
+        steps = range(3 * season, 3 * season + 3)
+        inputs, inputs_seen = (
+            seasons_of(
+                flat(part, of, height, 0)[:, :lookback],
+                np.repeat(of[:, lookback + 3 * season :][:, :3], 2, axis=0),
+            )
+            for part, of, height in ((past, known, level), (seen, known_seen, level_seen))
+        )
+        targets = np.stack([(future[:, step] - level).ravel() for step in steps], axis=1)
+        means, mean = inputs.mean(axis=0), targets.mean(axis=0)
+        shared = linear_model.Ridge(2.0, fit_intercept=False)
+        shared.fit(np.concatenate(inputs - means), np.concatenate(targets - mean))
+        for phase, step in enumerate(steps):
+            left = targets[:, phase] - shared.predict(inputs[:, phase])
+            free = linear_model.Ridge(2.0).fit(flat(past, known, level, step), left)
+            expected = shared.predict(inputs_seen[:, phase])
+            expected = expected + free.predict(flat(seen, known_seen, level_seen, step))
+            expected = expected.reshape(-1, 2) + level_seen
+            np.testing.assert_allclose(forecast[:, step], expected, rtol=1e-8, atol=1e-8)
+
+
 @pytest.mark.parametrize("num_known", [0, 2])
 def test_the_error_without_reading_the_data_is_that_of_the_forecasts(num_known):
-    panel, spec = make_panel(num_known=num_known), WindowSpec(11, 3)
+    panel, spec = make_panel(num_known=num_known), WindowSpec(11, 6)
     split = chronological_split(panel, 0.3, 0)
     parts = chronological_split(split.train, 0.25, 0)
-    tried = build_baseline("ridge", lookbacks=[5, 11], centres=[0, 3], alphas=[0.1, 30.0], average=1)
-    search = tried.fit(split.train, spec, split.validation).search_table()
-    assert len(search) == 2 * 2 * 2
-    for setting in search.itertuples():
-        one = build_baseline(
-            "ridge", lookbacks=setting.lookback, centres=setting.centre, alphas=setting.alpha
-        )
-        # The search learns from the windows that the longest lookback leaves.
-        rows = spec.origins(parts.train)
-        first = parts.train.bounds[0, 1] + rows[0] - setting.lookback + 1
-        bounds = parts.train.bounds.copy()
-        bounds[0, :2] = first
-        one.fit(dataclasses.replace(parts.train, bounds=bounds), WindowSpec(11, 3), split.validation)
+    options = {"lookbacks": [5, 11], "centres": [0, 3], "alphas": [0.1, 30.0], "season_lengths": [0, 3]}
+    tried = build_baseline("ridge", **options, average=1).fit(split.train, spec, split.validation)
+    search = tried.search_table()
+    assert len(search) == 2 * 2 * 2 * 2
+    alike = search[search["seasonal_alpha"].isna() | (search["seasonal_alpha"] == search["alpha"])]
+    assert set(alike["season_length"]) == {0, 3}
+    for setting in alike.itertuples():
+        options = {
+            f"{name}s": getattr(setting, name) for name in ("lookback", "centre", "alpha", "season_length")
+        }
+        one = build_baseline("ridge", **options).fit(parts.train, spec)
         errors = []
         for part in (parts.validation, split.validation):
             rows = spec.origins(part)
             errors.append(np.mean((one.predict(part, spec, rows) - spec.arrays(part, rows)[1]) ** 2))
-        assert setting.validation_mse == pytest.approx(np.mean(errors), rel=2e-2)
-    assert tried.chosen_ == [{**search.iloc[0].to_dict(), "weight": 1.0}]
+        assert setting.validation_mse == pytest.approx(np.mean(errors), rel=1e-5)
+    assert tried.chosen_ == [{**search.iloc[0].dropna().to_dict(), "weight": 1.0}]
     assert tried.validation_mse_ == pytest.approx(search["validation_mse"].min(), rel=1e-9)
 
 
@@ -203,11 +247,12 @@ def test_an_average_is_the_mean_of_its_maps_and_no_worse_than_the_best_of_them(o
 
 def test_the_error_of_an_average_is_that_of_its_forecasts():
     panel, spec = make_panel(num_known=2), WindowSpec(11, 3)
-    layout = ridge._Layout(1, 3, 1)
+    layout = _equations.Layout(1, 3, 1)
     rows = spec.origins(panel)
     moments = window_moments(panel, spec, rows, ["x", "y"])
-    maps = [ridge._Solved(moments, layout, *setting).map(2.0) for setting in ((11, 1), (5, 5), (7, 0))]
-    products = ridge._products_of_errors(maps, moments)
+    centred = [_equations.Centred(moments, layout, *setting) for setting in ((11, 1), (5, 5), (7, 0))]
+    maps = [part.map(*_equations.Solved(part.products).weights(2.0)) for part in centred]
+    products = _equations.products_of_errors(maps, moments)
     past, future, known = windows(panel, spec, rows)
     forecasts = [
         np.einsum("nct,co->not", past[:, -len(m.coef) :], m.coef)
@@ -269,6 +314,10 @@ def test_targets_that_behave_alike_or_not_share_a_map_or_not():
             r"`average` must be an int >= 1 \(settings that share a map\)\. Received: average=0",
         ),
         ({"inputs": "all", "weights": "own"}, r"`weights` belongs to inputs='own'.*weights='own'"),
+        (
+            {"inputs": "all", "season_lengths": 24},
+            r"`season_lengths` belongs to inputs='own'.*season_lengths=24",
+        ),
     ],
 )
 def test_wrong_options_are_refused(options, message):
@@ -282,6 +331,11 @@ def test_what_does_not_fit_the_table_is_refused():
         build_baseline("ridge", lookbacks=[3, 12]).fit(panel, spec)
     with pytest.raises(ValueError, match=r"`weights` must name each of the targets \['x', 'y'\] in one"):
         build_baseline("ridge", weights=[["x"]]).fit(panel, spec)
+    for season_length in (1, 2, 12):
+        with pytest.raises(
+            ValueError, match=r"`season_lengths` must be 0, or ints >= 2 that divide horizon=3"
+        ):
+            build_baseline("ridge", season_lengths=season_length).fit(panel, spec)
     fitted = build_baseline("ridge", lookbacks=5, centres=1, alphas=1.0).fit(panel, spec)
     with pytest.raises(
         ValueError, match=r"Ridge was fitted for .* = \[11, 3, \[\]\].*Received: \[7, 3, \[\]\]"

@@ -1,12 +1,13 @@
 """Ridge regression on windows; lookback, centring and strength are found in closed form."""
 
-import typing
+import functools
 
 import numpy as np
 import pandas as pd
 
 from tfts._messages import unknown
-from tfts.baselines._moments import Moments, flat_moments, window_moments
+from tfts.baselines._equations import Centred, Layout, Seasonal, Solved, products_of_errors
+from tfts.baselines._moments import flat_moments, window_moments
 from tfts.baselines.baseline import Baseline
 from tfts.baselines.seasonal_naive import season_length_of
 from tfts.data.split import chronological_split
@@ -16,8 +17,6 @@ from tfts.data.windows import WindowSpec
 _SHARES = (1, 1.5, 2, 3, 4, 6, 8)
 # Strengths that are tried, in mean sums of squares of a row of all windows and horizons.
 _STRENGTHS = 10.0 ** np.arange(-5, 2.5, 0.5)
-# Share of the largest eigenvalue below which a direction is rounding.
-_LEAST = 1e-13
 # Share of the training rows that are held out while settings are chosen.
 _HELD_OUT = 0.25
 # Float64 values of the inputs that are held at once while forecasting (32 MB).
@@ -29,12 +28,15 @@ class Ridge(Baseline):
 
     A forecast is the level of the window (the mean of its last rows) plus a linear map of
     the last `lookback` rows less that level; each step of the horizon also sees the
-    `known_future` columns of its own row. The moments of all windows are summed once (see
-    `window_moments`); every lookback, centre and strength is then solved and scored on
-    validation rows without reading the data again: one eigendecomposition for each lookback
-    and centre gives the weights for all strengths. The settings whose mean forecast is
-    best are fitted to all training windows that they can use; a mean of linear maps is one
-    linear map again.
+    `known_future` columns of its own row. The map is shrunk to zero, or to a map that all
+    phases of a season share: of the rows of a step's own phase, the means of the seasons
+    and the last season. It has far fewer weights, each learnt from every phase.
+
+    The moments of the windows are summed once for each lookback (see `window_moments`);
+    every lookback, centre, season and strength is then solved and scored on validation rows
+    without reading the data again: one eigendecomposition gives the weights for all
+    strengths. The settings whose mean forecast is best are fitted to all training windows
+    that they can use; a mean of linear maps is one linear map again.
 
     Args:
         lookbacks: Ints in 1 to `context_length` to choose from, or one int. `None` tries
@@ -46,6 +48,11 @@ class Ridge(Baseline):
             scikit-learn, in the units of the panel given to `fit`; the intercept is not
             shrunk. `None` tries 1e-5 to 100 times the sum of squares of a row of the
             windows, horizon and all.
+        season_lengths: Ints to choose from, or one int: rows in the season whose phases
+            share the map that weights are shrunk to, at least 2, a divisor of the horizon and
+            at most the longest lookback; or 0, no such map. `None` tries 0 and the usual
+            season of the panel's frequency (`season_length_of`) where it fits. Belongs to
+            `inputs="own"`.
         weights: `"shared"` (one map for all targets), `"own"` (one for each), `"best"`
             (of these two, on the validation rows) or a list of lists of targets, each of
             which shares a map.
@@ -55,14 +62,15 @@ class Ridge(Baseline):
             `context_length` times columns.
         average: Int >= 1, the most settings that share a map. One after the other is taken,
             each time the one (perhaps again) whose forecasts make the mean of all taken best
-            on the validation rows, of the best strengths of each lookback and centre. 1
-            takes the best setting alone.
+            on the validation rows, of the best strengths of each lookback, centre and
+            season. 1 takes the best setting alone.
 
     Attributes:
         chosen_: List of dicts, one for each setting that is used: `targets`, `lookback`,
-            `centre`, `alpha`, `weight` (its share of the map of these targets) and
-            `validation_mse` (of this setting alone, in the units of the panel squared;
-            absent where there was nothing to choose).
+            `centre`, `season_length`, `seasonal_alpha` (the strength with which the map that
+            phases share was fitted; absent without a season), `alpha`, `weight` (its share of
+            the map of these targets) and `validation_mse` (of this setting alone, in the units
+            of the panel squared; absent where there was nothing to choose).
         validation_mse_: Float, of the averaged maps, over all targets; `None` where there
             was nothing to choose.
         search_: List of dicts: all that was tried, see `search_table`.
@@ -90,14 +98,25 @@ class Ridge(Baseline):
 
     Source: Hoerl and Kennard, Ridge Regression, Technometrics 12, 1970; windows less their
     last value: Zeng et al., Are Transformers Effective for Time Series Forecasting?, AAAI 2023;
-    which settings are averaged: Caruana et al., Ensemble Selection from Libraries of Models,
-    ICML 2004.
+    one map for all phases: Lin et al., SparseTSF, ICML 2024; shrinking to another value than
+    zero: van Wieringen, Lecture notes on ridge regression, arXiv 1509.09169; which settings are
+    averaged: Caruana et al., Ensemble Selection from Libraries of Models, ICML 2004.
     """
 
-    def __init__(self, lookbacks=None, centres=None, alphas=None, weights="shared", inputs="own", average=4):
+    def __init__(
+        self,
+        lookbacks=None,
+        centres=None,
+        alphas=None,
+        season_lengths=None,
+        weights="shared",
+        inputs="own",
+        average=4,
+    ):
         self.lookbacks = _choices("lookbacks", lookbacks, 1, whole=True)
         self.centres = _choices("centres", centres, 0, whole=True)
         self.alphas = _choices("alphas", alphas, 0, whole=False)
+        self.season_lengths = _choices("season_lengths", season_lengths, 0, whole=True)
         if isinstance(weights, str) and weights not in ("best", "own", "shared"):
             raise ValueError(unknown("weights", weights, ("best", "own", "shared")))
         if inputs not in ("all", "own"):
@@ -106,6 +125,11 @@ class Ridge(Baseline):
             raise ValueError(
                 "`weights` belongs to inputs='own': from the windows of all columns, every target has weights of "
                 f"its own. Received: weights={weights!r}, inputs='all'."
+            )
+        if inputs == "all" and any(self.season_lengths or ()):
+            raise ValueError(
+                "`season_lengths` belongs to inputs='own', whose maps a season's phases can share. "
+                f"Received: season_lengths={season_lengths!r}, inputs='all'."
             )
         if isinstance(average, bool) or not isinstance(average, int | np.integer) or average < 1:
             raise ValueError(
@@ -128,21 +152,32 @@ class Ridge(Baseline):
         """All settings that were tried, the best first.
 
         Returns:
-            DataFrame with the columns `targets`, `lookback`, `centre`, `alpha` and
-            `validation_mse`.
+            DataFrame with the columns `targets`, `lookback`, `centre`, `season_length`,
+            `seasonal_alpha` (NaN without a season), `alpha` and `validation_mse`.
         """
         table = pd.DataFrame(
-            self.search_, columns=["targets", "lookback", "centre", "alpha", "validation_mse"]
+            self.search_,
+            columns=[
+                "targets",
+                "lookback",
+                "centre",
+                "season_length",
+                "seasonal_alpha",
+                "alpha",
+                "validation_mse",
+            ],
         )
         return table.sort_values("validation_mse", ignore_index=True)
 
     def _choose(self, panel, spec, validation):
-        lookbacks, centres = self._candidates(panel, spec)
+        lookbacks, centres, seasons = self._candidates(panel, spec)
         groups = self._groups()
         self.search_, self.validation_mse_ = [], None
-        if len(groups) == len(lookbacks) == len(centres) == len(self.alphas or ()) == 1:
-            (lookback,), (centre,), (alpha,) = lookbacks, centres, self.alphas
-            setting = {"lookback": lookback, "centre": min(lookback, centre), "alpha": float(alpha)}
+        if len(groups) == len(lookbacks) == len(centres) == len(seasons) == len(self.alphas or ()) == 1:
+            (lookback,), (centre,), (season_length,), (alpha,) = lookbacks, centres, seasons, self.alphas
+            setting = {"lookback": lookback, "centre": min(lookback, centre), "season_length": season_length}
+            setting |= {"seasonal_alpha": float(alpha)} if season_length else {}
+            setting["alpha"] = float(alpha)
             self.groups_ = groups[0]
             self.chosen_ = [{"targets": targets, **setting, "weight": 1.0} for targets in groups[0]]
             return
@@ -158,15 +193,14 @@ class Ridge(Baseline):
             chosen, error = [], 0.0
             for targets in maps:
                 judged = [self._moments(part, every, targets) for part in parts]
-                learnt = self._moments(split.train, spec, targets)
-                tried, leaders = _search(learnt, judged, layout, pairs, self.alphas)
+                learn = functools.lru_cache(1)(functools.partial(self._learnt, split.train, spec, targets))
+                tried, leaders = _search(learn, judged, layout, pairs, seasons, self.alphas)
                 self.search_ += [{"targets": targets, **setting} for setting in tried]
                 weights, mse = _average([leader["map"] for leader in leaders], judged, self.average)
                 for leader, weight in zip(leaders, weights, strict=True):
-                    setting = {name: leader[name] for name in ("lookback", "centre", "alpha")}
+                    setting = {name: value for name, value in leader.items() if name != "map"}
                     if weight:
-                        setting |= {"weight": weight, "validation_mse": leader["validation_mse"]}
-                        chosen.append({"targets": targets, **setting})
+                        chosen.append({"targets": targets, **setting, "weight": weight})
                 error += mse * len(targets) / len(self.targets_)
             found.append((error, maps, chosen))
         self.validation_mse_, self.groups_, self.chosen_ = min(found, key=lambda way: way[0])
@@ -183,19 +217,34 @@ class Ridge(Baseline):
                 f"`lookbacks` must be at most context_length={length} (rows seen). Received: {max(lookbacks)}."
             )
         # A centre is no longer than its lookback, so the context's length stands for all of it.
-        centres = self.centres or sorted({1, min(season_length_of(panel.freq), length), length})
-        return lookbacks, centres
+        season = season_length_of(panel.freq)
+        centres = self.centres or sorted({1, min(season, length), length})
+        possible = [0] if self.inputs == "all" else [0, season]
+        seasons = self.season_lengths or possible
+        # Phases share a map of whole seasons of the horizon, from one at least of the window.
+        fit = [m for m in seasons if not m or (1 < m <= max(lookbacks) and spec.horizon % m == 0)]
+        if self.season_lengths and len(fit) < len(seasons):
+            raise ValueError(
+                f"`season_lengths` must be 0, or ints >= 2 that divide horizon={spec.horizon} and are at most "
+                f"{max(lookbacks)}, the longest lookback. Received: {self.season_lengths}."
+            )
+        return lookbacks, centres, sorted(set(fit))
 
     def _layout(self, panel, spec):
         if self.inputs == "own":
-            return _Layout(1, spec.horizon, 1)
-        return _Layout(len(spec.features(panel)), spec.horizon, len(self.targets_))
+            return Layout(1, spec.horizon, 1)
+        return Layout(len(spec.features(panel)), spec.horizon, len(self.targets_))
 
     def _moments(self, panel, spec, targets):
         rows = spec.origins(panel)
         if self.inputs == "own":
             return window_moments(panel, spec, rows, targets)
         return flat_moments(panel, spec, rows)
+
+    def _learnt(self, panel, spec, targets, lookback):
+        """Moments of all windows that a lookback can use."""
+        own = WindowSpec(lookback, spec.horizon, spec.targets, spec.known_future, spec.stride)
+        return self._moments(panel, own, targets)
 
     def _groups(self):
         """Ways to share maps: each a list of lists of targets."""
@@ -222,9 +271,8 @@ class Ridge(Baseline):
             for chosen in self._settings(targets):
                 lookback, weight = chosen["lookback"], chosen["weight"]
                 if lookback not in moments:
-                    seen = WindowSpec(lookback, spec.horizon, spec.targets, spec.known_future, spec.stride)
-                    moments[lookback] = self._moments(panel, seen, targets)
-                learnt = _Solved(moments[lookback], layout, lookback, chosen["centre"]).map(chosen["alpha"])
+                    moments[lookback] = self._learnt(panel, spec, targets, lookback)
+                learnt = _fit(moments[lookback], layout, chosen)
                 self.coef_[i, -len(learnt.coef) :] += weight * learnt.coef
                 self.known_coef_[i] += weight * learnt.known
                 self.intercept_[i] += weight * learnt.intercept
@@ -308,129 +356,62 @@ class Ridge(Baseline):
         return kernel, ahead, intercept
 
 
-class _Layout(typing.NamedTuple):
-    """How many columns stand side by side in the rows of a window and of its horizon."""
-
-    features: int
-    horizon: int
-    targets: int
-
-    @property
-    def outputs(self):
-        return self.horizon * self.targets
-
-    def channels(self, lookback):
-        """The column that each entry of a window and its horizon belongs to."""
-        return np.append(
-            np.tile(np.arange(self.features), lookback), np.tile(np.arange(self.targets), self.horizon)
-        )
-
-
-class _Map(typing.NamedTuple):
-    """A linear map of windows, their level included, and of the known columns.
-
-    Attributes:
-        coef: `(inputs, outputs)`, of the last rows of the window.
-        known: `(outputs, known)`.
-        intercept: `(outputs,)`.
-    """
-
-    coef: np.ndarray
-    known: np.ndarray
-    intercept: np.ndarray
-
-
-class _Solved:
-    """The normal equations of one lookback and centre, solved for every strength at once."""
-
-    def __init__(self, moments, layout, lookback, centre):
-        self.layout, self.lookback, self.centre = layout, lookback, centre
-        moments = _centred(moments, layout, lookback, centre)
-        self.count = moments.count
-        self.means = moments.sums / self.count, moments.known_sums / self.count
-        moments = _about(moments, self.means)
-        self.parts = _parts(moments, layout.outputs)
-        self.strength = np.trace(moments.products) / len(moments.sums) or 1.0
-        values, self.vectors = np.linalg.eigh(self.parts["seen"])
-        self.values = np.maximum(values, _LEAST * max(values[-1], self.strength))
-        self.rotated = self._rotate(self.parts)
-
-    def _rotate(self, parts):
-        return {
-            "future": self.vectors.T @ parts["future"],
-            "known": np.tensordot(self.vectors.T, parts["known"], axes=1),
-        }
-
-    def solve(self, alpha):
-        """Rotated weights of the window, and weights of the known columns."""
-        shrunk = 1.0 / (self.values + alpha)
-        future, known = self.rotated["future"], self.rotated["known"]
-        own = self.parts["known_products"] + alpha * np.eye(known.shape[2])
-        own = own - np.einsum("ihk,i,ihj->hkj", known, shrunk, known, optimize=True)
-        right = self.parts["known_future"] - np.einsum("ihk,i,ih->hk", known, shrunk, future, optimize=True)
-        weights = np.linalg.solve(own, right[:, :, None])[:, :, 0]
-        return shrunk[:, None] * (future - np.einsum("ihk,hk->ih", known, weights)), weights
-
-    def map(self, alpha):
-        """The `_Map` of one strength."""
-        rotated, known = self.solve(alpha)
-        coef = self.vectors @ rotated
-        (mean, known_mean), inputs = self.means, len(coef)
-        intercept = mean[inputs:] - mean[:inputs] @ coef - (known_mean * known).sum(axis=1)
-        if self.centre:
-            features, targets = self.layout.features, self.layout.targets
-            level = _level_weights(self.lookback, self.centre)[:, None, None, None]
-            apart = coef.reshape(self.lookback, features, self.layout.horizon, targets)
-            # The targets come first among the features.
-            apart = apart + level * (np.eye(features, targets)[:, None] - apart.sum(axis=0))
-            coef = apart.reshape(coef.shape)
-        return _Map(coef, known, intercept)
-
-    def errors(self, moments, alphas):
-        """Mean squared error over the windows of other moments, for each strength."""
-        moments = _about(_centred(moments, self.layout, self.lookback, self.centre), self.means)
-        parts = _parts(moments, self.layout.outputs)
-        rotated = self._rotate(parts)
-        seen = self.vectors.T @ parts["seen"] @ self.vectors
-        errors = []
-        if not rotated["known"].size:
-            # Only the shrinkage changes from one strength to the next, so all steps go together.
-            future = self.rotated["future"]
-            seen *= future @ future.T
-            linear = np.sum(future * rotated["future"], axis=1)
-            for alpha in alphas:
-                shrunk = 1.0 / (self.values + alpha)
-                errors.append(shrunk @ seen @ shrunk - 2 * shrunk @ linear)
-        else:
-            for alpha in alphas:
-                weights, known = self.solve(alpha)
-                mapped = seen @ weights + 2 * np.einsum("ihk,hk->ih", rotated["known"], known)
-                error = np.sum(weights * (mapped - 2 * rotated["future"]))
-                error += np.einsum("hk,hkj,hj->", known, parts["known_products"], known)
-                errors.append(error - 2 * np.sum(known * parts["known_future"]))
-        return (np.array(errors) + parts["squares"].sum()) / (moments.count * self.layout.outputs)
-
-
-def _search(learnt, judged, layout, pairs, alphas):
-    """Validation errors of all settings, as dicts; and the best of each lookback and centre, with its map."""
+def _search(learn, judged, layout, pairs, seasons, alphas):
+    """Validation errors of all settings, as dicts; and the best of each lookback, centre and season, with its map."""
     tried, leaders = [], []
     for lookback, centre in pairs:
-        solved = _Solved(learnt, layout, lookback, centre)
-        strengths = _STRENGTHS * solved.strength if alphas is None else np.asarray(alphas, dtype=np.float64)
-        errors = np.mean([solved.errors(part, strengths) for part in judged], axis=0)
-        settings = [
-            {"lookback": lookback, "centre": centre, "alpha": float(alpha), "validation_mse": float(error)}
-            for alpha, error in zip(strengths, errors, strict=True)
-        ]
-        tried += settings
-        leader = settings[int(np.argmin(errors))]
-        leaders.append({**leader, "map": solved.map(leader["alpha"])})
+        centred = Centred(learn(lookback), layout, lookback, centre)
+        heard = [(centred.products_of(part), part.count * layout.outputs) for part in judged]
+        free = Solved(centred.products)
+        for season_length in seasons:
+            if season_length > lookback:
+                continue
+            setting = {"lookback": lookback, "centre": centre, "season_length": season_length}
+            solved, left, start = free, heard, (0.0, 0.0)
+            if season_length:
+                shared = Seasonal(season_length, lookback)
+                phases = Solved(shared.products(centred.products))
+                strengths, errors = _errors(phases, [(shared.products(part), n) for part, n in heard], alphas)
+                setting["seasonal_alpha"] = float(strengths[np.argmin(errors)])
+                start = shared.weights(*phases.weights(setting["seasonal_alpha"]))
+                solved = Solved(centred.products.less(*start), like=free)
+                left = [(part.less(*start), n) for part, n in heard]
+            strengths, errors = _errors(solved, left, alphas)
+            settings = [
+                {**setting, "alpha": float(alpha), "validation_mse": float(error)}
+                for alpha, error in zip(strengths, errors, strict=True)
+            ]
+            tried += settings
+            leader = settings[int(np.argmin(errors))]
+            leaders.append({**leader, "map": _map(centred, solved, leader["alpha"], start)})
     return tried, leaders
+
+
+def _errors(solved, heard, alphas):
+    """Strengths, and mean squared errors by some products, each beside its number of values."""
+    strengths = _STRENGTHS * solved.strength if alphas is None else np.asarray(alphas, dtype=np.float64)
+    return strengths, np.mean([solved.errors(part, strengths) / n for part, n in heard], axis=0)
+
+
+def _fit(moments, layout, chosen):
+    """The `LinearMap` of one setting."""
+    centred = Centred(moments, layout, chosen["lookback"], chosen["centre"])
+    products, start = centred.products, (0.0, 0.0)
+    if chosen["season_length"]:
+        shared = Seasonal(chosen["season_length"], chosen["lookback"])
+        start = shared.weights(*Solved(shared.products(products)).weights(chosen["seasonal_alpha"]))
+        products = products.less(*start)
+    return _map(centred, Solved(products), chosen["alpha"], start)
+
+
+def _map(centred, solved, alpha, start):
+    coef, known = solved.weights(alpha)
+    return centred.map(start[0] + coef, start[1] + known)
 
 
 def _average(maps, judged, count):
     """Weights of maps in their mean, and its error over the windows of the moments."""
-    measured = [_products_of_errors(maps, moments) for moments in judged]
+    measured = [products_of_errors(maps, moments) for moments in judged]
     products = np.mean(measured, axis=0)
     # The last row and column stand for the true values, of which each mean has all.
     taken, best = np.zeros(len(maps)), (None, np.inf)
@@ -442,85 +423,6 @@ def _average(maps, judged, count):
         if errors.min() < best[1]:
             best = [float(weight) for weight in taken], float(errors.min())
     return best
-
-
-def _products_of_errors(maps, moments):
-    """Mean products `(maps + 1, maps + 1)` of forecasts with each other and, last, with the true values."""
-    outputs = len(maps[0].intercept)
-    means = moments.sums / moments.count, moments.known_sums / moments.count
-    parts = _parts(_about(moments, means), outputs)
-    inputs = len(parts["seen"])
-    mean, ahead = means[0][:inputs], means[0][inputs:]
-    coefs, knowns, rest = [], [], []
-    for map in maps:
-        coef = np.zeros((inputs, outputs))
-        coef[-len(map.coef) :] = map.coef
-        coefs.append(coef)
-        knowns.append(map.known)
-        rest.append(map.intercept + mean @ coef + (means[1] * map.known).sum(axis=1) - ahead)
-    products = np.empty((len(maps) + 1,) * 2)
-    for j, (coef, known, constant) in enumerate(zip(coefs, knowns, rest, strict=True)):
-        seen = parts["seen"] @ coef + np.einsum("iok,ok->io", parts["known"], known, optimize=True)
-        own = np.einsum("iok,io->ok", parts["known"], coef, optimize=True)
-        own += np.einsum("okj,oj->ok", parts["known_products"], known)
-        for i in range(len(maps)):
-            together = np.vdot(coefs[i], seen) + np.vdot(knowns[i], own)
-            products[i, j] = together + moments.count * np.vdot(rest[i], constant)
-        products[-1, j] = products[j, -1] = np.vdot(coef, parts["future"]) + np.vdot(
-            known, parts["known_future"]
-        )
-    products[-1, -1] = parts["squares"].sum()
-    return products / (moments.count * outputs)
-
-
-def _level_weights(lookback, centre):
-    weights = np.zeros(lookback)
-    weights[lookback - centre :] = 1 / centre
-    return weights
-
-
-def _centred(moments, layout, lookback, centre):
-    """Moments of the last `lookback` rows and the horizon, each window less its level."""
-    inputs = lookback * layout.features
-    at = slice(len(moments.sums) - layout.outputs - inputs, None)
-    sums, products, cross = moments.sums[at], moments.products[at, at], moments.cross[at]
-    if centre:
-        level = np.kron(_level_weights(lookback, centre), np.eye(layout.features))
-        level = np.append(level, np.zeros((layout.features, layout.outputs)), axis=1)
-        channel, row = layout.channels(lookback), level @ products
-        # (I - C) P (I - C'), of which P is symmetric and C takes each entry's level.
-        taken = row[channel]
-        products = products - taken - taken.T + (row @ level.T)[channel][:, channel]
-        sums = sums - (level @ sums)[channel]
-        cross = cross - np.tensordot(level, cross, axes=1)[channel]
-    return moments._replace(sums=sums, products=products, cross=cross)
-
-
-def _about(moments, means):
-    """Moments of all values less the given means."""
-    count, (mean, known_mean) = moments.count, means
-    sums, known = moments.sums, moments.known_sums
-    products = moments.products - np.outer(sums, mean) - np.outer(mean, sums - count * mean)
-    left = known[:, :, None] * known_mean[:, None] + known_mean[:, :, None] * known[:, None]
-    known_products = moments.known_products - left
-    known_products = known_products + count * known_mean[:, :, None] * known_mean[:, None]
-    cross = moments.cross - sums[:, None, None] * known_mean
-    cross = cross - mean[:, None, None] * (known - count * known_mean)
-    return Moments(count, sums - count * mean, products, known - count * known_mean, known_products, cross)
-
-
-def _parts(moments, outputs):
-    """The blocks of centred moments that the normal equations are made of."""
-    inputs, steps = len(moments.sums) - outputs, np.arange(outputs)
-    return {
-        "seen": moments.products[:inputs, :inputs],
-        "future": moments.products[:inputs, inputs:],
-        "squares": moments.products.diagonal()[inputs:],
-        "known": moments.cross[:inputs],
-        # Each step's value beside the known columns of its own row.
-        "known_future": moments.cross[inputs + steps, steps],
-        "known_products": moments.known_products,
-    }
 
 
 def _choices(name, values, least, whole):
