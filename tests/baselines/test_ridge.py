@@ -223,7 +223,7 @@ def test_the_error_without_reading_the_data_is_that_of_the_forecasts(num_known):
             errors.append(np.mean((one.predict(part, spec, rows) - spec.arrays(part, rows)[1]) ** 2))
         assert setting.validation_mse == pytest.approx(np.mean(errors), rel=1e-5)
     assert tried.chosen_ == [{**search.iloc[0].dropna().to_dict(), "weight": 1.0}]
-    assert tried.validation_mse_ == pytest.approx(search["validation_mse"].min(), rel=1e-9)
+    assert tried.validation_mse_ <= search["validation_mse"].min()
 
 
 @pytest.mark.parametrize("options", [{}, {"weights": "own"}, {"inputs": "all"}])
@@ -242,7 +242,43 @@ def test_an_average_is_the_mean_of_its_maps_and_no_worse_than_the_best_of_them(o
         one = build_baseline("ridge", **options, **setting).fit(split.train, spec)
         own = np.isin(["x", "y"], chosen["targets"])
         expected = expected + chosen["weight"] * np.where(own, one.predict(panel, spec, rows), 0)
-    np.testing.assert_allclose(ours.predict(panel, spec, rows), expected, rtol=1e-8, atol=1e-8)
+    apart = ours.predict(panel, spec, rows) - expected
+    np.testing.assert_allclose(apart, np.broadcast_to(apart[0], apart.shape), rtol=1e-8, atol=1e-8)
+    assert min(ours.drift_shares_) < 1
+    assert np.ptp(apart[0], axis=0).min() > 1e-5
+
+
+def test_the_drift_is_kept_as_far_as_it_lowers_the_error():
+    panel, spec = make_panel(num_known=2), WindowSpec(11, 3)
+    split = chronological_split(panel, 0.3, 0)
+    layout = _equations.Layout(1, 3, 1)
+    learnt, judged = (
+        window_moments(p, spec, spec.origins(p), ["x", "y"]) for p in (split.train, split.validation)
+    )
+    centred = _equations.Centred(learnt, layout, 7, 0)
+    found = centred.map(*_equations.Solved(centred.products).weights(2.0))
+    found = found._replace(intercept=found.intercept + 0.7 * found.drift, drift=1.7 * found.drift)
+    past, future, known = windows(split.validation, spec, spec.origins(split.validation))
+    forecast = np.einsum("nct,co->not", past[:, -7:], found.coef) + found.intercept[:, None]
+    errors = future - forecast - (known[:, 11:] * found.known).sum(axis=2)[:, :, None]
+    shares = np.linspace(0, 1, 1001)
+    tried = [np.mean((errors + (1 - share) * found.drift[:, None]) ** 2) for share in shares]
+    share, gain = ridge._drift_share(found, [judged])
+    assert share == pytest.approx(shares[np.argmin(tried)], abs=1e-3)
+    assert gain == pytest.approx(tried[-1] - min(tried), rel=1e-4)
+    assert 0 < share < 1
+
+
+@pytest.mark.parametrize(("steps_flat", "least", "most"), [(0, 0.99, 1), (400, 0, 0.1)])
+def test_a_trend_that_has_ended_is_not_drawn_on(steps_flat, least, most):
+    values = np.minimum(np.arange(1000.0), 1000 - steps_flat)
+    values = values / 100 + 0.3 * np.random.default_rng(3).normal(size=1000)
+    panel = Panel.from_frame(
+        pd.DataFrame({"y": values}, index=pd.date_range("2024-01-01", periods=1000, freq="h"))
+    )
+    split = chronological_split(panel, 0.2, 0)
+    fitted = build_baseline("ridge").fit(split.train, WindowSpec(11, 29), split.validation)
+    assert least <= fitted.drift_shares_[0] <= most
 
 
 def test_the_error_of_an_average_is_that_of_its_forecasts():

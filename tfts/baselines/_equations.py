@@ -35,11 +35,30 @@ class LinearMap(typing.NamedTuple):
         coef: `(inputs, outputs)`, of the last rows of the window.
         known: `(outputs, known)`.
         intercept: `(outputs,)`.
+        drift: `(outputs,)`, the part of the intercept that is a mean change; the rest of it
+            stands against the means of the known columns.
     """
 
     coef: np.ndarray
     known: np.ndarray
     intercept: np.ndarray
+    drift: np.ndarray
+
+    @classmethod
+    def mean(cls, maps, weights):
+        """The weighted mean of maps, as one map of the longest windows."""
+        coef = np.zeros(max((map.coef.shape for map in maps), key=lambda shape: shape[0]))
+        for map, weight in zip(maps, weights, strict=True):
+            coef[-len(map.coef) :] += weight * map.coef
+        rest = ([getattr(map, name) for map in maps] for name in ("known", "intercept", "drift"))
+        return cls(coef, *(np.tensordot(weights, part, axes=1) for part in rest))
+
+    def mean_errors(self, moments):
+        """Mean errors `(outputs,)` over the windows of moments."""
+        inputs, outputs = self.coef.shape
+        sums = moments.sums[-inputs - outputs :]
+        left = sums[inputs:] - sums[:inputs] @ self.coef - (moments.known_sums * self.known).sum(axis=1)
+        return left / moments.count - self.intercept
 
 
 class Products(typing.NamedTuple):
@@ -96,7 +115,7 @@ class Centred:
     def map(self, coef, known):
         """The `LinearMap` of windows with their level."""
         (mean, known_mean), inputs = self.means, len(coef)
-        intercept = mean[inputs:] - mean[:inputs] @ coef - (known_mean * known).sum(axis=1)
+        drift = mean[inputs:] - mean[:inputs] @ coef
         if self.centre:
             features, targets = self.layout.features, self.layout.targets
             level = _level_weights(self.lookback, self.centre)[:, None, None, None]
@@ -104,7 +123,7 @@ class Centred:
             # The targets come first among the features.
             apart = apart + level * (np.eye(features, targets)[:, None] - apart.sum(axis=0))
             coef = apart.reshape(coef.shape)
-        return LinearMap(coef, known, intercept)
+        return LinearMap(coef, known, drift - (known_mean * known).sum(axis=1), drift)
 
 
 class Solved:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tfts._messages import unknown
-from tfts.baselines._equations import Centred, Layout, Seasonal, Solved, products_of_errors
+from tfts.baselines._equations import Centred, Layout, LinearMap, Seasonal, Solved, products_of_errors
 from tfts.baselines._moments import flat_moments, window_moments
 from tfts.baselines.baseline import Baseline
 from tfts.baselines.seasonal_naive import season_length_of
@@ -36,7 +36,8 @@ class Ridge(Baseline):
     every lookback, centre, season and strength is then solved and scored on validation rows
     without reading the data again: one eigendecomposition gives the weights for all
     strengths. The settings whose mean forecast is best are fitted to all training windows
-    that they can use; a mean of linear maps is one linear map again.
+    that they can use; a mean of linear maps is one linear map again. Last, the drift of the
+    training windows is kept as far as it helps on the validation rows.
 
     Args:
         lookbacks: Ints in 1 to `context_length` to choose from, or one int. `None` tries
@@ -75,6 +76,9 @@ class Ridge(Baseline):
             was nothing to choose.
         search_: List of dicts: all that was tried, see `search_table`.
         groups_: List of lists of targets, one for each map.
+        drift_shares_: List of floats in 0 to 1, one for each map: how much of the mean change
+            from the level of the training windows to their horizon a forecast keeps, as the
+            validation rows like it best; 1 where there was nothing to choose.
         coef_: Float64 `(maps, context_length, horizon)`, zero before the lookback; with
             `inputs="all"` `(1, context_length * columns, horizon * targets)`. The level of
             the window is a part of it.
@@ -178,7 +182,7 @@ class Ridge(Baseline):
             setting = {"lookback": lookback, "centre": min(lookback, centre), "season_length": season_length}
             setting |= {"seasonal_alpha": float(alpha)} if season_length else {}
             setting["alpha"] = float(alpha)
-            self.groups_ = groups[0]
+            self.groups_, self.drift_shares_ = groups[0], [1.0] * len(groups[0])
             self.chosen_ = [{"targets": targets, **setting, "weight": 1.0} for targets in groups[0]]
             return
         # One stretch of validation rows is one mood of the series; the end of the training
@@ -190,20 +194,24 @@ class Ridge(Baseline):
         pairs = list(dict.fromkeys((rows, min(rows, centre)) for rows in lookbacks for centre in centres))
         found = []
         for maps in groups:
-            chosen, error = [], 0.0
+            chosen, shares, error = [], [], 0.0
             for targets in maps:
                 judged = [self._moments(part, every, targets) for part in parts]
                 learn = functools.lru_cache(1)(functools.partial(self._learnt, split.train, spec, targets))
                 tried, leaders = _search(learn, judged, layout, pairs, seasons, self.alphas)
                 self.search_ += [{"targets": targets, **setting} for setting in tried]
-                weights, mse = _average([leader["map"] for leader in leaders], judged, self.average)
+                averaged = [leader["map"] for leader in leaders]
+                weights, mse = _average(averaged, judged, self.average)
+                share, gain = _drift_share(LinearMap.mean(averaged, weights), judged)
+                shares.append(share)
                 for leader, weight in zip(leaders, weights, strict=True):
                     setting = {name: value for name, value in leader.items() if name != "map"}
                     if weight:
                         chosen.append({"targets": targets, **setting, "weight": weight})
-                error += mse * len(targets) / len(self.targets_)
-            found.append((error, maps, chosen))
-        self.validation_mse_, self.groups_, self.chosen_ = min(found, key=lambda way: way[0])
+                error += (mse - gain) * len(targets) / len(self.targets_)
+            found.append((error, maps, shares, chosen))
+        best = min(found, key=lambda way: way[0])
+        self.validation_mse_, self.groups_, self.drift_shares_, self.chosen_ = best
 
     def _settings(self, targets):
         """The settings that share the map of these targets."""
@@ -267,15 +275,12 @@ class Ridge(Baseline):
         self.known_coef_ = np.zeros((maps, layout.outputs, len(spec.known_columns(panel))))
         self.intercept_ = np.zeros((maps, layout.outputs))
         for i, targets in enumerate(self.groups_):
-            moments = {}
-            for chosen in self._settings(targets):
-                lookback, weight = chosen["lookback"], chosen["weight"]
-                if lookback not in moments:
-                    moments[lookback] = self._learnt(panel, spec, targets, lookback)
-                learnt = _fit(moments[lookback], layout, chosen)
-                self.coef_[i, -len(learnt.coef) :] += weight * learnt.coef
-                self.known_coef_[i] += weight * learnt.known
-                self.intercept_[i] += weight * learnt.intercept
+            learn = functools.cache(functools.partial(self._learnt, panel, spec, targets))
+            settings = self._settings(targets)
+            maps = [_fit(learn(chosen["lookback"]), layout, chosen) for chosen in settings]
+            mean = LinearMap.mean(maps, [chosen["weight"] for chosen in settings])
+            self.coef_[i, -len(mean.coef) :], self.known_coef_[i] = mean.coef, mean.known
+            self.intercept_[i] = mean.intercept - (1 - self.drift_shares_[i]) * mean.drift
 
     def _describe(self, panel, spec):
         described = [int(spec.context_length), int(spec.horizon), list(spec.known_columns(panel))]
@@ -423,6 +428,15 @@ def _average(maps, judged, count):
         if errors.min() < best[1]:
             best = [float(weight) for weight in taken], float(errors.min())
     return best
+
+
+def _drift_share(mean, judged):
+    """The share of the drift of a map that is best on the windows of the moments, and how much it lowers the error."""
+    errors = np.mean([mean.mean_errors(moments) for moments in judged], axis=0)
+    square, product = mean.drift @ mean.drift, mean.drift @ errors
+    # What is left out of the drift is added to each error.
+    left_out = float(np.clip(-product / max(square, np.finfo(float).tiny), 0, 1))
+    return 1 - left_out, -left_out * (2 * product + left_out * square) / len(errors)
 
 
 def _choices(name, values, least, whole):
