@@ -13,7 +13,7 @@ PACKAGE = Path(tfts.__file__).parent
 # From the ground up. A module may import its own folder and every level below.
 LEVELS = (
     {"_messages", "_files", "_units"},
-    {"data", "layers", "losses", "metrics", "keras_metrics", "comparison", "plots", "callbacks"},
+    {"data", "layers", "losses", "metrics", "keras_metrics", "comparison", "plots", "callbacks", "precision"},
     {"models", "baselines", "regression"},
     {"linear_start"},
     {"forecaster"},

@@ -22,6 +22,7 @@ from tfts.data.scaling import Scaler
 from tfts.data.split import chronological_split
 from tfts.data.windows import WindowSpec
 from tfts.metrics import ErrorSums, keras_metric, mase_scale
+from tfts.precision import network_to_keep, network_to_train, training_policies
 
 # Windows forecast at once, so that predictions of a long table do not fill the memory.
 _CHUNK = 8192
@@ -245,6 +246,7 @@ class Forecaster:
         patience=10,
         jit_compile="auto",
         steps_per_execution="auto",
+        precision="auto",
         seed=0,
         callbacks=(),
         folder=None,
@@ -284,6 +286,13 @@ class Forecaster:
             steps_per_execution: Training steps between which no Python runs, int >= 1;
                 `"auto"` is 8 on the TensorFlow backend, 1 on the others. Only callbacks for
                 each batch, and Ctrl-C, notice: they wait for the last of these steps.
+            precision: Of the training. In `"mixed_bfloat16"` the layers compute in bfloat16,
+                but linear maps, levels, recurrent layers and the last one in float32, as
+                are weights, optimizer, loss and, after the fit, the whole network.
+                `"float32"` is plain; `"auto"` takes the former on a TPU, or GPUs of compute
+                capability 8.0 or more, for networks of `MODELS`, unless Keras's own policy
+                is another. (float16 would need its loss scaled by an optimizer around this
+                one, in which the average of `ema_momentum` is not found.)
             seed: Of the first weights, the order of windows and dropout. One seed gives
                 the same numbers again on a CPU.
             callbacks: Further Keras callbacks.
@@ -373,8 +382,9 @@ class Forecaster:
             **options: Options of `fit`.
 
         Returns:
-            Tuple `(model, windows, validation_windows)`: a compiled `keras.Model` and two
-            `tf.data.Dataset` of scaled windows, the last `None` without validation.
+            Tuple `(model, windows, validation_windows)`: a compiled `keras.Model`, which
+            computes as `precision` says, and two `tf.data.Dataset` of scaled windows, the
+            last `None` without validation.
 
         Raises:
             ValueError: If the table or an option can't be used.
@@ -382,7 +392,7 @@ class Forecaster:
         options = {**fit_defaults(), **options}
         train, valid = self._learn(data, validation)
         with _kept_random_state():
-            return self._prepared(train, valid, options)
+            return self._prepared(train, valid, options)[0]
 
     def predict(self, data, origins="last"):
         """Forecasts in original units.
@@ -684,13 +694,14 @@ class Forecaster:
 
     def _fit_network(self, train, valid, options):
         with _kept_random_state():
-            model, dataset, checked = self._prepared(train, valid, options)
+            (model, dataset, checked), keep = self._prepared(train, valid, options)
             best = train_network(model, dataset, checked, options, self._fingerprint(train, options))
+            model = keep(model)
         self.history_ = best.history
         return model, best.seconds
 
     def _prepared(self, train, valid, options):
-        """The compiled network, and the windows of both parts."""
+        """The compiled network and the windows of both parts, and what gives the network to keep."""
         import keras
 
         if options["linear_start"] not in ("ridge", "zeros"):
@@ -698,7 +709,9 @@ class Forecaster:
         keras.utils.set_random_seed(options["seed"])
         scaled, valid = self._scaled(train, valid)
         steps = -(-len(self._training_spec.origins(scaled)) // options["batch_size"])
-        model = self._compiled(scaled, steps, options, train)
+        make = functools.partial(self._compiled, scaled, steps, options, train)
+        policies = training_policies(options["precision"], self._settings["model"])
+        model = network_to_train(make, policies)
         if options["linear_start"] == "ridge":
             from tfts.linear_start import start_from_ridge
 
@@ -710,7 +723,7 @@ class Forecaster:
         checked = None
         if valid is not None:
             checked = self.spec.dataset(valid, max(options["batch_size"], 256), teacher_forcing=teacher)
-        return model, dataset, checked
+        return (model, dataset, checked), functools.partial(network_to_keep, make=make, policies=policies)
 
     def _scaled(self, train, valid):
         """Both parts scaled, as views of one table where they are parts of one panel."""

@@ -71,11 +71,11 @@ def split_known_future(known_future, horizon):
 
 
 def join(tensors, name, axis=-1):
-    """Concatenates those tensors that are not None."""
+    """Concatenates those tensors that are not None; float32 under every policy."""
     tensors = [tensor for tensor in tensors if tensor is not None]
     if len(tensors) == 1:
         return tensors[0]
-    return keras.layers.Concatenate(axis=axis, name=name)(tensors)
+    return keras.layers.Concatenate(axis=axis, dtype="float32", name=name)(tensors)
 
 
 def linear_forecast(window, ahead, horizon, num_targets, inputs="own", name="linear"):
@@ -136,7 +136,10 @@ def finish(forecast, past, norm):
 
 
 def lstm_stack(features, units, num_layers, dropout, return_state=False):
-    """Runs LSTM layers on top of each other, with dropout after each.
+    """Runs LSTM layers on top of each other, with dropout after each; float32 under every policy.
+
+    Half precision would round the cell's state at every step, and not every cuDNN has it
+    for an LSTM.
 
     Returns:
         The sequence `(batch, time, units)`, or with `return_state` the tuple of
@@ -144,10 +147,12 @@ def lstm_stack(features, units, num_layers, dropout, return_state=False):
     """
     states = []
     for i in range(num_layers):
-        features, *state = LSTM(units, return_sequences=True, return_state=True, name=f"lstm_{i}")(features)
+        features, *state = LSTM(
+            units, return_sequences=True, return_state=True, dtype="float32", name=f"lstm_{i}"
+        )(features)
         states += state
         if dropout:
-            features = keras.layers.Dropout(dropout, name=f"dropout_{i}")(features)
+            features = keras.layers.Dropout(dropout, dtype="float32", name=f"dropout_{i}")(features)
     return (features, states) if return_state else features
 
 

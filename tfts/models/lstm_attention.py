@@ -86,7 +86,7 @@ def lstm_attention(
     if dropout:
         flat = keras.layers.Dropout(dropout, name="head_dropout")(flat)
     if ahead is not None:
-        flat = join([flat, keras.layers.Flatten(name="known_flat")(ahead)], "head_inputs")
+        flat = join([flat, keras.layers.Flatten(dtype="float32", name="known_flat")(ahead)], "head_inputs")
     forecast = keras.layers.Dense(
         horizon * num_targets, kernel_initializer="zeros", dtype="float32", name="head"
     )(flat)

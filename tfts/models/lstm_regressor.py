@@ -87,10 +87,12 @@ def lstm_regressor(
     window, norm = normalise(past, window_norm)
     context, ahead = split_known_future(known, horizon)
     encoded = lstm_stack(join([window, context], "encoder_inputs"), units, num_layers, dropout)
-    encoded = keras.layers.Cropping1D((context_length - 1, 0), name="last_step")(encoded)
-    encoded = keras.layers.Flatten(name="encoded")(encoded)
+    encoded = keras.layers.Cropping1D((context_length - 1, 0), dtype="float32", name="last_step")(encoded)
+    encoded = keras.layers.Flatten(dtype="float32", name="encoded")(encoded)
     if ahead is not None:
-        encoded = join([encoded, keras.layers.Flatten(name="known_flat")(ahead)], "head_inputs")
+        encoded = join(
+            [encoded, keras.layers.Flatten(dtype="float32", name="known_flat")(ahead)], "head_inputs"
+        )
     heads = [
         keras.layers.Dense(horizon, kernel_initializer="zeros", dtype="float32", name=f"head_{target}")(
             encoded

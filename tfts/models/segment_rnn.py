@@ -92,9 +92,10 @@ def segment_rnn(
         embedded = keras.layers.Add(name="with_known")([embedded, one])
         known_ahead = _embed_known(ahead, segment_length, units, "known_ahead", end=True)
     embedded = keras.layers.Activation("relu", name="embedded")(embedded)
-    decoded = SegmentGRU(units, num_ahead, name="gru")(embedded, known_ahead=known_ahead)
+    # As an LSTM is: see lstm_stack.
+    decoded = SegmentGRU(units, num_ahead, dtype="float32", name="gru")(embedded, known_ahead=known_ahead)
     if dropout:
-        decoded = keras.layers.Dropout(dropout, name="dropout")(decoded)
+        decoded = keras.layers.Dropout(dropout, dtype="float32", name="dropout")(decoded)
     forecast = keras.layers.Dense(segment_length, dtype="float32", name="head")(decoded)
     forecast = keras.layers.Reshape((num_targets, -1), dtype="float32", name="steps")(forecast)
     forecast = keras.layers.Permute((2, 1), dtype="float32", name="columns")(forecast)

@@ -95,7 +95,9 @@ def tcn(
     encoded = keras.layers.Cropping1D((context_length - 1, 0), name="last_step")(encoded)
     encoded = keras.layers.Flatten(name="encoded")(encoded)
     if ahead is not None:
-        encoded = join([encoded, keras.layers.Flatten(name="known_flat")(ahead)], "head_inputs")
+        encoded = join(
+            [encoded, keras.layers.Flatten(dtype="float32", name="known_flat")(ahead)], "head_inputs"
+        )
     forecast = keras.layers.Dense(
         horizon * num_targets, kernel_initializer="zeros", dtype="float32", name="head"
     )(encoded)

@@ -26,6 +26,7 @@ from tfts.forecaster import (
 )
 from tfts.metrics import keras_metric
 from tfts.models import MODELS, build_model
+from tfts.precision import network_to_keep, network_to_train, training_policies
 
 OBJECTIVES = ("val_rmse", "val_mae")
 # What a trial that diverged scores: worse than any trial that did not.
@@ -198,7 +199,7 @@ class TableTrials:
             forecaster.spec.origins(valid)
         spec, panel = forecaster.spec, parts[0][0]
         _check_network(
-            functools.partial(build_model, self.model) if isinstance(self.model, str) else self.model,
+            self.model,
             (
                 spec.context_length,
                 len(spec.features(panel)),
@@ -288,12 +289,13 @@ class WindowTrials:
         began = time.monotonic()
         # The networks of earlier trials would fill the memory.
         keras.utils.clear_session()
-        (model, train, valid), options = self.compiled(settings, seed)
+        (model, train, valid), options, keep = self._prepared(settings, seed)
         if epochs is not None:
             options["epochs"] = epochs
         options["callbacks"] = [*copy.deepcopy(list(options["callbacks"])), *callbacks]
         with divergence():
             best = train_network(model, train, valid, options)
+        model = keep(model)
         curve = best.history[f"val_{self.metric}"]
         return _finite(
             Fit(
@@ -307,21 +309,30 @@ class WindowTrials:
 
     def refit(self, settings, epochs, seed):
         """A `keras.Model` fitted on training and validation windows together."""
-        (model, train, valid), options = self.compiled(settings, seed, epochs)
+        (model, train, valid), options, keep = self._prepared(settings, seed, epochs)
         train_network(model, train.concatenate(valid), None, {**options, "patience": None})
-        return model
+        return keep(model)
 
-    def compiled(self, settings, seed, epochs=None):
+    def compiled(self, settings, seed):
         """Tuple of the compiled model and both datasets, and the options of the training."""
+        return self._prepared(settings, seed)[:2]
+
+    def _prepared(self, settings, seed, epochs=None):
         model_options, training, _ = _split(settings, self.builder)
         options = {**fit_defaults(), **self.training, **training, "seed": seed}
         options["epochs"] = epochs or options["epochs"]
         keras.utils.set_random_seed(seed)
         build = functools.partial(build_model, self.model) if isinstance(self.model, str) else self.model
-        model = build(*self.sizes, **{**self.model_options, **model_options})
         steps = max(int(self._train.cardinality()), 1)
-        compile_network(model, steps, options, [keras_metric(self.metric)])
-        return (model, self._train, self._valid), options
+
+        def make():
+            model = build(*self.sizes, **{**self.model_options, **model_options})
+            compile_network(model, steps, options, [keras_metric(self.metric)])
+            return model
+
+        policies = training_policies(options["precision"], self.model)
+        keep = functools.partial(network_to_keep, make=make, policies=policies)
+        return (network_to_train(make, policies), self._train, self._valid), options, keep
 
     def check(self, settings):
         """As `TableTrials.check`."""
@@ -332,9 +343,8 @@ class WindowTrials:
                 f"The windows are made already, so {', '.join(map(repr, fixed))} can't be searched. Give a DataFrame "
                 "or a Panel in place of the datasets."
             )
-        build = functools.partial(build_model, self.model) if isinstance(self.model, str) else self.model
         _check_network(
-            build,
+            self.model,
             self.sizes,
             {**self.model_options, **model_options},
             {**fit_defaults(), **self.training, **training},
@@ -456,9 +466,12 @@ def _split(settings, builder):
     return parts
 
 
-def _check_network(build, sizes, model_options, options):
+def _check_network(model, sizes, model_options, options):
+    build = functools.partial(build_model, model) if isinstance(model, str) else model
+    policies = training_policies(options["precision"], model)
     try:
-        compile_network(build(*sizes, **model_options), 1, {**options, "jit_compile": False})
+        network = network_to_train(functools.partial(build, *sizes, **model_options), policies)
+        compile_network(network, 1, {**options, "jit_compile": False})
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"The space holds settings that can't be fitted, {model_options}, optimizer={options['optimizer']!r}, "
