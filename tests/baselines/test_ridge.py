@@ -207,6 +207,7 @@ def test_the_error_without_reading_the_data_is_that_of_the_forecasts(num_known):
     split = chronological_split(panel, 0.3, 0)
     parts = chronological_split(split.train, 0.25, 0)
     options = {"lookbacks": [5, 11], "centres": [0, 3], "alphas": [0.1, 30.0], "season_lengths": [0, 3]}
+    options["drift_shares"] = 1.0
     tried = build_baseline("ridge", **options, average=1).fit(split.train, spec, split.validation)
     search = tried.search_table()
     assert len(search) == 2 * 2 * 2 * 2
@@ -223,7 +224,7 @@ def test_the_error_without_reading_the_data_is_that_of_the_forecasts(num_known):
             errors.append(np.mean((one.predict(part, spec, rows) - spec.arrays(part, rows)[1]) ** 2))
         assert setting.validation_mse == pytest.approx(np.mean(errors), rel=1e-5)
     assert tried.chosen_ == [{**search.iloc[0].dropna().to_dict(), "weight": 1.0}]
-    assert tried.validation_mse_ <= search["validation_mse"].min()
+    assert tried.validation_mse_ == pytest.approx(search["validation_mse"].min(), rel=1e-9)
 
 
 @pytest.mark.parametrize("options", [{}, {"weights": "own"}, {"inputs": "all"}])
@@ -263,10 +264,13 @@ def test_the_drift_is_kept_as_far_as_it_lowers_the_error():
     errors = future - forecast - (known[:, 11:] * found.known).sum(axis=2)[:, :, None]
     shares = np.linspace(0, 1, 1001)
     tried = [np.mean((errors + (1 - share) * found.drift[:, None]) ** 2) for share in shares]
-    share, gain = ridge._drift_share(found, [judged])
+    share, gain = ridge._drift_share(found, [judged], None)
     assert share == pytest.approx(shares[np.argmin(tried)], abs=1e-3)
     assert gain == pytest.approx(tried[-1] - min(tried), rel=1e-4)
     assert 0 < share < 1
+    assert ridge._drift_share(found, [judged], [0.0, 0.25, 1.0])[0] == min(
+        (0.0, 0.25, 1.0), key=lambda share: tried[round(1000 * share)]
+    )
 
 
 @pytest.mark.parametrize(("steps_flat", "least", "most"), [(0, 0.99, 1), (400, 0, 0.1)])
@@ -279,6 +283,7 @@ def test_a_trend_that_has_ended_is_not_drawn_on(steps_flat, least, most):
     split = chronological_split(panel, 0.2, 0)
     fitted = build_baseline("ridge").fit(split.train, WindowSpec(11, 29), split.validation)
     assert least <= fitted.drift_shares_[0] <= most
+    assert build_baseline("ridge", drift_shares=0.5).fit(panel, WindowSpec(11, 29)).drift_shares_ == [0.5]
 
 
 def test_the_error_of_an_average_is_that_of_its_forecasts():
@@ -343,6 +348,7 @@ def test_targets_that_behave_alike_or_not_share_a_map_or_not():
         ({"lookbacks": [3, 2.5]}, r"`lookbacks` must be ints >= 1"),
         ({"centres": []}, r"`centres` must be ints >= 0, one or a list of them\. Received: centres=\[\]"),
         ({"alphas": [1.0, 0.0]}, r"`alphas` must be floats > 0"),
+        ({"drift_shares": [0.5, 1.1]}, r"`drift_shares` must be floats in 0 to 1.*drift_shares=\[0.5, 1.1\]"),
         ({"weights": "joint"}, r"Unknown weights 'joint'\. Expected one of: best, own, shared"),
         ({"inputs": "some"}, r"Unknown inputs 'some'\. Expected one of: all, own"),
         (

@@ -65,6 +65,10 @@ class Ridge(Baseline):
             each time the one (perhaps again) whose forecasts make the mean of all taken best
             on the validation rows, of the best strengths of each lookback, centre and
             season. 1 takes the best setting alone.
+        drift_shares: Floats in 0 to 1 to choose from, or one float: how much is kept of the
+            drift, the mean change of the training windows from their level to each step of
+            the horizon. `None` takes the share that is best on the validation rows, and all
+            of it where there is nothing to choose.
 
     Attributes:
         chosen_: List of dicts, one for each setting that is used: `targets`, `lookback`,
@@ -76,9 +80,7 @@ class Ridge(Baseline):
             was nothing to choose.
         search_: List of dicts: all that was tried, see `search_table`.
         groups_: List of lists of targets, one for each map.
-        drift_shares_: List of floats in 0 to 1, one for each map: how much of the mean change
-            from the level of the training windows to their horizon a forecast keeps, as the
-            validation rows like it best; 1 where there was nothing to choose.
+        drift_shares_: List of floats in 0 to 1, one for each map.
         coef_: Float64 `(maps, context_length, horizon)`, zero before the lookback; with
             `inputs="all"` `(1, context_length * columns, horizon * targets)`. The level of
             the window is a part of it.
@@ -116,11 +118,13 @@ class Ridge(Baseline):
         weights="shared",
         inputs="own",
         average=4,
+        drift_shares=None,
     ):
-        self.lookbacks = _choices("lookbacks", lookbacks, 1, whole=True)
-        self.centres = _choices("centres", centres, 0, whole=True)
-        self.alphas = _choices("alphas", alphas, 0, whole=False)
-        self.season_lengths = _choices("season_lengths", season_lengths, 0, whole=True)
+        self.lookbacks = _choices("lookbacks", lookbacks, "ints >= 1", lambda v: v >= 1)
+        self.centres = _choices("centres", centres, "ints >= 0", lambda v: v >= 0)
+        self.alphas = _choices("alphas", alphas, "floats > 0", lambda v: 0 < v < np.inf)
+        self.season_lengths = _choices("season_lengths", season_lengths, "ints >= 0", lambda v: v >= 0)
+        self.drift_shares = _choices("drift_shares", drift_shares, "floats in 0 to 1", lambda v: 0 <= v <= 1)
         if isinstance(weights, str) and weights not in ("best", "own", "shared"):
             raise ValueError(unknown("weights", weights, ("best", "own", "shared")))
         if inputs not in ("all", "own"):
@@ -177,12 +181,14 @@ class Ridge(Baseline):
         lookbacks, centres, seasons = self._candidates(panel, spec)
         groups = self._groups()
         self.search_, self.validation_mse_ = [], None
-        if len(groups) == len(lookbacks) == len(centres) == len(seasons) == len(self.alphas or ()) == 1:
-            (lookback,), (centre,), (season_length,), (alpha,) = lookbacks, centres, seasons, self.alphas
+        options = lookbacks, centres, seasons, self.alphas or (), self.drift_shares or (1.0,)
+        if len(groups) == 1 and all(len(values) == 1 for values in options):
+            (lookback,), (centre,), (season_length,), (alpha,), (share,) = options
             setting = {"lookback": lookback, "centre": min(lookback, centre), "season_length": season_length}
             setting |= {"seasonal_alpha": float(alpha)} if season_length else {}
             setting["alpha"] = float(alpha)
-            self.groups_, self.drift_shares_ = groups[0], [1.0] * len(groups[0])
+            self.groups_ = groups[0]
+            self.drift_shares_ = [float(share)] * len(groups[0])
             self.chosen_ = [{"targets": targets, **setting, "weight": 1.0} for targets in groups[0]]
             return
         # One stretch of validation rows is one mood of the series; the end of the training
@@ -202,7 +208,7 @@ class Ridge(Baseline):
                 self.search_ += [{"targets": targets, **setting} for setting in tried]
                 averaged = [leader["map"] for leader in leaders]
                 weights, mse = _average(averaged, judged, self.average)
-                share, gain = _drift_share(LinearMap.mean(averaged, weights), judged)
+                share, gain = _drift_share(LinearMap.mean(averaged, weights), judged, self.drift_shares)
                 shares.append(share)
                 for leader, weight in zip(leaders, weights, strict=True):
                     setting = {name: value for name, value in leader.items() if name != "map"}
@@ -430,23 +436,24 @@ def _average(maps, judged, count):
     return best
 
 
-def _drift_share(mean, judged):
+def _drift_share(mean, judged, shares):
     """The share of the drift of a map that is best on the windows of the moments, and how much it lowers the error."""
     errors = np.mean([mean.mean_errors(moments) for moments in judged], axis=0)
     square, product = mean.drift @ mean.drift, mean.drift @ errors
     # What is left out of the drift is added to each error.
-    left_out = float(np.clip(-product / max(square, np.finfo(float).tiny), 0, 1))
-    return 1 - left_out, -left_out * (2 * product + left_out * square) / len(errors)
+    least = np.clip(-product / max(square, np.finfo(float).tiny), 0, 1)
+    left_out = np.array([least]) if shares is None else 1 - np.array(shares, dtype=np.float64)
+    lower = -left_out * (2 * product + left_out * square) / len(errors)
+    best = int(np.argmax(lower))
+    return float(1 - left_out[best]), float(lower[best])
 
 
-def _choices(name, values, least, whole):
+def _choices(name, values, what, allowed):
     """The candidates of an option as a list, or None."""
     if values is None:
         return None
-    kinds = (int, np.integer) if whole else (int, float, np.number)
+    kinds = (int, np.integer) if what.startswith("ints") else (int, float, np.number)
     listed = list(values) if isinstance(values, list | tuple | range | np.ndarray) else [values]
-    good = all(isinstance(v, kinds) and not isinstance(v, bool) and least <= v < np.inf for v in listed)
-    if not listed or not good or (not whole and min(listed) == 0):
-        what = f"ints >= {least}" if whole else "floats > 0"
+    if not listed or not all(isinstance(v, kinds) and not isinstance(v, bool) and allowed(v) for v in listed):
         raise ValueError(f"`{name}` must be {what}, one or a list of them. Received: {name}={values!r}.")
     return listed
