@@ -223,7 +223,7 @@ def test_the_error_without_reading_the_data_is_that_of_the_forecasts(num_known):
             rows = spec.origins(part)
             errors.append(np.mean((one.predict(part, spec, rows) - spec.arrays(part, rows)[1]) ** 2))
         assert setting.validation_mse == pytest.approx(np.mean(errors), rel=1e-5)
-    assert tried.chosen_ == [{**search.iloc[0].dropna().to_dict(), "weight": 1.0}]
+    assert tried.chosen_ == [{**search.iloc[0].dropna().to_dict(), "weight": 1.0, "drift_share": 1.0}]
     assert tried.validation_mse_ == pytest.approx(search["validation_mse"].min(), rel=1e-9)
 
 
@@ -245,7 +245,7 @@ def test_an_average_is_the_mean_of_its_maps_and_no_worse_than_the_best_of_them(o
         expected = expected + chosen["weight"] * np.where(own, one.predict(panel, spec, rows), 0)
     apart = ours.predict(panel, spec, rows) - expected
     np.testing.assert_allclose(apart, np.broadcast_to(apart[0], apart.shape), rtol=1e-8, atol=1e-8)
-    assert min(ours.drift_shares_) < 1
+    assert min(chosen["drift_share"] for chosen in ours.chosen_) < 1
     assert np.ptp(apart[0], axis=0).min() > 1e-5
 
 
@@ -282,8 +282,9 @@ def test_a_trend_that_has_ended_is_not_drawn_on(steps_flat, least, most):
     )
     split = chronological_split(panel, 0.2, 0)
     fitted = build_baseline("ridge").fit(split.train, WindowSpec(11, 29), split.validation)
-    assert least <= fitted.drift_shares_[0] <= most
-    assert build_baseline("ridge", drift_shares=0.5).fit(panel, WindowSpec(11, 29)).drift_shares_ == [0.5]
+    assert least <= fitted.chosen_[0]["drift_share"] <= most
+    halved = build_baseline("ridge", drift_shares=0.5).fit(panel, WindowSpec(11, 29))
+    assert {chosen["drift_share"] for chosen in halved.chosen_} == {0.5}
 
 
 def test_the_error_of_an_average_is_that_of_its_forecasts():

@@ -74,13 +74,13 @@ class Ridge(Baseline):
         chosen_: List of dicts, one for each setting that is used: `targets`, `lookback`,
             `centre`, `season_length`, `seasonal_alpha` (the strength with which the map that
             phases share was fitted; absent without a season), `alpha`, `weight` (its share of
-            the map of these targets) and `validation_mse` (of this setting alone, in the units
-            of the panel squared; absent where there was nothing to choose).
+            the map of these targets), `drift_share` (that of the map) and `validation_mse`
+            (of this setting alone, with all of its drift, in the units of the panel squared;
+            absent where there was nothing to choose).
         validation_mse_: Float, of the averaged maps, over all targets; `None` where there
             was nothing to choose.
         search_: List of dicts: all that was tried, see `search_table`.
         groups_: List of lists of targets, one for each map.
-        drift_shares_: List of floats in 0 to 1, one for each map.
         coef_: Float64 `(maps, context_length, horizon)`, zero before the lookback; with
             `inputs="all"` `(1, context_length * columns, horizon * targets)`. The level of
             the window is a part of it.
@@ -188,8 +188,8 @@ class Ridge(Baseline):
             setting |= {"seasonal_alpha": float(alpha)} if season_length else {}
             setting["alpha"] = float(alpha)
             self.groups_ = groups[0]
-            self.drift_shares_ = [float(share)] * len(groups[0])
-            self.chosen_ = [{"targets": targets, **setting, "weight": 1.0} for targets in groups[0]]
+            setting |= {"weight": 1.0, "drift_share": float(share)}
+            self.chosen_ = [{"targets": targets, **setting} for targets in groups[0]]
             return
         # One stretch of validation rows is one mood of the series; the end of the training
         # rows is a second one.
@@ -200,7 +200,7 @@ class Ridge(Baseline):
         pairs = list(dict.fromkeys((rows, min(rows, centre)) for rows in lookbacks for centre in centres))
         found = []
         for maps in groups:
-            chosen, shares, error = [], [], 0.0
+            chosen, error = [], 0.0
             for targets in maps:
                 judged = [self._moments(part, every, targets) for part in parts]
                 learn = functools.lru_cache(1)(functools.partial(self._learnt, split.train, spec, targets))
@@ -209,15 +209,13 @@ class Ridge(Baseline):
                 averaged = [leader["map"] for leader in leaders]
                 weights, mse = _average(averaged, judged, self.average)
                 share, gain = _drift_share(LinearMap.mean(averaged, weights), judged, self.drift_shares)
-                shares.append(share)
                 for leader, weight in zip(leaders, weights, strict=True):
                     setting = {name: value for name, value in leader.items() if name != "map"}
                     if weight:
-                        chosen.append({"targets": targets, **setting, "weight": weight})
+                        chosen.append({"targets": targets, **setting, "weight": weight, "drift_share": share})
                 error += (mse - gain) * len(targets) / len(self.targets_)
-            found.append((error, maps, shares, chosen))
-        best = min(found, key=lambda way: way[0])
-        self.validation_mse_, self.groups_, self.drift_shares_, self.chosen_ = best
+            found.append((error, maps, chosen))
+        self.validation_mse_, self.groups_, self.chosen_ = min(found, key=lambda way: way[0])
 
     def _settings(self, targets):
         """The settings that share the map of these targets."""
@@ -286,7 +284,7 @@ class Ridge(Baseline):
             maps = [_fit(learn(chosen["lookback"]), layout, chosen) for chosen in settings]
             mean = LinearMap.mean(maps, [chosen["weight"] for chosen in settings])
             self.coef_[i, -len(mean.coef) :], self.known_coef_[i] = mean.coef, mean.known
-            self.intercept_[i] = mean.intercept - (1 - self.drift_shares_[i]) * mean.drift
+            self.intercept_[i] = mean.intercept - (1 - settings[0]["drift_share"]) * mean.drift
 
     def _describe(self, panel, spec):
         described = [int(spec.context_length), int(spec.horizon), list(spec.known_columns(panel))]
