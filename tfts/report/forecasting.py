@@ -323,7 +323,9 @@ def _searched(page, name, chosen, table):
     chosen = pd.DataFrame(chosen)
     chosen["targets"] = chosen["targets"].str.join(", ")
     page.table(
-        chosen, "What was chosen; forecasts are their weighted mean; errors are of scaled values, squared"
+        chosen,
+        "What was chosen; forecasts are their weighted mean, with drift_share of their drift; errors are of scaled "
+        "values, squared",
     )
     shown = table.head(_MOST_TRIED)
     page.table(shown, f"The best {len(shown)} that were tried")
