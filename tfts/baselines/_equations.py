@@ -82,7 +82,6 @@ class Products(typing.NamedTuple):
 
     def less(self, coef, known):
         """The same sums with what a map forecasts taken from the outputs."""
-        # Of the errors of the map, and of those and its forecasts.
         future = self.future - self.seen @ coef - np.einsum("iok,ok->io", self.known, known, optimize=True)
         known_future = self.known_future - np.einsum("iok,io->ok", self.known, coef, optimize=True)
         known_future = known_future - np.einsum("okj,oj->ok", self.known_products, known)
@@ -311,14 +310,13 @@ def products_of_errors(maps, moments):
     means = moments.sums / moments.count, moments.known_sums / moments.count
     parts = products_about(moments, means, outputs)
     inputs = len(parts.seen)
-    mean, ahead = means[0][:inputs], means[0][inputs:]
     coefs, knowns, rest = [], [], []
     for map in maps:
         coef = np.zeros((inputs, outputs))
         coef[-len(map.coef) :] = map.coef
         coefs.append(coef)
         knowns.append(map.known)
-        rest.append(map.intercept + mean @ coef + (means[1] * map.known).sum(axis=1) - ahead)
+        rest.append(map.mean_errors(moments))
     products = np.empty((len(maps) + 1,) * 2)
     for j, (coef, known, constant) in enumerate(zip(coefs, knowns, rest, strict=True)):
         seen = parts.seen @ coef + np.einsum("iok,ok->io", parts.known, known, optimize=True)
