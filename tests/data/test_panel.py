@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfts.data.panel import Panel
+from tfts.data.split import chronological_split
 
 DAYS = pd.date_range("2024-01-01", periods=7, freq="D")
 
@@ -528,3 +529,75 @@ def test_any_table_with_holes_in_any_order_comes_back_regular(data):
     assert list(panel.times) == list(index[first : last + 1])
     expected = np.where(np.isin(np.arange(17), kept), np.arange(17.0), np.nan)[first : last + 1]
     np.testing.assert_array_equal(panel.values[:, 0], expected)
+
+
+# What it is known by
+
+
+def long_table():
+    return pd.DataFrame(
+        {
+            "store": [7] * 5 + [11] * 3,
+            "day": [*DAYS[:5], *DAYS[2:5]],
+            "sales": [10.0, 11.0, 12.0, 13.0, 14.0, 20.0, 21.0, 22.0],
+            "promo": [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0],
+        }
+    )
+
+
+def digest(frame, **settings):
+    return Panel.from_frame(
+        frame, time="day", series="store", **{"targets": "sales", "known_future": "promo", **settings}
+    ).digest()
+
+
+def test_digest_is_that_of_the_values_however_they_were_stored():
+    frame = long_table()
+    assert re.fullmatch("[0-9a-f]{16}", digest(frame))
+    assert digest(frame.sample(frac=1, random_state=3)) == digest(frame)
+    assert digest(frame.assign(day=frame["day"].astype("datetime64[s]"))) == digest(frame)
+    assert digest(frame.assign(promo=frame["promo"].replace(0.0, -0.0))) == digest(frame)
+    assert digest(frame.assign(promo=frame["promo"].astype(int))) == digest(frame)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda frame: frame.assign(sales=frame["sales"].replace(13.0, 13.5)),
+        lambda frame: frame.assign(promo=frame["promo"].replace(1.0, 2.0)),
+        lambda frame: frame.assign(day=frame["day"] + pd.Timedelta(days=1)),
+        lambda frame: frame.assign(day=frame["day"].dt.tz_localize("UTC")),
+        lambda frame: frame.assign(store=frame["store"].replace(11, 13)),
+        lambda frame: frame.assign(store=frame["store"].astype(str).replace("11", "9")),
+        lambda frame: frame.rename(columns={"promo": "price"}),
+        lambda frame: frame.iloc[:-1],
+        lambda frame: frame.iloc[1:],
+    ],
+)
+def test_digest_changes_with_each_part_of_the_table(changed):
+    frame = changed(long_table())
+    known = [name for name in frame.columns if name not in ("store", "day", "sales")]
+    assert digest(frame, known_future=known) != digest(long_table())
+
+
+def test_digest_counts_what_was_filled_and_what_a_column_is_for():
+    # Row 2 is between 11 and 13, where the whole table has 12, and between promo 1 and 1.
+    whole = long_table().replace({"promo": {0.0: 1.0}})
+    assert digest(whole.drop(index=2), missing="interpolate") != digest(whole)
+    swapped = {"targets": "promo", "known_future": "sales"}
+    assert digest(long_table(), **swapped) != digest(long_table())
+
+
+def test_digest_of_a_part_is_that_of_its_own_rows():
+    frame = wide(values=(3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0))
+    later = wide(values=(3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 6.0))
+    before, after = (
+        chronological_split(Panel.from_frame(table), validation=2, test=1) for table in (frame, later)
+    )
+    assert before.train.digest() == after.train.digest()
+    assert before.validation.digest() == after.validation.digest()
+    assert before.test.digest() != after.test.digest()
+    wider = chronological_split(Panel.from_frame(frame), validation=1, test=1)
+    assert wider.train.digest() != before.train.digest()
+    # The rows are the same, but fewer of them are context alone.
+    assert wider.validation.digest() != before.validation.digest()

@@ -1,7 +1,9 @@
 """The one validated form of a user's table."""
 
 import dataclasses
+import hashlib
 import itertools
+import json
 import warnings
 
 import numpy as np
@@ -16,6 +18,7 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 # Periods that pandas names by their last day.
 _NAMED_BY_END = ("BME", "BQE", "BYE", "ME", "QE", "W", "YE")
 _DAY = 86_400_000_000_000
+_NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -267,6 +270,46 @@ class Panel:
             frame = frame.reset_index()
             frame.insert(0, self.series_name, np.asarray(self.series, dtype=object)[self.series_of(rows)])
         return frame
+
+    def digest(self):
+        """A fingerprint of the panel: what was fitted on it is known by this, not by a file's name.
+
+        The rows that belong to the panel count, with their times, what each series and column
+        is called and is for, and which rows are context, observed or known ahead. Rows of a
+        table that are in another part of a split do not.
+
+        Returns:
+            Str of 16 hexadecimal digits.
+
+        Example:
+
+        >>> frame = pd.DataFrame({"y": [1.0, 2.0, 3.0]}, index=pd.date_range("2024-01-01", periods=3))
+        >>> before = Panel.from_frame(frame).digest()
+        >>> frame.loc["2024-01-02", "y"] = 2.5
+        >>> before == Panel.from_frame(frame).digest()
+        False
+        """
+        names = {
+            "columns": self.columns,
+            "targets": self.targets,
+            "known_future": self.known_future,
+            "freq": self.freq,
+            "timezone": None if self.times.tz is None else str(self.times.tz),
+            # A name counts with its type: store 7 is not store "7".
+            "series": [repr(name) for name in self.series],
+            "spans": (self.bounds - self.bounds[:, :1]).tolist(),
+        }
+        found = hashlib.sha256(json.dumps(names, default=str).encode())
+        each = _NANOSECONDS[self.times.unit]
+        for start, _, _, end in self.bounds:
+            # The same instant is the same number in stamps of seconds and of nanoseconds.
+            whole, rest = np.divmod(self.times[start:end].asi8, 1_000_000_000 // each)
+            values = self.values[start:end].astype(np.float64)
+            # There are many numbers that are NaN, and two that are zero.
+            values = np.where(np.isnan(values), np.nan, values + 0.0)
+            for part in (whole, rest * each, values, np.asarray(self.filled[start:end])):
+                found.update(np.ascontiguousarray(part).tobytes())
+        return found.hexdigest()[:16]
 
     def _where(self, row):
         of = f"series {self.series[self.series_of(row)]!r}, " if self.series_name is not None else ""
