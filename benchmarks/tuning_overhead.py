@@ -66,10 +66,10 @@ def seconds_apart(frame, epochs, trials):
         setattr(owner, name, call)
         return owner, name, before
 
-    import tfts.forecaster as forecaster
+    import tfts.predictors.network as network
 
     undo = [
-        timed(forecaster, "train_network", "training"),
+        timed(network, "train_network", "training"),
         timed(Forecaster, "evaluate", "scoring"),
         timed(oracles.ORACLES["bayesian"], "populate_space", "proposals"),
         timed(searching._Watch, "on_epoch_end", "pruning"),

@@ -13,9 +13,10 @@ PACKAGE = Path(tfts.__file__).parent
 # From the ground up. A module may import its own folder and every level below.
 LEVELS = (
     {"_messages", "_files", "_units"},
-    {"data", "layers", "losses", "metrics", "keras_metrics", "comparison", "plots", "callbacks", "precision"},
+    {"data", "layers", "losses", "metrics", "keras_metrics", "comparison", "plots"},
     {"models", "baselines", "regression"},
-    {"linear_start"},
+    {"linear_start", "training"},
+    {"predictors"},
     {"forecaster"},
     {"backtesting", "attention", "anomaly", "tuning"},
     {"serving"},

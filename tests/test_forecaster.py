@@ -7,8 +7,9 @@ import pytest
 
 from tfts.baselines import BASELINES
 from tfts.data.split import chronological_split
-from tfts.forecaster import Forecaster, compile_network, fit_defaults
+from tfts.forecaster import Forecaster
 from tfts.models import MODELS, build_model, linear
+from tfts.training import TrainingOptions, compile_network
 
 CONTEXT, HORIZON = 11, 3
 QUICK = {"epochs": 2, "batch_size": 32, "verbose": 0}
@@ -131,7 +132,7 @@ def test_the_same_seed_gives_the_same_numbers():
 )
 def test_xla_is_used_where_it_pays(model, options, steps, compiled):
     network = build_model(model, 7, 1, **options)
-    compile_network(network, steps, fit_defaults())
+    compile_network(network, steps, TrainingOptions())
     assert network.jit_compile is compiled
 
 

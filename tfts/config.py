@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 from tfts._messages import unknown
+from tfts.training import TrainingSettings
 
 # YAML reads 2017-06-26 as a date; the settings keep times as text.
 _Time = typing.Annotated[
@@ -80,26 +81,6 @@ class Split(_Section):
     context: typing.Literal["carry", "own"] = "carry"
 
 
-class Training(_Section):
-    """How networks are fitted; the options of `Forecaster.fit`."""
-
-    epochs: int = Field(20, ge=1)
-    batch_size: int = Field(64, ge=1)
-    optimizer: typing.Literal["adam", "adamw"] = "adamw"
-    learning_rate: float = Field(3e-3, gt=0)
-    schedule: typing.Literal["cosine", "constant"] = "cosine"
-    weight_decay: float | None = Field(None, ge=0)
-    clipnorm: float | None = Field(1.0, gt=0)
-    linear_start: typing.Literal["zeros", "ridge"] = "zeros"
-    ema_momentum: float | None = Field(0.98, ge=0, lt=1)
-    loss: str | dict[str, typing.Any] = Field("mse", description="Keras loss, by name or as its config")
-    patience: int | None = Field(10, ge=1)
-    jit_compile: bool | typing.Literal["auto"] = "auto"
-    precision: typing.Literal["auto", "float32", "mixed_bfloat16"] = Field(
-        "auto", description="mixed_bfloat16 trains faster on some accelerators, where auto takes it"
-    )
-
-
 class Report(_Section):
     """What is written beside the scores."""
 
@@ -118,7 +99,7 @@ class Settings(_Section):
     data: Data
     window: Window
     split: Split = Split()
-    training: Training = Training()
+    training: TrainingSettings = TrainingSettings()
     baselines: dict[str, dict[str, typing.Any]] = {}
     models: dict[str, dict[str, typing.Any]] = {}
     report: Report = Report()
@@ -150,7 +131,7 @@ class TuneSettings(_Section):
     data: Data
     window: Window
     split: Split = Split()
-    training: Training = Training()
+    training: TrainingSettings = TrainingSettings()
     tune: Tune
     seed: int = 0
 
@@ -187,7 +168,7 @@ class DetectionSettings(_Section):
 
     data: Data
     detector: Detector = Detector()
-    training: Training = Training()
+    training: TrainingSettings = TrainingSettings()
     learn: float | _Time = Field(
         0.5, description="share of the rows to learn from, or the first time to judge"
     )
@@ -309,7 +290,7 @@ class BenchmarkSettings(_Section):
     protocol: Protocol
     seeds: list[int] = Field([0, 1, 2], min_length=1, description="with each of which a network is fitted")
     budget: Budget = Budget()
-    training: Training = Training()
+    training: TrainingSettings = TrainingSettings()
     baselines: dict[str, dict[str, typing.Any]] = {}
     models: dict[str, dict[str, typing.Any]] = {}
     peers: dict[str, Peer] = {}
@@ -503,7 +484,7 @@ def _method_mistakes(kind, tree, changed):
             valid = method_options(table[name])
             for key, value in options.items() if isinstance(options, dict) else ():
                 if section == "models" and key == "training":
-                    _, found = _validate(Training, value, tree, (*path, key), changed)
+                    _, found = _validate(TrainingSettings, value, tree, (*path, key), changed)
                     mistakes += found
                 elif key not in valid:
                     place = _place(tree, (*path, key), changed)
@@ -559,10 +540,10 @@ def _entry_mistakes(tree, section, label, entry, table, changed):
     mistakes = []
     own = [key for key in ENTRY_KEYS if section == "models" or key not in ("backend", "training")]
     options = method_options(table[name])
-    training = list(Training.model_fields) if section == "models" else []
+    training = list(TrainingSettings.model_fields) if section == "models" else []
     for key, value in entry.items():
         if key == "training" and key in own:
-            _, found = _validate(Training, value, tree, (section, label, key), changed)
+            _, found = _validate(TrainingSettings, value, tree, (section, label, key), changed)
             mistakes += found
         elif key == "backend" and key in own and value not in BACKENDS:
             mistakes.append(f"{at(key)}: {unknown('backend', value, BACKENDS)}")

@@ -237,20 +237,20 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
 
 
 def test_a_stopped_run_goes_on(tmp_path, monkeypatch):
-    from tfts.forecaster import Forecaster
+    from tfts.predictors import NetworkPredictor
 
-    fit = Forecaster._fit_network
+    fit = NetworkPredictor.fit
 
     def stopped(self, *args):
         if self.name == "linear":
             raise KeyboardInterrupt
         return fit(self, *args)
 
-    monkeypatch.setattr(Forecaster, "_fit_network", stopped)
+    monkeypatch.setattr(NetworkPredictor, "fit", stopped)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "run")
     assert not (tmp_path / "run" / "model_metrics.csv").exists()
-    monkeypatch.setattr(Forecaster, "_fit_network", fit)
+    monkeypatch.setattr(NetworkPredictor, "fit", fit)
     table, printed = run(tmp_path / "run", "report.forecasts=parquet")
     assert printed.count("already fitted") == 3
     assert "linear" in set(table["model"])

@@ -1,12 +1,14 @@
 """Fitted models that several tests of serving export: small, and none of them trained for long."""
 
 import inspect
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 
 from tfts.forecaster import Forecaster
 from tfts.models import MODELS, build_model
+from tfts.predictors import NetworkPredictor
 
 CONTEXT, HORIZON = 11, 3
 TRANSFORMER = {"units": 4, "num_heads": 2, "feedforward_units": 5}
@@ -38,12 +40,13 @@ def untrained(model, frame=None, **options):
     given = options.pop("model_options", {})
     forecaster = Forecaster(model, **{**settings, **options}, model_options={**small, **given})
 
-    def shaken(train, valid, options):
-        spec, rng = forecaster.spec, np.random.default_rng(5)
+    def shaken(predictor, rows, options, settings):
+        spec, rng, train = rows.spec, np.random.default_rng(5), rows.train
         sizes = len(spec.features(train)), spec.horizon, len(train.targets), len(train.known_future)
         network = build_model(model, spec.context_length, *sizes, **forecaster.settings["model_options"])
         network.set_weights([rng.normal(scale=0.3, size=w.shape) for w in network.get_weights()])
-        return network, 0.0
+        predictor.model = network
+        return 0.0
 
-    forecaster._fit_network = shaken
-    return forecaster.fit(hourly() if frame is None else frame)
+    with mock.patch.object(NetworkPredictor, "fit", shaken):
+        return forecaster.fit(hourly() if frame is None else frame)

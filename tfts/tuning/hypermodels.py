@@ -3,9 +3,9 @@
 import keras_tuner
 import numpy as np
 
-from tfts.forecaster import train_network
+from tfts.training import Diverged, train_network
 from tfts.tuning.searching import make_space
-from tfts.tuning.trials import PENALTY, Diverged, divergence, make_trials
+from tfts.tuning.trials import PENALTY, make_trials
 
 
 def hypermodel(
@@ -78,11 +78,10 @@ class _Network(keras_tuner.HyperModel):
         if made is not model:
             raise ValueError("The hypermodel fits the model that it built last, and this is another.")
         # Hyperband goes on with weights of an earlier trial for the epochs that are left.
-        epochs = (epochs or chosen["epochs"]) - initial_epoch
-        chosen = {**chosen, **options, "epochs": epochs, "callbacks": [*chosen["callbacks"], *callbacks]}
+        epochs = (epochs or chosen.epochs) - initial_epoch
+        chosen = chosen.changed(**options, epochs=epochs, callbacks=[*chosen.callbacks, *callbacks])
         try:
-            with divergence():
-                best = train_network(model, windows, checked, chosen)
+            best = train_network(model, windows, checked, chosen)
         except Diverged:
             return {self.objective: PENALTY}
         values = np.asarray(best.history[self.objective])

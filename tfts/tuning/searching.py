@@ -18,8 +18,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tfts._files import write_json
 from tfts._messages import unknown
-from tfts.forecaster import Forecaster, fit_defaults
+from tfts.forecaster import Forecaster
 from tfts.models import SPACES
+from tfts.training import Diverged, TrainingOptions
 from tfts.tuning.oracles import ORACLES, own_values, trial_folder
 from tfts.tuning.records import (
     best_record,
@@ -31,7 +32,7 @@ from tfts.tuning.records import (
     write_results,
 )
 from tfts.tuning.space import Space
-from tfts.tuning.trials import PENALTY, Diverged, make_trials
+from tfts.tuning.trials import PENALTY, make_trials
 from tfts.tuning.workers import START_SECONDS, connect, serve
 
 # Trials that end before any is pruned, and the share of the epochs that each is given.
@@ -623,7 +624,7 @@ def _quiet_tensorflow():
 
 
 def _epochs(trials, settings):
-    return settings.get("epochs", trials.training.get("epochs", fit_defaults()["epochs"]))
+    return settings.get("epochs", trials.training.get("epochs", TrainingOptions().epochs))
 
 
 def _claim(directory, described, overwrite):

@@ -9,7 +9,8 @@ import numpy as np
 from keras_tuner.engine import hyperparameters as kinds
 
 from tfts._messages import unknown
-from tfts.forecaster import WEIGHT_DECAY, Forecaster
+from tfts.forecaster import Forecaster
+from tfts.training.options import WEIGHT_DECAY
 
 # Settings of the table and its windows. The horizon is the question, not a setting.
 DATA_SETTINGS = ("context_length", "scaler", "per_series", "stride", "calendar")

@@ -1,6 +1,5 @@
 """What one trial is: a network fitted with some settings and scored on validation rows."""
 
-import contextlib
 import copy
 import dataclasses
 import functools
@@ -17,16 +16,19 @@ from tfts._messages import unknown
 from tfts.data.panel import Panel
 from tfts.data.split import Split, chronological_split
 from tfts.data.windows import WindowSpec
-from tfts.forecaster import (
-    Forecaster,
-    compile_network,
-    fit_defaults,
-    target_units,
-    train_network,
-)
+from tfts.forecaster import Forecaster
 from tfts.metrics import keras_metric
 from tfts.models import MODELS, build_model
-from tfts.precision import network_to_keep, network_to_train, training_policies
+from tfts.training import (
+    Diverged,
+    TrainingOptions,
+    compile_network,
+    network_to_keep,
+    network_to_train,
+    target_units,
+    train_network,
+    training_policies,
+)
 
 OBJECTIVES = ("val_rmse", "val_mae")
 # What a trial that diverged scores: worse than any trial that did not.
@@ -147,10 +149,9 @@ class TableTrials:
         if epochs is not None:
             training["epochs"] = epochs
         callbacks = [*copy.deepcopy(list(training.pop("callbacks", ()))), *callbacks]
-        with divergence():
-            forecaster.fit(
-                train, validation=valid, metrics=[self.metric], seed=seed, callbacks=callbacks, **training
-            )
+        forecaster.fit(
+            train, validation=valid, metrics=[self.metric], seed=seed, callbacks=callbacks, **training
+        )
         curve = forecaster.history_[f"val_{self.metric}"]
         best = int(np.nanargmin(forecaster.history_["val_loss"]))
         score = curve[best]
@@ -175,11 +176,8 @@ class TableTrials:
         """`Forecaster.compiled` for the first rolling part: model, windows, validation windows."""
         forecaster, training = self.forecaster(settings)
         train, valid = self.parts(forecaster)[0]
-        return forecaster.compiled(train, validation=valid, metrics=[self.metric], seed=seed, **training), {
-            **fit_defaults(),
-            **training,
-            "seed": seed,
-        }
+        made = forecaster.compiled(train, validation=valid, metrics=[self.metric], seed=seed, **training)
+        return made, TrainingOptions.of(**{**training, "seed": seed})
 
     def parts(self, forecaster):
         """Pairs of training and validation rows, one for each rolling origin."""
@@ -208,7 +206,7 @@ class TableTrials:
                 len(panel.known_future),
             ),
             forecaster.settings["model_options"],
-            {**fit_defaults(), **training},
+            TrainingOptions.of(**training),
         )
 
     def describe(self):
@@ -290,11 +288,11 @@ class WindowTrials:
         # The networks of earlier trials would fill the memory.
         keras.utils.clear_session()
         (model, train, valid), options, keep = self._prepared(settings, seed)
-        if epochs is not None:
-            options["epochs"] = epochs
-        options["callbacks"] = [*copy.deepcopy(list(options["callbacks"])), *callbacks]
-        with divergence():
-            best = train_network(model, train, valid, options)
+        options = options.changed(
+            epochs=epochs or options.epochs,
+            callbacks=[*copy.deepcopy(list(options.callbacks)), *callbacks],
+        )
+        best = train_network(model, train, valid, options)
         model = keep(model)
         curve = best.history[f"val_{self.metric}"]
         return _finite(
@@ -310,7 +308,7 @@ class WindowTrials:
     def refit(self, settings, epochs, seed):
         """A `keras.Model` fitted on training and validation windows together."""
         (model, train, valid), options, keep = self._prepared(settings, seed, epochs)
-        train_network(model, train.concatenate(valid), None, {**options, "patience": None})
+        train_network(model, train.concatenate(valid), None, options.changed(patience=None))
         return keep(model)
 
     def compiled(self, settings, seed):
@@ -319,8 +317,8 @@ class WindowTrials:
 
     def _prepared(self, settings, seed, epochs=None):
         model_options, training, _ = _split(settings, self.builder)
-        options = {**fit_defaults(), **self.training, **training, "seed": seed}
-        options["epochs"] = epochs or options["epochs"]
+        options = TrainingOptions.of(**{**self.training, **training, "seed": seed})
+        options = options.changed(epochs=epochs or options.epochs)
         keras.utils.set_random_seed(seed)
         build = functools.partial(build_model, self.model) if isinstance(self.model, str) else self.model
         steps = max(int(self._train.cardinality()), 1)
@@ -330,7 +328,7 @@ class WindowTrials:
             compile_network(model, steps, options, [keras_metric(self.metric)])
             return model
 
-        policies = training_policies(options["precision"], self.model)
+        policies = training_policies(options.precision, self.model)
         keep = functools.partial(network_to_keep, make=make, policies=policies)
         return (network_to_train(make, policies), self._train, self._valid), options, keep
 
@@ -347,7 +345,7 @@ class WindowTrials:
             self.model,
             self.sizes,
             {**self.model_options, **model_options},
-            {**fit_defaults(), **self.training, **training},
+            TrainingOptions.of(**{**self.training, **training}),
         )
 
     def describe(self):
@@ -359,16 +357,6 @@ class WindowTrials:
             "training": _text(own),
             "windows": [list(self.sizes), int(self._train.cardinality()), int(self._valid.cardinality())],
         }
-
-
-class Diverged(ValueError):
-    """A training whose loss or score is not finite.
-
-    Example:
-
-    >>> str(Diverged("the loss is not finite from epoch 3 on"))
-    'the loss is not finite from epoch 3 on'
-    """
 
 
 def make_trials(model, data, training, objective, validation, rolling_origins, options):
@@ -395,10 +383,7 @@ def make_trials(model, data, training, objective, validation, rolling_origins, o
         raise ValueError(unknown("objective", objective, OBJECTIVES))
     if isinstance(rolling_origins, bool) or not isinstance(rolling_origins, int) or rolling_origins < 1:
         raise ValueError(f"`rolling_origins` must be an int >= 1. Received: {rolling_origins=}.")
-    known = fit_defaults()
-    for name in training:
-        if name not in known:
-            raise ValueError(unknown("option of training:", name, known))
+    TrainingOptions.of(**training)
     import tensorflow as tf
 
     if isinstance(data, tuple | list) and any(isinstance(part, tf.data.Dataset) for part in data):
@@ -457,7 +442,7 @@ def rolling_parts(train, valid, count):
 
 def _split(settings, builder):
     """Settings of the model, the training and the data."""
-    own, fit = inspect.signature(builder).parameters, fit_defaults()
+    own, fit = inspect.signature(builder).parameters, TrainingOptions.model_fields
     parts = {}, {}, {}
     for name, value in settings.items():
         # The context length is an argument of every builder, and a setting of the windows.
@@ -468,40 +453,15 @@ def _split(settings, builder):
 
 def _check_network(model, sizes, model_options, options):
     build = functools.partial(build_model, model) if isinstance(model, str) else model
-    policies = training_policies(options["precision"], model)
+    policies = training_policies(options.precision, model)
     try:
         network = network_to_train(functools.partial(build, *sizes, **model_options), policies)
-        compile_network(network, 1, {**options, "jit_compile": False})
+        compile_network(network, 1, options.changed(jit_compile=False))
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"The space holds settings that can't be fitted, {model_options}, optimizer={options['optimizer']!r}, "
-            f"loss={options['loss']!r}: {error}"
+            f"The space holds settings that can't be fitted, {model_options}, optimizer={options.optimizer!r}, "
+            f"loss={options.loss!r}: {error}"
         ) from error
-    for name in ("epochs", "batch_size"):
-        if isinstance(options[name], bool) or not isinstance(options[name], int) or options[name] < 1:
-            raise ValueError(f"`{name}` must be an int >= 1. Received: {name}={options[name]!r}.")
-    if not options["learning_rate"] > 0:
-        raise ValueError(f"`learning_rate` must be above 0. Received: {options['learning_rate']!r}.")
-
-
-@contextlib.contextmanager
-def divergence():
-    """Makes a training that diverged raise `Diverged`, which every other error is not.
-
-    Example:
-
-    >>> with divergence():
-    ...     raise ValueError("Training diverged: the loss is not finite from epoch 3 on.")
-    Traceback (most recent call last):
-        ...
-    tfts.tuning.trials.Diverged: Training diverged: the loss is not finite from epoch 3 on.
-    """
-    try:
-        yield
-    except ValueError as error:
-        if str(error).startswith("Training diverged"):
-            raise Diverged(str(error)) from error
-        raise
 
 
 def _finite(fit):

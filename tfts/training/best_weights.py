@@ -1,8 +1,9 @@
-"""Keras callbacks of the Forecaster's training."""
+"""The state of a training: its best weights, its patience, and where it can go on."""
 
 import json
 import os
 import time
+import warnings
 from pathlib import Path
 
 import keras
@@ -26,6 +27,8 @@ class BestWeights(keras.callbacks.Callback):
         folder: Where the state is written after each epoch, or `None`.
         settings: JSON-able dict that describes the training. A state that was written
             under other settings is refused.
+        rows: Plain data, a fingerprint of the rows that are learnt from. A state of other
+            rows is not gone on with: the training starts anew, with a warning.
 
     Example:
 
@@ -34,13 +37,14 @@ class BestWeights(keras.callbacks.Callback):
     True
     """
 
-    def __init__(self, patience=None, monitor="val_loss", folder=None, settings=None):
+    def __init__(self, patience=None, monitor="val_loss", folder=None, settings=None, rows=None):
         super().__init__()
         self.patience = patience
         self.monitor = monitor
         self.folder = None if folder is None else Path(folder)
         # As they come back from the file, where a tuple is a list.
-        self.settings = None if settings is None else json.loads(json.dumps(settings))
+        self.settings = None if settings is None else json.loads(json.dumps(settings, default=str))
+        self.rows = rows
         self.history = {}
         self.best_epoch = None
         self.best_value = np.inf
@@ -68,6 +72,12 @@ class BestWeights(keras.callbacks.Callback):
                     f"{self.folder} holds a training under other settings (changed: {', '.join(changed)}). "
                     "Give the same settings to go on with it, or another folder to start anew."
                 )
+            if state["rows"] != self.rows:
+                warnings.warn(
+                    f"{self.folder} holds a training on rows whose values were others, so it is begun anew.",
+                    stacklevel=2,
+                )
+                return 0
             model.optimizer.build(model.trainable_variables)
             for variable, name in self._named_variables(model):
                 variable.assign(saved[name])
@@ -124,6 +134,7 @@ class BestWeights(keras.callbacks.Callback):
     def _write(self, epochs):
         state = {
             "settings": self.settings,
+            "rows": self.rows,
             "epochs": epochs,
             "history": self.history,
             "best_epoch": self.best_epoch,
@@ -140,5 +151,6 @@ class BestWeights(keras.callbacks.Callback):
 
     @staticmethod
     def _named_variables(model):
-        pairs = [(weight, f"weight{i}") for i, weight in enumerate(model.weights)]
+        # Not only weights: dropout goes on with the random numbers that come next.
+        pairs = [(variable, f"variable{i}") for i, variable in enumerate(model.variables)]
         return pairs + [(v, f"optimizer{i}") for i, v in enumerate(model.optimizer.variables)]

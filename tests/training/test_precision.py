@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfts.forecaster import Forecaster
 from tfts.models import tcn
-from tfts.precision import PRECISIONS, dtype_policy, suits_bfloat16, training_policies
+from tfts.training.precision import PRECISIONS, dtype_policy, suits_bfloat16, training_policies
 from tfts.tuning.trials import WindowTrials
 
 CONTEXT, HORIZON = 11, 3

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfts.callbacks import BestWeights
+from tfts.training.best_weights import BestWeights
 
 STATE, PARTIAL = "training.npz", "partial-training.npz"
 X, Y = np.ones((2, 1), np.float32), np.zeros((2, 1), np.float32)

@@ -1,0 +1,128 @@
+"""Forecasts beside the rows of the table that they are of."""
+
+import numpy as np
+import pandas as pd
+
+
+def last_origins(panel, spec):
+    """The last observed row of every series, which the real future follows.
+
+    Args:
+        panel: A `Panel`.
+        spec: A `WindowSpec`.
+
+    Returns:
+        Int64 `(series,)`: rows.
+
+    Raises:
+        ValueError: If one of them can't be forecast from; the message says what is missing.
+
+    Example:
+
+    >>> from tfts.data.panel import Panel
+    >>> from tfts.data.windows import WindowSpec
+    >>> frame = pd.DataFrame({"y": [1.0, 2.0, 4.0]}, index=pd.date_range("2024-01-01", periods=3))
+    >>> last_origins(Panel.from_frame(frame), WindowSpec(2, 1)).tolist()
+    [2]
+    """
+    rows = spec.forecast_origins(panel)
+    ends = panel.bounds[:, 2] - 1
+    absent = np.flatnonzero(~np.isin(ends, rows))
+    if not len(absent):
+        return ends
+    start, _, observed_end, end = panel.bounds[absent[0]]
+    of = f"Series {panel.series[absent[0]]!r}" if panel.series_name is not None else "The table"
+    length = spec.context_length
+    if observed_end - start < length:
+        why = f"has {observed_end - start} rows, but the model sees context_length={length}"
+    elif panel.known_future and end - observed_end < spec.horizon:
+        why = (
+            f"has {end - observed_end} rows after its last observed one ({panel.times[observed_end - 1]}), but "
+            f"the model needs the columns {list(panel.known_future)} for horizon={spec.horizon} rows: "
+            "append rows with these columns, the others left empty"
+        )
+    else:
+        why = f"has a missing or interpolated value among its last {length} rows"
+    raise ValueError(f"{of} can't be forecast from its last row: it {why}.")
+
+
+def actual_values(panel, rows, spec):
+    """What happened after the given origins, NaN where it was not observed.
+
+    Args:
+        panel: A `Panel`.
+        rows: Int `(windows,)`: origins.
+        spec: A `WindowSpec`.
+
+    Returns:
+        Array `(windows, horizon, targets)`. Rows past the table's end are NaN.
+
+    Example:
+
+    >>> from tfts.data.panel import Panel
+    >>> from tfts.data.windows import WindowSpec
+    >>> frame = pd.DataFrame({"y": [1.0, 2.0, 4.0]}, index=pd.date_range("2024-01-01", periods=3))
+    >>> actual_values(Panel.from_frame(frame), np.array([1]), WindowSpec(2, 2))[0, :, 0].tolist()
+    [4.0, nan]
+    """
+    columns = panel.indices(spec.target_columns(panel))
+    at = rows[:, None] + np.arange(1, spec.horizon + 1)
+    ends = panel.bounds[panel.series_of(rows), 2]
+    inside = at < ends[:, None]
+    at = np.minimum(at, len(panel.values) - 1)
+    values = panel.values[at][..., columns]
+    seen = inside[..., None] & ~panel.filled[at][..., columns]
+    return np.where(seen, values, np.nan)
+
+
+def forecast_table(panel, rows, forecasts):
+    """Forecasts as a table.
+
+    Args:
+        panel: A `Panel`.
+        rows: Int `(windows,)`: the origins.
+        forecasts: `(windows, horizon, targets)` in the units of the panel.
+
+    Returns:
+        DataFrame with the columns series, origin, time and one for each target; one
+        row for each window and horizon step.
+
+    Example:
+
+    >>> from tfts.data.panel import Panel
+    >>> frame = pd.DataFrame({"y": [1.0, 2.0, 4.0]}, index=pd.date_range("2024-01-01", periods=3))
+    >>> forecast_table(Panel.from_frame(frame), np.array([2]), np.array([[[8.0]]]))
+      series     origin       time    y
+    0        2024-01-03 2024-01-04  8.0
+    """
+    horizon = forecasts.shape[1]
+    series = np.asarray(panel.series, dtype=object)[panel.series_of(rows)]
+    table = pd.DataFrame(
+        {
+            "series": np.repeat(series, horizon),
+            "origin": panel.times[np.repeat(rows, horizon)],
+            "time": future_times(panel, rows, horizon),
+        }
+    )
+    for i, target in enumerate(panel.targets):
+        table[target] = forecasts[:, :, i].ravel()
+    return table
+
+
+def future_times(panel, rows, horizon):
+    """Times of the forecast rows, `horizon` for each origin, also past the end of the table.
+
+    Example:
+
+    >>> from tfts.data.panel import Panel
+    >>> frame = pd.DataFrame({"y": [1.0, 2.0, 4.0]}, index=pd.date_range("2024-01-01", periods=3))
+    >>> future_times(Panel.from_frame(frame), np.array([1]), 2).astype(str).tolist()
+    ['2024-01-03', '2024-01-04']
+    """
+    at = rows[:, None] + np.arange(1, horizon + 1)
+    ends = panel.bounds[panel.series_of(rows), 3]
+    inside = at < ends[:, None]
+    times = panel.times[np.where(inside, at, 0).ravel()].to_series(index=range(at.size))
+    for i in np.flatnonzero(~inside.all(axis=1)):
+        times.iloc[i * horizon : (i + 1) * horizon] = panel.future_times(rows[i], horizon)
+    return times

@@ -1,0 +1,165 @@
+"""A Keras network as a predictor: of `MODELS`, of a user's builder, or made like a Keras model."""
+
+import functools
+
+import numpy as np
+
+from tfts.predictors.predictor import Predictor
+from tfts.training import (
+    compile_network,
+    kept_random_state,
+    network_metric,
+    network_to_keep,
+    network_to_train,
+    train_network,
+    training_policies,
+)
+
+# Windows in one batch of a forecast.
+_BATCH = 256
+# Options that act on a network which brings its own optimizer and loss.
+_OF_ANY_NETWORK = ("epochs", "batch_size", "patience", "seed", "callbacks", "folder", "verbose")
+
+
+class NetworkPredictor(Predictor):
+    """A network that learns by gradient descent.
+
+    Args:
+        source: A name of `MODELS`, a builder with the arguments of those, or a `Template`.
+        model_options: Dict of the builder's options.
+
+    Example:
+
+    >>> NetworkPredictor("linear").name
+    'linear'
+    """
+
+    def __init__(self, source, model_options=None):
+        super().__init__()
+        self.source, self.model_options = source, dict(model_options or {})
+        self.name = source if isinstance(source, str) else getattr(source, "__name__", None) or source.name
+
+    @property
+    def num_parameters(self):
+        """Numbers learnt in `fit`."""
+        return self.model.count_params()
+
+    @property
+    def has_attention(self):
+        """Whether the network gives attention scores."""
+        from tfts.models import has_attention
+
+        return has_attention(self.model)
+
+    @property
+    def has_teacher(self):
+        """Whether the network is shown the future while it learns."""
+        return any(tensor.name == "teacher" for tensor in self.model.inputs)
+
+    def fit(self, rows, options, settings):
+        """As `Predictor.fit`."""
+        with kept_random_state():
+            (model, windows, checked), keep = self.prepared(rows, options)
+            identity = {"model": self.name, **settings, **options.identity()}
+            best = train_network(model, windows, checked, options, identity, rows.digest())
+            self.model, self.history = keep(model), best.history
+        return best.seconds
+
+    def prepared(self, rows, options):
+        """The network that `fit` trains.
+
+        Args:
+            rows: `TrainingRows`.
+            options: `TrainingOptions`.
+
+        Returns:
+            Tuple of the compiled network and the windows of both parts, the last `None`
+            without validation, and of a function from the trained network to the one to keep.
+        """
+        import keras
+
+        keras.utils.set_random_seed(options.seed)
+        train, valid = rows.scaled()
+        spec, size = rows.training_spec, options.batch_size
+        steps = -(-len(spec.origins(train)) // size)
+        metrics = [network_metric(name, rows.scaler, rows.train, train) for name in options.metrics]
+        make = functools.partial(self._made, spec, train, steps, options, metrics)
+        policies = training_policies(options.precision, self.source)
+        model = network_to_train(make, policies)
+        if options.linear_start == "ridge":
+            from tfts.linear_start import start_from_ridge
+
+            start_from_ridge(model, train, spec, valid)
+        teacher = any(tensor.name == "teacher" for tensor in model.inputs)
+        windows = spec.dataset(train, size, shuffle=True, seed=options.seed, teacher_forcing=teacher)
+        checked = None
+        if valid is not None:
+            checked = rows.spec.dataset(valid, max(size, 256), teacher_forcing=teacher)
+        keep = functools.partial(network_to_keep, make=make, policies=policies)
+        return (model, windows, checked), keep
+
+    def _made(self, spec, scaled, steps, options, metrics):
+        """A compiled network with new weights."""
+        from tfts.models import build_model
+        from tfts.predictors.template import Template
+
+        sizes = (
+            spec.context_length,
+            len(spec.features(scaled)),
+            spec.horizon,
+            len(scaled.targets),
+            len(scaled.known_future),
+        )
+        if isinstance(self.source, Template):
+            model = self.source.make(*sizes)
+            if self.source.compiled:
+                options.check_unused("A compiled Keras model", _OF_ANY_NETWORK)
+                return model
+        else:
+            build = (
+                functools.partial(build_model, self.source) if isinstance(self.source, str) else self.source
+            )
+            model = build(*sizes, **self.model_options)
+        compile_network(model, steps, options, metrics)
+        return model
+
+    def _predict(self, panel, spec, rows):
+        batches = spec.input_batches(panel, rows, _BATCH, self.has_teacher)
+        return self.model.predict(batches, verbose=0)
+
+    def as_network(self, num_features):
+        """Itself."""
+        return self
+
+    def require_network(self, lack):
+        """Nothing: it is a network."""
+
+    def forecast_inputs(self, inputs, num_windows, spec, num_targets):
+        """Scaled forecasts from scaled inputs, which may have been changed."""
+        if self.has_teacher:
+            # It does not listen to a teacher when it predicts.
+            teacher = np.zeros((num_windows, spec.horizon, num_targets), np.float32)
+            inputs = {**(inputs if isinstance(inputs, dict) else {"past": inputs}), "teacher": teacher}
+        return np.asarray(self.model.predict(inputs, batch_size=_BATCH, verbose=0))
+
+    def save(self, folder):
+        """Writes `model.keras`."""
+        self.model.save(folder / "model.keras")
+        compiled = not isinstance(self.source, str) and getattr(self.source, "compiled", False) is True
+        return {"kind": "network", "name": self.name, "compiled": compiled}
+
+    @classmethod
+    def load(cls, folder, described, model, model_options):
+        """As `Predictor.load`; a fit anew of a user's own model begins with new weights too."""
+        import keras
+
+        # The layers and metrics that the file names must be registered.
+        import tfts.keras_metrics
+        import tfts.models  # noqa: F401
+        from tfts.predictors.template import Template
+
+        own = model is None
+        network = keras.models.load_model(folder / "model.keras", compile=own and described["compiled"])
+        predictor = cls(Template(network, described["compiled"]) if own else model, model_options)
+        predictor.name, predictor.model = described["name"], network
+        return predictor

@@ -1,0 +1,154 @@
+"""The interface of all that a forecaster can learn with."""
+
+import abc
+import copy
+import dataclasses
+
+import numpy as np
+
+from tfts.data.panel import Panel
+from tfts.data.scaling import Scaler
+from tfts.data.windows import WindowSpec
+
+# Windows forecast at once, so that predictions of a long table do not fill the memory.
+_CHUNK = 8192
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainingRows:
+    """What a predictor learns from.
+
+    Attributes:
+        train: `Panel` of training rows, original units.
+        validation: `Panel` of held-out rows, original units, or `None`.
+        scaler: `Scaler` fitted on the training rows.
+        spec: `WindowSpec` of the windows to forecast.
+        stride: Rows from one training window to the next.
+    """
+
+    train: Panel
+    validation: Panel | None
+    scaler: Scaler
+    spec: WindowSpec
+    stride: int = 1
+
+    @property
+    def training_spec(self):
+        """`WindowSpec` of the windows to learn from."""
+        return dataclasses.replace(self.spec, stride=self.stride)
+
+    def scaled(self):
+        """Both parts scaled, as views of one table where they are parts of one panel."""
+        train, valid = self.train, self.validation
+        if valid is None or valid.values is not train.values or train.series != valid.series:
+            return self.scaler.transform(train), valid and self.scaler.transform(valid)
+        bounds = np.concatenate([train.bounds[:, :3], valid.bounds[:, 3:]], axis=1)
+        whole = self.scaler.transform(dataclasses.replace(train, bounds=bounds))
+        return tuple(dataclasses.replace(whole, bounds=part.bounds) for part in (train, valid))
+
+    def digest(self):
+        """A fingerprint of the values of both parts, a list of str."""
+        return [part.digest() for part in (self.train, self.validation) if part is not None]
+
+
+class Predictor(abc.ABC):
+    """What learns from rows and forecasts from origins; a forecaster never asks of which kind it is.
+
+    Settings never hold what is learnt: `clone` gives an unfitted predictor that shares nothing.
+
+    Attributes:
+        name: What it is called in tables.
+        model: After `fit`, the Keras model or the baseline; before, `None`.
+        history: Dict from `"loss"`, `"val_loss"` to a list with a value for each epoch.
+    """
+
+    name: str
+    model = None
+
+    def __init__(self):
+        self.history = {}
+
+    @property
+    def is_fitted(self):
+        """Whether it can forecast."""
+        return self.model is not None
+
+    @property
+    @abc.abstractmethod
+    def num_parameters(self):
+        """Numbers learnt in `fit`."""
+
+    @property
+    def has_attention(self):
+        """Whether it gives attention scores."""
+        return False
+
+    def clone(self):
+        """An unfitted predictor with the same settings."""
+        made = copy.copy(self)
+        made.model, made.history = None, {}
+        return made
+
+    @abc.abstractmethod
+    def fit(self, rows, options, settings):
+        """Learns from rows.
+
+        Args:
+            rows: `TrainingRows`.
+            options: `TrainingOptions`.
+            settings: Dict of what the forecaster was made with, by which a half-done
+                training is known.
+
+        Returns:
+            Seconds that the training took.
+
+        Raises:
+            ValueError: If the rows or an option can't be used.
+        """
+
+    def forecasts(self, panel, scaler, spec, rows):
+        """Yields origins and their forecasts, part by part.
+
+        Args:
+            panel: `Panel` in original units.
+            scaler: The fitted `Scaler`.
+            spec: `WindowSpec` of the fit.
+            rows: Int `(windows,)`: origins.
+
+        Yields:
+            Tuples of some of `rows` and float64 `(windows, horizon, targets)`, original units.
+        """
+        prepared = self._prepared(panel, scaler)
+        targets = spec.target_columns(panel)
+        for start in range(0, len(rows), _CHUNK):
+            at = rows[start : start + _CHUNK]
+            values = np.asarray(self._predict(prepared, spec, at))
+            yield at, values if prepared is panel else scaler.inverse(values, panel, at, targets)
+
+    def _prepared(self, panel, scaler):
+        """What `_predict` takes: the panel itself, in original units, or scaled."""
+        return scaler.transform(panel)
+
+    @abc.abstractmethod
+    def _predict(self, panel, spec, rows):
+        """Forecasts `(windows, horizon, targets)` in the units of a prepared panel."""
+
+    @abc.abstractmethod
+    def save(self, folder):
+        """Writes what is learnt into a folder.
+
+        Returns:
+            Dict of plain data, which `load` takes too.
+        """
+
+    @classmethod
+    @abc.abstractmethod
+    def load(cls, folder, described, model, model_options):
+        """The fitted predictor that `save` wrote.
+
+        Args:
+            folder: Path.
+            described: What `save` returned.
+            model: Name of the model, or `None` of one that was the user's own.
+            model_options: Dict of its options.
+        """

@@ -1,0 +1,64 @@
+"""The kinds of predictors, and the one that a model asks for."""
+
+from tfts._messages import unknown
+from tfts.baselines import BASELINES
+from tfts.predictors.baseline import BaselinePredictor
+from tfts.predictors.network import NetworkPredictor
+from tfts.predictors.predictor import Predictor
+
+PREDICTORS = {"baseline": BaselinePredictor, "network": NetworkPredictor}
+
+
+def predictor_for(model, model_options=None):
+    """The unfitted predictor of a model.
+
+    Args:
+        model: A name of `MODELS` or `BASELINES`, a builder, a compiled Keras model, a `Template`
+            of one, or a `Predictor`, of which a clone is made.
+        model_options: Dict of options of the builder or baseline.
+
+    Returns:
+        A `Predictor`.
+
+    Raises:
+        ValueError: If the name is unknown, or it is none of these.
+
+    Example:
+
+    >>> type(predictor_for("drift")).__name__
+    'BaselinePredictor'
+    """
+    if isinstance(model, Predictor):
+        return model.clone()
+    if isinstance(model, str) and model in BASELINES:
+        # The networks bring Keras, which no baseline needs.
+        return BaselinePredictor(model, model_options)
+    if isinstance(model, str):
+        from tfts.models import MODELS
+
+        if model not in MODELS:
+            raise ValueError(unknown("model", model, [*MODELS, *BASELINES]))
+        return NetworkPredictor(model, model_options)
+    from tfts.predictors.template import Template, template_of
+
+    if not (callable(model) or isinstance(model, Template)):
+        raise ValueError(
+            "`model` must be a name of MODELS or BASELINES, a builder, or a compiled Keras model. "
+            f"Received: {model!r}."
+        )
+    return NetworkPredictor(template_of(model), model_options)
+
+
+def load_predictor(folder, described, model, model_options):
+    """The fitted predictor that was saved in a folder.
+
+    Args:
+        folder: Path.
+        described: What its `save` returned.
+        model: Name of the model, or `None` of one that was the user's own.
+        model_options: Dict of its options.
+
+    Returns:
+        A fitted `Predictor`.
+    """
+    return PREDICTORS[described["kind"]].load(folder, described, model, model_options)

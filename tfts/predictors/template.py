@@ -1,0 +1,146 @@
+"""A Keras model of the user's as a mould, from which each fit makes its own network."""
+
+import keras
+import numpy as np
+
+
+class Template:
+    """A Keras model's structure, and how it is compiled; its weights only where no fit changes them.
+
+    Every network made from it has new weights, so that nothing learnt passes from one fit to the
+    next. Frozen layers (`trainable=False`) keep their weights, and layers with `adapt` what they were
+    adapted to.
+
+    Args:
+        model: Functional or Sequential `keras.Model`. It is not changed, and later changes of it
+            do nothing.
+        compiled: Whether networks are compiled as the model is.
+
+    Attributes:
+        name: Name of the model.
+        compiled: As given.
+
+    Raises:
+        ValueError: If the model can't be made anew, or is not compiled though it should be.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((3, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    >>> model.compile("adam", "mse")
+    >>> template = Template(model)
+    >>> template.make(context_length=3, num_features=1, horizon=2, num_targets=1, num_known_future=0).output_shape
+    (None, 2, 1)
+    """
+
+    def __init__(self, model, compiled=True):
+        if compiled and not model.compiled:
+            raise ValueError(
+                f"The Keras model {model.name!r} is not compiled. Call its compile(...) first, or give a "
+                "builder, which the forecaster compiles."
+            )
+        if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
+            raise ValueError(
+                f"The Keras model {model.name!r} must be functional or Sequential, so that every fit can begin "
+                f"with new weights. Received: a subclass of keras.Model, {type(model).__name__}. Give a builder, "
+                "a function of a Task that returns a functional model."
+            )
+        self.name, self.compiled = model.name, compiled
+        self._own = _named_parts(model) if compiled else {}
+        self._mould = self._cloned(model)
+
+    def make(self, context_length, num_features, horizon, num_targets, num_known_future):
+        """A network of the same structure with new weights, compiled as the model was.
+
+        One that gives `(batch, horizon)` for one target, or `(batch, targets)` for one step,
+        gets the axis that is missing.
+
+        Raises:
+            ValueError: If the network does not fit windows of these sizes.
+        """
+        made = self._cloned(self._mould)
+        if not made.built:
+            made.build((None, context_length, num_features))
+        expected = (horizon, num_targets)
+        shapes = [tuple(tensor.shape[1:]) for tensor in made.outputs]
+        flat = shapes == [(horizon * num_targets,)] and 1 in expected
+        takes = {"past": (context_length, num_features)}
+        if num_known_future:
+            takes["known_future"] = (context_length + horizon, num_known_future)
+        given = {tensor.name: tuple(tensor.shape[1:]) for tensor in made.inputs if tensor.name != "teacher"}
+        if (not flat and shapes != [expected]) or not _fit(takes, given):
+            raise ValueError(
+                f"The Keras model {self.name!r} does not fit the windows. Expected inputs {_words(takes)} and an "
+                f"output of {(None, *expected)}, (batch, horizon, targets)"
+                f"{'; or without the axis of size 1' if 1 in expected else ''}. Received: inputs {_words(given)} "
+                f"and output of {', '.join(str((None, *shape)) for shape in shapes)}."
+            )
+        if flat:
+            config = made.get_compile_config() if made.compiled else None
+            inputs = made.inputs[0] if len(made.inputs) == 1 else made.input
+            made = keras.Model(inputs, keras.layers.Reshape(expected)(made.outputs[0]), name=self.name)
+            if config is not None:
+                with keras.saving.custom_object_scope(self._own):
+                    made.compile_from_config(config)
+        return made
+
+    def _cloned(self, model):
+        with keras.saving.custom_object_scope(self._own):
+            made = keras.models.clone_model(model, input_tensors=_inputs(model))
+            if model.compiled and self.compiled and not made.compiled:
+                made.compile_from_config(model.get_compile_config())
+        if model.built and made.built:
+            for old, new in zip(model.layers, made.layers, strict=True):
+                if old.weights and (hasattr(old, "adapt") or not old.trainable):
+                    new.set_weights([np.array(weight) for weight in old.get_weights()])
+        return made
+
+
+def _fit(takes, given):
+    """Whether inputs of the shapes `given` take windows of the shapes `takes`."""
+    if len(takes) == len(given) == 1:
+        # A single input is given by itself, whatever its name.
+        pairs = [(*takes.values(), *given.values())]
+    elif takes.keys() != given.keys():
+        return False
+    else:
+        pairs = [(shape, given[name]) for name, shape in takes.items()]
+    return all(len(a) == len(b) and all(y in (x, None) for x, y in zip(a, b, strict=True)) for a, b in pairs)
+
+
+def _words(shapes):
+    return ", ".join(f"{name} {(None, *shape)}" for name, shape in shapes.items())
+
+
+def template_of(model):
+    """A `Template` of a Keras model; a builder or a `Template` as it is.
+
+    Example:
+
+    >>> template_of(len) is len
+    True
+    """
+    return Template(model) if isinstance(model, keras.Model) else model
+
+
+def _inputs(model):
+    """New inputs like the model's: cloning forgets which are optional."""
+    if not hasattr(model, "operations") or isinstance(model, keras.Sequential):
+        return None
+    optional = {layer.name for layer in model.layers if getattr(layer, "optional", False)}
+    return keras.tree.map_structure(
+        lambda tensor: keras.Input(
+            batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name, optional=tensor.name in optional
+        ),
+        model.input,
+    )
+
+
+def _named_parts(model):
+    """The user's own functions and classes that the model is compiled with, by their names."""
+    parts = [model.loss, *(getattr(model, "metrics", ())), model.optimizer]
+    found = {}
+    for part in keras.tree.flatten(parts):
+        named = part if hasattr(part, "__name__") else type(part)
+        if part is not None and not isinstance(part, str):
+            found[named.__name__] = named
+    return found

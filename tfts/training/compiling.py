@@ -1,0 +1,91 @@
+"""The optimizer, the loss and the way of running that options ask for."""
+
+import numpy as np
+
+from tfts.training.options import WEIGHT_DECAY
+
+# Training steps from which compiling with XLA costs less time than it saves.
+_LONG_FIT = 300
+# Training steps between which no Python runs: more save no time that could be measured.
+_STEPS_TOGETHER = 8
+
+
+def compile_network(model, steps, options, metrics=()):
+    """Gives a network the optimizer and the loss that options ask for.
+
+    Args:
+        model: `keras.Model`, which is compiled.
+        steps: Training steps in an epoch.
+        options: `TrainingOptions`.
+        metrics: Keras metrics.
+
+    Example:
+
+    >>> from tfts.models import linear
+    >>> from tfts.training.options import TrainingOptions
+    >>> model = linear(context_length=7, num_features=1)
+    >>> compile_network(model, 10, TrainingOptions())
+    >>> type(model.optimizer).__name__
+    'AdamW'
+    """
+    import keras
+
+    jit, together = options.jit_compile, options.steps_per_execution
+    if jit == "auto":
+        jit = _suits_xla(model, steps * options.epochs)
+    if together == "auto":
+        together = min(_STEPS_TOGETHER, steps) if keras.backend.backend() == "tensorflow" else 1
+    model.compile(
+        _optimizer(steps, options),
+        loss=keras.losses.get(options.loss),
+        metrics=list(metrics),
+        jit_compile=jit,
+        steps_per_execution=together,
+    )
+
+    # Variables that are made while a step is traced cost a second trace, and TensorFlow never frees
+    # the first.
+    model.optimizer.build(model.trainable_variables)
+    if metrics:
+        shape = (1, *model.output_shape[1:])
+        model.compute_metrics(None, np.zeros(shape, "float32"), np.zeros(shape, "float32"))
+        model.reset_metrics()
+
+
+def _suits_xla(model, steps):
+    """Whether a training of so many steps is quicker when its step is compiled.
+
+    On a CPU XLA's random numbers take several times as long as all the rest of a step, and it
+    runs an LSTM no quicker than TensorFlow does, after seconds of compiling. JAX compiles
+    every operation by itself where the step is not compiled; PyTorch runs well without.
+    """
+    import keras
+    import tensorflow as tf
+
+    from tfts.layers import LSTMDecoder
+
+    if keras.backend.backend() != "tensorflow":
+        return keras.backend.backend() == "jax"
+    if steps < _LONG_FIT or tf.config.list_physical_devices("GPU"):
+        return steps >= _LONG_FIT
+    recurrent = (keras.layers.LSTM, LSTMDecoder)
+    return not any(
+        getattr(layer, "rate", 0) or getattr(layer, "dropout", 0) or isinstance(layer, recurrent)
+        for layer in model.layers
+    )
+
+
+def _optimizer(steps, options):
+    import keras
+
+    rate = options.learning_rate
+    if options.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps * options.epochs, alpha=0.01)
+    common = {"global_clipnorm": options.clipnorm}
+    if options.ema_momentum is not None:
+        # Without an overwrite frequency the average is kept apart until it is asked for.
+        common |= {"use_ema": True, "ema_momentum": options.ema_momentum, "ema_overwrite_frequency": None}
+    if options.optimizer == "adam":
+        return keras.optimizers.Adam(rate, **common)
+    decay = WEIGHT_DECAY if options.weight_decay is None else options.weight_decay
+    return keras.optimizers.AdamW(rate, weight_decay=decay, **common)

@@ -1,0 +1,109 @@
+"""The one training loop: of `Forecaster.fit`, of the search and of anything else that fits a network."""
+
+import random
+
+import numpy as np
+
+
+class Diverged(ValueError):
+    """A training whose loss or score is not finite.
+
+    Example:
+
+    >>> str(Diverged("the loss is not finite from epoch 3 on"))
+    'the loss is not finite from epoch 3 on'
+    """
+
+
+def train_network(model, windows, checked, options, identity=None, rows=None):
+    """Trains a compiled network, which then holds its best weights.
+
+    Args:
+        model: Compiled `keras.Model`.
+        windows: Windows to learn from, `tf.data.Dataset`.
+        checked: Windows to choose the best weights by, or `None`.
+        options: `TrainingOptions`.
+        identity: Dict of settings that must be equal for a training in `options.folder` to be
+            continued; others are refused.
+        rows: Fingerprint of the rows, plain data; a training on others is begun anew.
+
+    Returns:
+        The `BestWeights`, which knows the history, the best epoch and the seconds.
+
+    Raises:
+        Diverged: If the training diverged before any weights were worth keeping.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from tfts.models import linear
+    >>> from tfts.training.compiling import compile_network
+    >>> from tfts.training.options import TrainingOptions
+    >>> options = TrainingOptions(epochs=2, verbose=0)
+    >>> windows = tf.data.Dataset.from_tensors((tf.ones((3, 7, 1)), tf.ones((3, 1, 1))))
+    >>> model = linear(context_length=7, num_features=1)
+    >>> compile_network(model, 1, options)
+    >>> len(train_network(model, windows, windows, options).history["val_loss"])
+    2
+    """
+    import keras
+
+    from tfts.training.best_weights import BestWeights
+
+    best = BestWeights(
+        patience=options.patience if checked is not None else None,
+        folder=options.folder,
+        settings=identity,
+        rows=rows,
+    )
+    # Callbacks of the user see at the end of an epoch the averaged weights that were scored.
+    # Without validation it is Keras that puts them in when the training ends.
+    shown = checked is not None
+    averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=shown)] if model.optimizer.use_ema else []
+    done = best.restore(model)
+    if done < options.epochs and not best.stopped:
+        model.fit(
+            windows,
+            validation_data=checked,
+            epochs=options.epochs,
+            initial_epoch=done,
+            callbacks=[best, *averaging, *options.callbacks],
+            verbose=options.verbose,
+            # The dataset shuffles itself; Keras would warn that it can't.
+            shuffle=False,
+        )
+    if best.diverged and best.best_weights is None:
+        raise Diverged(
+            f"Training diverged: the loss is not finite from epoch {len(best.history['loss'])} on. Lower "
+            f"learning_rate (now {options.learning_rate}) or clipnorm (now {options.clipnorm})."
+        )
+    if best.best_weights is not None:
+        model.set_weights(best.best_weights)
+    if keras.backend.backend() == "tensorflow":
+        # XLA would compile prediction once more for each new size of a batch, and prediction of
+        # several batches at once would hold the network as many times.
+        model.jit_compile, model.steps_per_execution = False, 1
+        model.train_function = model.test_function = model.predict_function = None
+    if options.folder is not None:
+        best.forget()
+    return best
+
+
+class kept_random_state:
+    """Leaves the user's Python and NumPy random numbers as they were.
+
+    Example:
+
+    >>> np.random.seed(3)
+    >>> with kept_random_state():
+    ...     np.random.seed(5)
+    >>> round(np.random.rand(), 3)
+    0.551
+    """
+
+    def __enter__(self):
+        self.python, self.numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+
+    def __exit__(self, *_):
+        random.setstate(self.python)
+        np.random.set_state(self.numpy)  # noqa: NPY002

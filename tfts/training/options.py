@@ -1,0 +1,247 @@
+"""The one schema of how a network is trained: for `Forecaster.fit`, YAML and the search."""
+
+import inspect
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pydantic
+from pydantic import Field
+
+from tfts._messages import unknown
+
+# What `weight_decay=None` stands for with "adamw".
+WEIGHT_DECAY = 1e-4
+# Options of one call, which a file of settings does not hold.
+OF_THE_CALL = ("seed", "callbacks", "folder", "verbose")
+
+
+def _plain(value):
+    """NumPy's numbers as Python's, a tuple as a list."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _listed(value):
+    return [value] if isinstance(value, str) else value
+
+
+class TrainingSettings(pydantic.BaseModel):
+    """The options of a training that a file of settings can hold.
+
+    Attributes:
+        epochs: Most passes over the windows.
+        batch_size: Windows in a training step.
+        optimizer: `"adamw"` or `"adam"`.
+        learning_rate: The first (largest) learning rate.
+        schedule: `"cosine"` (down to a hundredth over `epochs`) or `"constant"`.
+        weight_decay: Of `"adamw"`; `None` is 1e-4.
+        clipnorm: Largest norm of all gradients together; `None` for no limit.
+        ema_momentum: Share of the old in a running average of the weights over the
+            training steps; the average is what is validated and kept (Polyak and
+            Juditsky, 1992). `None` averages nothing.
+        loss: A Keras loss, its name or its config, on scaled targets.
+        linear_start: First weights of the linear map beside a network: `"zeros"`, or
+            `"ridge"`, those of the `ridge` that is best on held-out rows. From there
+            the network learns what the ridge misses, and a lower learning rate will do.
+        metrics: Names of METRICS that the history shows beside the loss, for example
+            `"val_rmse"`: one target in its own units, several each in units of its
+            standard deviation in the training rows. mase is none of them.
+        patience: Epochs without a better validation loss before training stops;
+            `None` never stops early.
+        jit_compile: Whether XLA compiles the training step; `"auto"` does so for fits
+            long enough to pay for it; on a CPU not with dropout or an LSTM. On the JAX
+            backend `"auto"` always does, on PyTorch never.
+        steps_per_execution: Training steps between which no Python runs, int >= 1;
+            `"auto"` is 8 on the TensorFlow backend, 1 on the others. Only callbacks for
+            each batch, and Ctrl-C, notice: they wait for the last of these steps.
+        precision: Of the training. In `"mixed_bfloat16"` the layers compute in bfloat16,
+            but linear maps, levels, recurrent layers and the last one in float32, as
+            are weights, optimizer, loss and, after the fit, the whole network.
+            `"float32"` is plain; `"auto"` takes the former on a TPU, or GPUs of compute
+            capability 8.0 or more, for networks of `MODELS`, unless Keras's own policy
+            is another. (float16 would need its loss scaled by an optimizer around this
+            one, in which the average of `ema_momentum` is not found.)
+
+    Example:
+
+    >>> TrainingSettings(epochs=5).learning_rate
+    0.003
+    """
+
+    model_config = pydantic.ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), strict=True, arbitrary_types_allowed=True
+    )
+
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(64, ge=1)
+    optimizer: typing.Literal["adam", "adamw"] = "adamw"
+    learning_rate: float = Field(3e-3, gt=0, allow_inf_nan=False)
+    schedule: typing.Literal["cosine", "constant"] = "cosine"
+    weight_decay: float | None = Field(None, ge=0, allow_inf_nan=False)
+    clipnorm: float | None = Field(1.0, gt=0)
+    ema_momentum: float | None = Field(0.98, ge=0, lt=1)
+    loss: typing.Any = Field("mse", description="Keras loss, by name or as its config")
+    linear_start: typing.Literal["zeros", "ridge"] = "zeros"
+    metrics: typing.Annotated[list[str], pydantic.BeforeValidator(_listed)] = Field(
+        [], description="shown after each epoch beside the loss"
+    )
+    patience: int | None = Field(10, ge=1)
+    jit_compile: bool | typing.Literal["auto"] = "auto"
+    steps_per_execution: typing.Literal["auto"] | typing.Annotated[int, Field(ge=1)] = "auto"
+    precision: typing.Literal["auto", "float32", "mixed_bfloat16"] = Field(
+        "auto", description="mixed_bfloat16 trains faster on some accelerators, where auto takes it"
+    )
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _of_python(cls, given):
+        return {key: _plain(value) for key, value in given.items()} if isinstance(given, dict) else given
+
+    @pydantic.model_validator(mode="after")
+    def _fits(self):
+        if self.optimizer == "adam" and self.weight_decay is not None:
+            raise ValueError(
+                f"`weight_decay` belongs to optimizer='adamw'. Received: optimizer='adam', "
+                f"weight_decay={self.weight_decay}"
+            )
+        if not (isinstance(self.loss, str | dict) or callable(self.loss)):
+            raise ValueError(
+                f"`loss` must be a Keras loss, its name or its config. Received: loss={self.loss!r}"
+            )
+        return self
+
+
+class TrainingOptions(TrainingSettings):
+    """All options of a training, those of one call too: the options of `Forecaster.fit`.
+
+    Make one with `TrainingOptions.of`, whose errors are sentences. Beside the attributes of
+    `TrainingSettings` it has:
+
+    Attributes:
+        seed: Of the first weights, the order of windows and dropout. One seed gives
+            the same numbers again on a CPU.
+        callbacks: Further Keras callbacks.
+        folder: Where the state of the training is kept after each epoch. A fit with
+            the same settings, rows and folder goes on where an earlier one was stopped, and
+            on a CPU ends with the numbers of an unbroken one. On other rows it starts anew,
+            and says so. The state is removed when the fit is complete.
+        verbose: As in `keras.Model.fit`.
+
+    Example:
+
+    >>> TrainingOptions.of(epochs=5).epochs
+    5
+    >>> TrainingOptions.of(epoch=5)
+    Traceback (most recent call last):
+        ...
+    ValueError: Unknown option of fit 'epoch'. Expected one of: batch_size, ... Did you mean 'epochs'?
+    """
+
+    seed: int = 0
+    callbacks: list[typing.Any] = []
+    folder: str | Path | None = None
+    verbose: typing.Any = "auto"
+
+    @classmethod
+    def of(cls, **given):
+        """The options, checked.
+
+        Raises:
+            ValueError: If an option is unknown or a value can't be used; the message says what
+                was expected.
+        """
+        for name in given:
+            if name not in cls.model_fields:
+                raise ValueError(unknown("option of fit", name, cls.model_fields))
+        try:
+            return cls(**given)
+        except pydantic.ValidationError as error:
+            raise ValueError(_sentence(error.errors()[0])) from None
+
+    def changed(self, **changes):
+        """The same options but for the changes."""
+        return type(self).of(**{**dict(self), **changes})
+
+    def check_unused(self, what, used):
+        """Refuses options that would do nothing.
+
+        Args:
+            what: Who does not use them, the first words of the message.
+            used: Names of the options that are used.
+
+        Raises:
+            ValueError: If another option is not at its default.
+        """
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if name not in used and not (value is field.default or value == field.default):
+                raise ValueError(
+                    f"{what} does not use `{name}`, so it can't be set. Received: {name}={value!r}."
+                )
+
+    def identity(self):
+        """What a training can be known by, as plain data: all but what does not change its numbers."""
+        described = self.model_dump(exclude={"callbacks", "folder", "verbose"})
+        if not isinstance(self.loss, str | dict):
+            import keras
+
+            described["loss"] = keras.saving.serialize_keras_object(self.loss)
+        return described
+
+
+def _sentence(item):
+    """What a mistake in an option is, in one sentence."""
+    if item["type"] == "value_error":
+        return f"{item['ctx']['error']}."
+    name, value = item["loc"][0], item["input"]
+    if item["type"] == "literal_error" and isinstance(value, str):
+        return unknown(name, value, typing.get_args(TrainingOptions.model_fields[name].annotation))
+    expected = _EXPECTED.get(name) or item["msg"].replace("Input should be", "must be", 1)
+    return f"`{name}` {expected}. Received: {name}={value!r}."
+
+
+# Options of more than one kind, of which the schema's own words name one alone.
+_EXPECTED = {
+    "jit_compile": "must be 'auto', True or False",
+    "steps_per_execution": "must be 'auto' or an int >= 1",
+    "folder": "must be a path or None",
+}
+
+
+class TrainingArguments(typing.TypedDict, total=False):
+    """The options of `Forecaster.fit` as a type checker sees them."""
+
+    epochs: int
+    batch_size: int
+    optimizer: typing.Literal["adam", "adamw"]
+    learning_rate: float
+    schedule: typing.Literal["cosine", "constant"]
+    weight_decay: float | None
+    clipnorm: float | None
+    ema_momentum: float | None
+    loss: typing.Any
+    linear_start: typing.Literal["zeros", "ridge"]
+    metrics: str | Sequence[str]
+    patience: int | None
+    jit_compile: bool | typing.Literal["auto"]
+    steps_per_execution: int | typing.Literal["auto"]
+    precision: typing.Literal["auto", "float32", "mixed_bfloat16"]
+    seed: int
+    callbacks: Sequence[typing.Any]
+    folder: str | Path | None
+    verbose: typing.Any
+
+
+def takes_training_options(function):
+    """Shows each option of `TrainingOptions` in the signature of a function with `**training`."""
+    own = inspect.signature(function)
+    kept = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=field.default)
+        for name, field in TrainingOptions.model_fields.items()
+    ]
+    function.__signature__ = own.replace(parameters=[*kept, *options])
+    return function
