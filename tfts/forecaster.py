@@ -417,7 +417,7 @@ class Forecaster:
         panel = self._own(data)
         rows = self.spec.forecast_origins(panel)
         if origins == "last":
-            ends = panel.bounds[:, 2] - 1
+            ends = panel.spans.observed_end - 1
             absent = np.flatnonzero(~np.isin(ends, rows))
             if len(absent):
                 self._raise_no_last(panel, absent, rows)
@@ -469,7 +469,7 @@ class Forecaster:
         """
         columns = panel.indices(self._targets)
         at = rows[:, None] + np.arange(1, self.spec.horizon + 1)
-        ends = panel.bounds[panel.series_of(rows), 2]
+        ends = panel.spans.observed_end[panel.series_of(rows)]
         inside = at < ends[:, None]
         at = np.minimum(at, len(panel.values) - 1)
         values = panel.values[at][..., columns]
@@ -673,8 +673,9 @@ class Forecaster:
         columns = train.indices(train.targets)
         season = season_length_of(train.freq)
         scales = {}
-        for name, (_, begin, end, _) in zip(train.series, train.bounds, strict=True):
-            values = np.where(train.filled[begin:end], np.nan, train.values[begin:end])[:, columns]
+        for name, span in zip(train.series, train.spans, strict=True):
+            own = slice(span.target_start, span.observed_end)
+            values = np.where(train.filled[own], np.nan, train.values[own])[:, columns]
             scales[name] = mase_scale(values, season)
         return scales
 
@@ -729,9 +730,9 @@ class Forecaster:
         """Both parts scaled, as views of one table where they are parts of one panel."""
         if valid is None or valid.values is not train.values or train.series != valid.series:
             return self.scaler_.transform(train), valid and self.scaler_.transform(valid)
-        bounds = np.concatenate([train.bounds[:, :3], valid.bounds[:, 3:]], axis=1)
-        whole = self.scaler_.transform(dataclasses.replace(train, bounds=bounds))
-        return tuple(dataclasses.replace(whole, bounds=part.bounds) for part in (train, valid))
+        spans = train.spans.replace(end=valid.spans.end)
+        whole = self.scaler_.transform(dataclasses.replace(train, spans=spans))
+        return tuple(dataclasses.replace(whole, spans=part.spans) for part in (train, valid))
 
     def _compiled(self, scaled, steps, options, train):
         import keras
@@ -775,7 +776,10 @@ class Forecaster:
         """What must be equal for a training to be continued."""
         named = {k: v for k, v in self._settings.items() if k != "model"}
         kept = {k: v for k, v in options.items() if k not in ("callbacks", "folder", "verbose")}
-        rows = [[str(train.times[b[1]]), int(b[2] - b[1])] for b in train.bounds[:100]]
+        rows = [
+            [str(train.times[span.target_start]), span.observed_end - span.target_start]
+            for span in train.spans[:100]
+        ]
         described = {"model": self.name, **named, **kept, "training_rows": rows}
         return json.loads(json.dumps(described, default=str))
 
@@ -820,7 +824,7 @@ class Forecaster:
         """Times of the forecast rows, `horizon` for each origin."""
         horizon = self.spec.horizon
         at = rows[:, None] + np.arange(1, horizon + 1)
-        ends = panel.bounds[panel.series_of(rows), 3]
+        ends = panel.spans.end[panel.series_of(rows)]
         inside = at < ends[:, None]
         times = panel.times[np.where(inside, at, 0).ravel()].to_series(index=range(at.size))
         for i in np.flatnonzero(~inside.all(axis=1)):
@@ -828,7 +832,7 @@ class Forecaster:
         return times
 
     def _raise_no_last(self, panel, absent, rows):
-        start, _, observed_end, end = panel.bounds[absent[0]]
+        start, _, observed_end, end = panel.spans[absent[0]]
         of = f"Series {panel.series[absent[0]]!r}" if panel.series_name is not None else "The table"
         length = self.spec.context_length
         if observed_end - start < length:
@@ -846,7 +850,7 @@ class Forecaster:
 
 def _span(panel):
     """First and last time and the number of the rows of a part, those of its context left out."""
-    rows = np.concatenate([np.arange(begin, end) for _, begin, end, _ in panel.bounds])
+    rows = panel.spans.rows()
     times = panel.times[rows]
     return {
         "start": str(times.min()),
@@ -1035,7 +1039,7 @@ def target_units(panel):
     """
     if len(panel.targets) == 1:
         return np.ones(1)
-    rows = np.concatenate([np.arange(begin, end) for _, begin, end, _ in panel.bounds])
+    rows = panel.spans.rows()
     at = panel.indices(panel.targets)
     values = np.where(panel.filled[rows][:, at], np.nan, panel.values[rows][:, at].astype(np.float64))
     deviation = np.nanstd(values, axis=0)
