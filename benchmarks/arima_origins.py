@@ -24,6 +24,7 @@ from rich.table import Table
 from tfts.baselines import build_baseline
 from tfts.data.panel import Panel
 from tfts.data.scaling import Scaler
+from tfts.data.spans import Spans
 from tfts.data.windows import WindowSpec
 
 METHODS = [
@@ -76,7 +77,7 @@ def measure(frame):
 
 
 def _part(panel, begin, end):
-    return dataclasses.replace(panel, bounds=np.array([[0, begin, end, end]]))
+    return dataclasses.replace(panel, spans=Spans(0, begin, end, end))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def keras_windows(panel, context_length, horizon, batch_size):
     """Shuffled windows of one series as Keras makes them."""
     import keras
 
-    first, last = panel.bounds[0, [0, 2]]
+    first, _, last, _ = panel.spans[0]
     windows = keras.utils.timeseries_dataset_from_array(
         panel.values[first:last], None, context_length + horizon, batch_size=batch_size, shuffle=True, seed=0
     )

@@ -72,7 +72,7 @@ def search_once(settings, frame, calendar, seed, chosen, directory):
     parts = chronological_split(panel, split.validation, split.test, split.gap, split.context)
     # Every trial is another network: compiling each with XLA costs more than it saves.
     training = {"jit_compile": False} | ({"epochs": chosen.epochs} if chosen.epochs else {})
-    before = frame.iloc[: parts.test.bounds[0, 1]]
+    before = frame.iloc[: parts.test.spans[0].target_start]
     began = time.monotonic()
     found = search(
         chosen.model,

@@ -438,7 +438,7 @@ def test_metrics_while_fitting_are_in_original_units_on_logarithms_too(growing, 
     table = forecaster.evaluate(valid, ["rmse", "r2"])
     errors = table["rmse"].to_numpy()
     if len(targets) > 1:
-        errors = errors / train.values[: train.bounds[0, 2], panel.indices(targets)].std(axis=0)
+        errors = errors / train.values[: train.spans[0].observed_end, panel.indices(targets)].std(axis=0)
     assert forecaster.history_["val_rmse"][0] == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-4)
     assert forecaster.history_["val_r2"][0] == pytest.approx(table["r2"].mean(), abs=1e-4)
 

@@ -154,12 +154,12 @@ def _origin_times(panel, spec, origins, stride):
 
 def _up_to(panel, time):
     """The rows up to and including `time`, of the series that have such rows."""
-    before = np.array([panel.times[b[0] : b[2]].searchsorted(time, side="right") for b in panel.bounds])
+    spans = panel.spans
+    before = np.array([panel.times[s.start : s.observed_end].searchsorted(time, side="right") for s in spans])
     kept = np.flatnonzero(before > 0)
-    bounds = panel.bounds.copy()
-    bounds[:, 2] = bounds[:, 3] = bounds[:, 0] + before
+    spans = spans.replace(observed_end=spans.start + before, end=spans.start + before)
     series = tuple(panel.series[i] for i in kept)
-    return dataclasses.replace(panel, bounds=bounds[kept], series=series)
+    return dataclasses.replace(panel, spans=spans[kept], series=series)
 
 
 def _origin_rows(panel, spec, times):

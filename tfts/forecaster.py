@@ -553,8 +553,9 @@ class Forecaster:
         columns = train.indices(train.targets)
         season = season_length_of(train.freq)
         scales = {}
-        for name, (_, begin, end, _) in zip(train.series, train.bounds, strict=True):
-            values = np.where(train.filled[begin:end], np.nan, train.values[begin:end])[:, columns]
+        for name, span in zip(train.series, train.spans, strict=True):
+            own = slice(span.target_start, span.observed_end)
+            values = np.where(train.filled[own], np.nan, train.values[own])[:, columns]
             scales[name] = mase_scale(values, season)
         return scales
 
@@ -595,7 +596,7 @@ class Forecaster:
 
 def _span(panel):
     """First and last time and the number of the rows of a part, those of its context left out."""
-    rows = np.concatenate([np.arange(begin, end) for _, begin, end, _ in panel.bounds])
+    rows = panel.spans.rows()
     times = panel.times[rows]
     return {
         "start": str(times.min()),

@@ -131,7 +131,7 @@ def test_shuffled_targets_have_the_same_values_in_another_order(fitted):
     _, panel = fitted
     shuffled = checks._shuffled(panel, "shuffled_targets", np.random.default_rng(0))
     load, heat = panel.indices(["load", "heat"])
-    observed = slice(0, panel.bounds[0, 2])
+    observed = slice(0, panel.spans[0].observed_end)
     assert (shuffled.values[observed, load] != panel.values[observed, load]).mean() > 0.9
     np.testing.assert_array_equal(np.sort(shuffled.values[observed, load]), panel.values[observed, load])
     np.testing.assert_array_equal(shuffled.values[:, heat], panel.values[:, heat])
@@ -141,7 +141,7 @@ def test_permuted_rows_stay_whole_and_the_calendar_stays(fitted):
     _, panel = fitted
     permuted = checks._shuffled(panel, "permuted_rows", np.random.default_rng(0))
     at = panel.indices(["load", "heat"])
-    observed = slice(0, panel.bounds[0, 2])
+    observed = slice(0, panel.spans[0].observed_end)
     order = np.argsort(permuted.values[observed, at[0]])
     assert (order != np.arange(len(order))).any()
     np.testing.assert_array_equal(permuted.values[observed, at][order], panel.values[observed, at])

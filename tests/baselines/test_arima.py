@@ -7,6 +7,7 @@ from statsmodels.tsa.statespace.sarimax import SARIMAX
 
 from tfts.baselines import build_baseline
 from tfts.data.panel import Panel
+from tfts.data.spans import Spans
 from tfts.data.split import chronological_split
 from tfts.data.windows import WindowSpec
 
@@ -67,7 +68,7 @@ def test_every_origin_agrees_with_statsmodels(order, seasonal_order, trend):
     forecast = baseline.predict(test, spec, rows)[..., 0]
     offset, scale = baseline.offset_[0, 0], baseline.scale_[0, 0]
     values = (test.values[:, 0].astype(np.float64) - offset) / scale
-    stop = train.bounds[0, 2]
+    stop = train.spans[0].observed_end
     trend = trend or "n"
     model = SARIMAX(values[:stop], order=order, seasonal_order=seasonal_order, trend=trend)
     result = model.filter(baseline.learnt_[0, 0])
@@ -112,7 +113,7 @@ def test_a_linear_trend_goes_on_where_a_later_panel_starts():
     # y = 2 t for t = 0, 1, ... and no memory; the panel starts on the third day.
     panel = small_panel(np.arange(0.0, 20.0, 2.0))
     baseline = with_parameters(panel, [2.0, 1.0], order=(0, 0, 0), trend="t")
-    later = dataclasses.replace(panel, bounds=np.array([[2, 2, 10, 10]]))
+    later = dataclasses.replace(panel, spans=Spans(2, 2, 10, 10))
     for part, row in ((panel, 4), (later, 4), (later, 2)):
         forecast = baseline.predict(part, WindowSpec(1, 2), [row])
         np.testing.assert_allclose(forecast[0, :, 0], [2 * row + 2, 2 * row + 4], rtol=1e-6)
@@ -160,9 +161,9 @@ def test_fit_rows_takes_the_most_recent_training_rows():
     panel, spec = make_panel(), WindowSpec(5, 3)
     train = chronological_split(panel, 0.2, 0.2).train
     baseline = build_baseline("arima", fit_rows=53).fit(train, spec)
-    start, stop = train.bounds[0, 2] - 53, train.bounds[0, 2]
+    start, stop = train.spans[0].observed_end - 53, train.spans[0].observed_end
     assert baseline.first_time_ == [str(panel.times[start])]
-    alone = dataclasses.replace(panel, bounds=np.array([[start, start, stop, stop]]))
+    alone = dataclasses.replace(panel, spans=Spans(start, start, stop, stop))
     again = build_baseline("arima").fit(alone, spec)
     np.testing.assert_array_equal(baseline.learnt_, again.learnt_)
 

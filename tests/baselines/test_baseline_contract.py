@@ -101,7 +101,7 @@ def test_nothing_outside_the_training_rows_is_learnt(name, fitted):
     panel = make_panel()
     train = chronological_split(panel, 0.2, 0.2).train
     values = panel.values.copy()
-    for _, _, stop, _ in train.bounds:
+    for stop in train.spans.observed_end:
         values[stop : stop + 10] = 1e6
     again = build(name).fit(dataclasses.replace(train, values=values), SPEC)
     for key, value in fitted[name].get_state().items():
@@ -126,14 +126,13 @@ def test_no_origins_give_no_forecasts(name, fitted, held_out):
 def test_the_last_row_can_be_forecast_from(name, fitted):
     panel = make_panel()
     # The last 3 days are known for `promo` alone.
-    bounds = panel.bounds.copy()
-    bounds[:, 2] -= 3
+    spans = panel.spans.replace(observed_end=panel.spans.observed_end - 3)
     values = panel.values.copy()
-    for _, _, stop, end in bounds:
+    for _, _, stop, end in spans:
         values[stop:end, :3] = np.nan
-    panel = dataclasses.replace(panel, bounds=bounds, values=values)
+    panel = dataclasses.replace(panel, spans=spans, values=values)
     rows = SPEC.forecast_origins(panel)
-    assert rows[-1] == bounds[-1, 2] - 1
+    assert rows[-1] == spans[-1].observed_end - 1
     assert np.isfinite(fitted[name].predict(panel, SPEC, rows[-1:])).all()
 
 

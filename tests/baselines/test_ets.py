@@ -7,6 +7,7 @@ from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
 from tfts.baselines import build_baseline
 from tfts.data.panel import Panel
+from tfts.data.spans import Spans
 from tfts.data.split import chronological_split
 from tfts.data.windows import WindowSpec
 
@@ -107,7 +108,7 @@ def test_a_later_panel_starts_with_the_last_states_moved_on_in_time():
     # seasons 7, 5, 6: the value 33 = 24 + 2 + 7 is met exactly. Then 28 + 5.
     panel = make_panel(np.arange(27.0, 35.0))
     ets = with_states(panel, [0.5, 0.5, 0.5, 1], [0] * 5, [20, 2, 5, 6, 7], damped=False)
-    later = dataclasses.replace(panel, bounds=np.array([[6, 6, 8, 8]]))
+    later = dataclasses.replace(panel, spans=Spans(6, 6, 8, 8))
     np.testing.assert_allclose(ets.predict(later, WindowSpec(1, 2), [6])[0, :, 0], [33, 36])
 
 
@@ -148,7 +149,7 @@ def test_the_season_is_found_from_the_frequency_unless_given():
 def test_fit_rows_takes_the_most_recent_training_rows():
     panel, spec = make_panel(), WindowSpec(5, 3)
     recent = build_baseline("ets", fit_rows=53).fit(panel, spec)
-    alone = dataclasses.replace(panel, bounds=np.array([[ROWS - 53, ROWS - 53, ROWS, ROWS]]))
+    alone = dataclasses.replace(panel, spans=Spans(ROWS - 53, ROWS - 53, ROWS, ROWS))
     np.testing.assert_array_equal(recent.learnt_, build_baseline("ets").fit(alone, spec).learnt_)
 
 

@@ -7,6 +7,7 @@ import pytest
 from tfts.baselines import build_baseline
 from tfts.baselines.seasonal_naive import season_length_of
 from tfts.data.panel import Panel
+from tfts.data.spans import Spans
 from tfts.data.windows import WindowSpec
 
 
@@ -53,7 +54,7 @@ def test_rows_of_another_series_are_not_seen():
 
 def test_rows_before_the_first_context_row_are_not_seen():
     panel = make_panel(np.arange(6.0))
-    part = dataclasses.replace(panel, bounds=np.array([[3, 3, 6, 6]]))
+    part = dataclasses.replace(panel, spans=Spans(3, 3, 6, 6))
     np.testing.assert_array_equal(forecast(part, 2, [4], 3), [[4, 3]])
 
 

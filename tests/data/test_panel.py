@@ -36,8 +36,8 @@ def test_wide_table_with_a_datetime_index():
     np.testing.assert_array_equal(panel.values[:3], [[3, 0], [1, 1], [4, 2]])
     assert (panel.columns, panel.targets, panel.known_future) == (("y", "x"), ("y",), ())
     assert (panel.freq, panel.series, panel.series_name, panel.time_name) == ("D", ("",), None, "time")
-    assert panel.bounds.dtype == np.int64
-    assert panel.bounds.tolist() == [[0, 0, 7, 7]]
+    assert panel.spans.start.dtype == np.int64
+    assert panel.spans.tolist() == [[0, 0, 7, 7]]
     assert panel.filled.shape == (7, 2)
     assert not panel.filled.any()
 
@@ -74,7 +74,7 @@ def test_long_table_with_series_of_unequal_lengths():
     panel = Panel.from_frame(frame, time="day", series="store")
     assert panel.series == ("a", "b")
     assert panel.series_name == "store"
-    assert panel.bounds.tolist() == [[0, 0, 5, 5], [5, 5, 8, 8]]
+    assert panel.spans.tolist() == [[0, 0, 5, 5], [5, 5, 8, 8]]
     assert panel.values[:, 0].tolist() == [10, 11, 12, 13, 14, 20, 21, 22]
     assert panel.times[5] == DAYS[2]
     assert panel.series_of(np.array([0, 4, 5, 7])).tolist() == [0, 0, 1, 1]
@@ -350,7 +350,7 @@ def test_repeated_times_are_an_error_by_default():
 def test_rows_with_nothing_but_known_values_are_the_future():
     frame = wide((3.0, 1.0, 4.0, 1.0, 5.0, np.nan, np.nan), promo=range(7), x=[1.0] * 5 + [np.nan] * 2)
     panel = Panel.from_frame(frame, targets="y", known_future=["promo"])
-    assert panel.bounds.tolist() == [[0, 0, 5, 7]]
+    assert panel.spans.tolist() == [[0, 0, 5, 7]]
     assert repr(panel).endswith("targets=['y'], known_future=['promo'])")
     np.testing.assert_array_equal(panel.to_frame()["promo"], range(7))
 
@@ -365,7 +365,7 @@ def test_known_future_of_each_series_ends_by_itself():
         }
     )
     panel = Panel.from_frame(frame, time="t", series="s", known_future="promo")
-    assert panel.bounds.tolist() == [[0, 0, 2, 3], [3, 3, 5, 8]]
+    assert panel.spans.tolist() == [[0, 0, 2, 3], [3, 3, 5, 8]]
 
 
 def test_known_future_must_be_known_in_the_future():

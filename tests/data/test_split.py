@@ -29,49 +29,49 @@ def panel_of(lengths, **columns):
     return Panel.from_frame(frame.assign(**columns), time="t", series="s")
 
 
-def bounds(split):
-    return [None if part is None else part.bounds.tolist() for part in split]
+def spans(split):
+    return [None if part is None else part.spans.tolist() for part in split]
 
 
 def test_shares_of_rows():
     # 20 % of 20 rows for the test, 30 % for validation, with the context carried over.
     split = chronological_split(table(), validation=0.3, test=0.2)
-    assert bounds(split) == [[[0, 0, 10, 10]], [[0, 10, 16, 16]], [[0, 16, 20, 20]]]
+    assert spans(split) == [[[0, 0, 10, 10]], [[0, 10, 16, 16]], [[0, 16, 20, 20]]]
 
 
 def test_numbers_of_rows():
-    assert bounds(chronological_split(table(), 5, 3)) == [
+    assert spans(chronological_split(table(), 5, 3)) == [
         [[0, 0, 12, 12]],
         [[0, 12, 17, 17]],
         [[0, 17, 20, 20]],
     ]
     # From the end of each series, and with a share beside it: 25 % of 13 rows are 3.
     split = chronological_split(panel_of([11, 13]), validation=0.25, test=np.int64(2))
-    assert split.test.bounds[:, 1:3].tolist() == [[9, 11], [22, 24]]
-    assert split.validation.bounds[:, 1:3].tolist() == [[6, 9], [19, 22]]
+    assert [span[1:3] for span in split.test.spans] == [(9, 11), (22, 24)]
+    assert [span[1:3] for span in split.validation.spans] == [(6, 9), (19, 22)]
 
 
 def test_own_context_begins_with_the_part():
     split = chronological_split(table(), 0.3, 0.2, context="own")
-    assert bounds(split) == [[[0, 0, 10, 10]], [[10, 10, 16, 16]], [[16, 16, 20, 20]]]
+    assert spans(split) == [[[0, 0, 10, 10]], [[10, 10, 16, 16]], [[16, 16, 20, 20]]]
 
 
 def test_gap_rows_are_targets_of_no_part():
     split = chronological_split(table(), 0.3, 0.2, gap=2)
-    assert bounds(split) == [[[0, 0, 10, 10]], [[0, 12, 16, 16]], [[0, 18, 20, 20]]]
+    assert spans(split) == [[[0, 0, 10, 10]], [[0, 12, 16, 16]], [[0, 18, 20, 20]]]
     own = chronological_split(table(), 0.3, 0.2, gap=2, context="own")
-    assert bounds(own)[1:] == [[[12, 12, 16, 16]], [[18, 18, 20, 20]]]
+    assert spans(own)[1:] == [[[12, 12, 16, 16]], [[18, 18, 20, 20]]]
 
 
 def test_parts_of_share_zero_are_none():
-    assert bounds(chronological_split(table(), 0.3, 0)) == [[[0, 0, 14, 14]], [[0, 14, 20, 20]], None]
-    assert bounds(chronological_split(table(), 0, 0.2)) == [[[0, 0, 16, 16]], None, [[0, 16, 20, 20]]]
-    assert bounds(chronological_split(table(), 0, 0)) == [[[0, 0, 20, 20]], None, None]
+    assert spans(chronological_split(table(), 0.3, 0)) == [[[0, 0, 14, 14]], [[0, 14, 20, 20]], None]
+    assert spans(chronological_split(table(), 0, 0.2)) == [[[0, 0, 16, 16]], None, [[0, 16, 20, 20]]]
+    assert spans(chronological_split(table(), 0, 0)) == [[[0, 0, 20, 20]], None, None]
 
 
 def test_each_series_is_cut_by_itself():
     split = chronological_split(panel_of([10, 20]), 0.2, 0.1)
-    assert bounds(split) == [
+    assert spans(split) == [
         [[0, 0, 7, 7], [10, 10, 24, 24]],
         [[0, 7, 9, 9], [10, 24, 28, 28]],
         [[0, 9, 10, 10], [10, 28, 30, 30]],
@@ -90,38 +90,38 @@ def test_each_series_is_cut_by_itself():
 )
 def test_times_of_the_first_rows(first):
     split = chronological_split(table(), first, "2024-01-17")
-    assert bounds(split) == [[[0, 0, 10, 10]], [[0, 10, 16, 16]], [[0, 16, 20, 20]]]
-    assert split.validation.times[split.validation.bounds[0, 1]] == DAYS[10]
+    assert spans(split) == [[[0, 0, 10, 10]], [[0, 10, 16, 16]], [[0, 16, 20, 20]]]
+    assert split.validation.times[split.validation.spans[0].target_start] == DAYS[10]
 
 
 def test_times_are_those_of_the_panels_zone_unless_they_name_one():
     panel = table(tz="Europe/Berlin")
-    assert chronological_split(panel, "2024-01-11", "2024-01-17").test.bounds[0, 1] == 16
+    assert chronological_split(panel, "2024-01-11", "2024-01-17").test.spans[0].target_start == 16
     # One in the morning in Berlin is past midnight, the time of the row.
-    assert chronological_split(panel, "2024-01-11", "2024-01-17 00:00+00:00").test.bounds[0, 1] == 17
+    assert chronological_split(panel, "2024-01-11", "2024-01-17 00:00+00:00").test.spans[0].target_start == 17
 
 
 def test_times_cut_series_of_unequal_lengths_at_the_same_time():
     split = chronological_split(panel_of([13, 17]), "2024-01-06", "2024-01-11")
-    assert split.train.bounds[:, 2].tolist() == [5, 18]
-    assert split.test.bounds[:, 1].tolist() == [10, 23]
+    assert split.train.spans.observed_end.tolist() == [5, 18]
+    assert split.test.spans.target_start.tolist() == [10, 23]
 
 
 def test_a_share_and_a_time():
-    assert bounds(chronological_split(table(), 0.25, "2024-01-17"))[1] == [[0, 11, 16, 16]]
+    assert spans(chronological_split(table(), 0.25, "2024-01-17"))[1] == [[0, 11, 16, 16]]
 
 
 def test_the_known_future_belongs_to_the_last_part():
     frame = pd.DataFrame({"y": [*np.arange(10.0), np.nan, np.nan], "promo": range(12)}, index=DAYS[:12])
     panel = Panel.from_frame(frame, known_future="promo")
-    assert bounds(chronological_split(panel, 0.2, 0.2))[2] == [[0, 8, 10, 12]]
-    assert bounds(chronological_split(panel, 0.2, 0))[1] == [[0, 8, 10, 12]]
-    assert bounds(chronological_split(panel, 0, 0))[0] == [[0, 0, 10, 12]]
+    assert spans(chronological_split(panel, 0.2, 0.2))[2] == [[0, 8, 10, 12]]
+    assert spans(chronological_split(panel, 0.2, 0))[1] == [[0, 8, 10, 12]]
+    assert spans(chronological_split(panel, 0, 0))[0] == [[0, 0, 10, 12]]
 
 
 def test_a_part_can_be_split_again():
     train = chronological_split(table(), 0.3, 0.2).train
-    assert bounds(chronological_split(train, 0.2, 0.1)) == [[[0, 0, 7, 7]], [[0, 7, 9, 9]], [[0, 9, 10, 10]]]
+    assert spans(chronological_split(train, 0.2, 0.1)) == [[[0, 0, 7, 7]], [[0, 7, 9, 9]], [[0, 9, 10, 10]]]
 
 
 def test_nothing_is_copied():

@@ -232,7 +232,7 @@ def test_training_windows_do_not_forecast_what_a_validation_row_filled_in():
     values[8:10] = np.nan
     panel = Panel.from_frame(pd.DataFrame({"y": values}, index=stamps(20)), missing="interpolate")
     train, validation, _ = chronological_split(panel, 0.3, 0.2)
-    assert train.bounds[0, 2] == 10
+    assert train.spans[0].observed_end == 10
     # Rows 8 and 9 were filled from row 10, the first of validation.
     assert WindowSpec(2, 1).origins(train).tolist() == [1, 2, 3, 4, 5, 6]
     assert WindowSpec(2, 1).origins(validation).tolist() == [10, 11, 12, 13, 14]
@@ -396,7 +396,7 @@ def test_windows_are_all_the_naive_slices_without_gaps(lengths, holes, missing, 
     panel = long(lengths, holes=holes, missing=missing, targets="y", allow_constant=True)
     spec = WindowSpec(context_length, horizon)
     expected = []
-    for start, _, _, end in panel.bounds:
+    for start, _, _, end in panel.spans:
         for origin in range(start + context_length - 1, end - horizon):
             past = panel.values[origin - context_length + 1 : origin + 1]
             future = panel.values[origin + 1 : origin + horizon + 1, :1]
@@ -453,7 +453,7 @@ def test_nothing_after_the_origin_reaches_a_context(holes, changed, limit, gap):
     before = rows[rows < changed]
     np.testing.assert_array_equal(spec.past(made[0][0], before), spec.past(made[1][0], before))
     # A training window holds nothing of a row that is not a training row, context or future.
-    train_end = made[0][1].bounds[0, 2]
+    train_end = made[0][1].spans[0].observed_end
     if changed >= train_end:
         rows = spec._find(made[0][1], spec.horizon)
         np.testing.assert_array_equal(rows, spec._find(made[1][1], spec.horizon))

@@ -94,7 +94,7 @@ def test_attention_comes_with_the_forecasts(url, fitted, future):
     with Client(url, "load") as client:
         table, scores = client.attention(future)
     panel = fitted.panel(future)
-    expected = fitted.attention(panel, panel.bounds[:, 2] - 1)
+    expected = fitted.attention(panel, panel.spans.observed_end - 1)
     assert scores.shape == expected.shape
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-6)
     pd.testing.assert_frame_equal(table, fitted.predict(future), rtol=1e-5, check_dtype=False)

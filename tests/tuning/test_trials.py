@@ -22,13 +22,13 @@ def frame():
 def test_rolling_parts_keep_the_gap_and_meet_every_validation_row_once(frame):
     train, valid, _ = chronological_split(Panel.from_frame(frame), validation=0.5, test=0, gap=2)
     # 61 rows: 31 or 30 to validate (half of 61, rounded to even), less the gap of 2.
-    begin, end = valid.bounds[0, 1], valid.bounds[0, 2]
+    _, begin, end, _ = valid.spans[0]
     pairs = rolling_parts(train, valid, 3)
-    assert pairs[0][1].bounds[0, 1] == begin
-    assert pairs[-1][1].bounds[0, 2] == end
+    assert pairs[0][1].spans[0].target_start == begin
+    assert pairs[-1][1].spans[0].observed_end == end
     for (_, before), (_, after) in itertools.pairwise(pairs):
-        assert before.bounds[0, 2] == after.bounds[0, 1]
-    assert all(known.bounds[0, 2] == seen.bounds[0, 1] - 2 for known, seen in pairs)
+        assert before.spans[0].observed_end == after.spans[0].target_start
+    assert all(known.spans[0].observed_end == seen.spans[0].target_start - 2 for known, seen in pairs)
 
 
 def test_several_targets_count_alike_whatever_their_size(frame):

@@ -802,8 +802,8 @@ class AnomalyDetector:
         at = panel.indices(self.plan_.columns)
         keep = self.plan_.memory + self.plan_.spare
         stamps = times.as_unit("ns").asi8
-        for name, (start, _, end, _) in zip(panel.series, panel.bounds, strict=True):
-            for row in range(max(start, end - keep), end):
+        for name, span in zip(panel.series, panel.spans, strict=True):
+            for row in range(max(span.start, span.observed_end - keep), span.observed_end):
                 monitor.prime(name, int(stamps[row]), panel.values[row, at].astype(np.float64))
         return monitor.get_state()
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from tfts.baselines import LinearRegression, Persistence, RunningMedian, SeasonalNaive
 from tfts.data.panel import Panel
+from tfts.data.spans import Spans
 
 # Rows of history for a method whose state is moved over them, such as Arima.
 _STATE_ROWS = 250
@@ -157,7 +158,7 @@ class _Table(Predictor):
             times=times,
             freq=model.freq,
             series=(series,),
-            bounds=np.array([[0, 0, rows, rows + 1]]),
+            spans=Spans(0, 0, rows, rows + 1),
             filled=np.zeros(table.shape, dtype=bool),
             series_name="series",
         )

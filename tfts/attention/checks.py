@@ -441,10 +441,10 @@ def _shuffled(panel, kind, rng):
     ]
     at = panel.indices(moved)
     values, filled = panel.values.copy(), panel.filled.copy()
-    for start, _, observed_end, _ in panel.bounds:
-        order = rng.permutation(np.arange(start, observed_end))
-        values[start:observed_end, at] = values[np.ix_(order, at)]
-        filled[start:observed_end, at] = filled[np.ix_(order, at)]
+    for span in panel.spans:
+        order = rng.permutation(np.arange(span.start, span.observed_end))
+        values[span.start : span.observed_end, at] = values[np.ix_(order, at)]
+        filled[span.start : span.observed_end, at] = filled[np.ix_(order, at)]
     return dataclasses.replace(panel, values=values, filled=filled)
 
 

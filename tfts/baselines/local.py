@@ -46,7 +46,7 @@ class LocalBaseline(Baseline):
         with warnings.catch_warnings(), _one_thread():
             # Start values and steps of the searches; whether they ended well is asked below.
             warnings.simplefilter("ignore")
-            for i, (_, begin, stop, _) in enumerate(panel.bounds):
+            for i, (_, begin, stop, _) in enumerate(panel.spans):
                 if self.fit_rows is not None:
                     begin = max(begin, stop - self.fit_rows)
                 self.first_time_.append(str(panel.times[begin]))
@@ -87,7 +87,7 @@ class LocalBaseline(Baseline):
         with _one_thread():
             for position in np.unique(of):
                 mine = np.flatnonzero(of == position)
-                start = panel.bounds[position, 0]
+                start = panel.spans.start[position]
                 i = self._position(panel.series[position])
                 shift = _steps_between(self.first_time_[i], panel.times[start], panel.freq)
                 for j, column in enumerate(columns):

@@ -39,7 +39,7 @@ class RunningMedian(Baseline):
         forecast = np.empty((len(rows), spec.horizon, len(self.targets_)))
         of = panel.series_of(rows)
         for position in np.unique(of):
-            mine, start = of == position, panel.bounds[position, 0]
+            mine, start = of == position, panel.spans.start[position]
             # Rows after the last origin are not even read.
             table = panel.values[start : rows[mine].max() + 1, panel.indices(self.targets_)]
             medians = pd.DataFrame(table).rolling(self.rows, min_periods=1).median().to_numpy()

@@ -55,7 +55,7 @@ class SeasonalNaive(Baseline):
 
     def _forecast(self, panel, spec, rows):
         season = self.season_length_
-        starts = panel.bounds[panel.series_of(rows), 0]
+        starts = panel.spans.start[panel.series_of(rows)]
         ahead = np.arange(spec.horizon)
         wanted = rows[:, None] + 1 + ahead % season - season
         forecast = np.empty((len(rows), spec.horizon, len(self.targets_)))

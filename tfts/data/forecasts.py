@@ -26,11 +26,11 @@ def last_origins(panel, spec):
     [2]
     """
     rows = spec.forecast_origins(panel)
-    ends = panel.bounds[:, 2] - 1
+    ends = panel.spans.observed_end - 1
     absent = np.flatnonzero(~np.isin(ends, rows))
     if not len(absent):
         return ends
-    start, _, observed_end, end = panel.bounds[absent[0]]
+    start, _, observed_end, end = panel.spans[absent[0]]
     of = f"Series {panel.series[absent[0]]!r}" if panel.series_name is not None else "The table"
     length = spec.context_length
     if observed_end - start < length:
@@ -67,7 +67,7 @@ def actual_values(panel, rows, spec):
     """
     columns = panel.indices(spec.target_columns(panel))
     at = rows[:, None] + np.arange(1, spec.horizon + 1)
-    ends = panel.bounds[panel.series_of(rows), 2]
+    ends = panel.spans.observed_end[panel.series_of(rows)]
     inside = at < ends[:, None]
     at = np.minimum(at, len(panel.values) - 1)
     values = panel.values[at][..., columns]
@@ -120,7 +120,7 @@ def future_times(panel, rows, horizon):
     ['2024-01-03', '2024-01-04']
     """
     at = rows[:, None] + np.arange(1, horizon + 1)
-    ends = panel.bounds[panel.series_of(rows), 3]
+    ends = panel.spans.end[panel.series_of(rows)]
     inside = at < ends[:, None]
     times = panel.times[np.where(inside, at, 0).ravel()].to_series(index=range(at.size))
     for i in np.flatnonzero(~inside.all(axis=1)):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tfts._messages import unknown
+from tfts.data.spans import Spans
 
 MISSING = ("raise", "interpolate", "drop")
 DUPLICATES = ("raise", "first", "last", "mean")
@@ -36,7 +37,7 @@ class Panel:
         times: `DatetimeIndex` with the time of each row.
         freq: Time step as a pandas offset alias.
         series: Name of each series, in the order of the rows.
-        bounds: Int64 `(series, 4)`: rows `start, target_start, observed_end, end` of each
+        spans: `Spans`: the rows `start`, `target_start`, `observed_end` and `end` of each
             series. Rows before `target_start` are context only. Rows from `observed_end`
             on hold nothing but `known_future` values: the future that is known.
         filled: Bool, like `values`: true where the user's table had no value.
@@ -47,7 +48,7 @@ class Panel:
 
     >>> frame = pd.DataFrame({"sales": [1.0, 2.0, 3.0]}, index=pd.date_range("2024-01-01", periods=3))
     >>> panel = Panel.from_frame(frame)
-    >>> panel.columns, panel.freq, panel.bounds.tolist()
+    >>> panel.columns, panel.freq, panel.spans.tolist()
     (('sales',), 'D', [[0, 0, 3, 3]])
     """
 
@@ -58,7 +59,7 @@ class Panel:
     times: pd.DatetimeIndex
     freq: str
     series: tuple
-    bounds: np.ndarray
+    spans: Spans
     filled: np.ndarray
     time_name: str = "time"
     series_name: str | None = None
@@ -192,7 +193,6 @@ class Panel:
             for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
                 seen = np.flatnonzero(~nothing[start:end])
                 observed_ends[i] = start + seen[-1] + 1 if len(seen) else start
-        bounds = np.stack([starts, starts, observed_ends, ends], axis=1).astype(np.int64)
         panel = cls(
             values=values,
             columns=names_of_columns,
@@ -201,7 +201,7 @@ class Panel:
             times=times,
             freq=freq,
             series=tuple(names),
-            bounds=bounds,
+            spans=Spans(starts, starts, observed_ends, ends),
             filled=filled,
             time_name=time_name,
             series_name=series,
@@ -236,7 +236,7 @@ class Panel:
 
     def series_of(self, rows):
         """Positions in `series` of the given rows, an int array like `rows`."""
-        return np.searchsorted(self.bounds[:, 3], rows, side="right")
+        return np.searchsorted(self.spans.end, rows, side="right")
 
     def future_times(self, row, steps):
         """Times of the `steps` rows after `row`, also past the end of the table."""
@@ -244,26 +244,30 @@ class Panel:
 
     def extend(self, steps):
         """A panel with `steps` rows more after each series, as known future still empty."""
-        parts, filled, times, bounds = [], [], [], []
-        for i, (start, target_start, observed_end, end) in enumerate(self.bounds):
+        parts, filled, times = [], [], []
+        for start, _, _, end in self.spans:
             empty = np.full((steps, len(self.columns)), np.nan, dtype=np.float32)
             parts += [self.values[start:end], empty]
             filled += [self.filled[start:end], np.ones_like(empty, dtype=bool)]
             times += [self.times[start:end], self.future_times(end - 1, steps)]
-            first = sum(map(len, parts[: 2 * i]))
-            moved = first - start
-            bounds.append([first, target_start + moved, observed_end + moved, end + moved + steps])
+        spans = self.spans
+        # Rows that no series holds are left out, so the first rows move.
+        lengths = spans.end - spans.start + steps
+        first = np.cumsum(lengths) - lengths
+        moved = first - spans.start
         return dataclasses.replace(
             self,
             values=np.concatenate(parts),
             filled=np.concatenate(filled),
             times=times[0].append(times[1:]),
-            bounds=np.array(bounds, dtype=np.int64),
+            spans=Spans(
+                first, spans.target_start + moved, spans.observed_end + moved, spans.end + moved + steps
+            ),
         )
 
     def to_frame(self):
         """The table as a DataFrame: the rows that belong to the panel, context rows too."""
-        rows = np.concatenate([np.arange(b[0], b[3]) for b in self.bounds])
+        rows = self.spans.rows(first=self.spans.start, stop=self.spans.end)
         frame = pd.DataFrame(self.values[rows], columns=list(self.columns), index=self.times[rows])
         frame.index.name = self.time_name
         if self.series_name is not None:
@@ -297,11 +301,11 @@ class Panel:
             "timezone": None if self.times.tz is None else str(self.times.tz),
             # A name counts with its type: store 7 is not store "7".
             "series": [repr(name) for name in self.series],
-            "spans": (self.bounds - self.bounds[:, :1]).tolist(),
+            "spans": [[row - span.start for row in span] for span in self.spans],
         }
         found = hashlib.sha256(json.dumps(names, default=str).encode())
         each = _NANOSECONDS[self.times.unit]
-        for start, _, _, end in self.bounds:
+        for start, _, _, end in self.spans:
             # The same instant is the same number in stamps of seconds and of nanoseconds.
             whole, rest = np.divmod(self.times[start:end].asi8, 1_000_000_000 // each)
             values = self.values[start:end].astype(np.float64)
@@ -318,7 +322,7 @@ class Panel:
     def _check_known_future(self):
         for column in self.known_future:
             absent = self.filled[:, self.columns.index(column)]
-            for _, _, observed_end, end in self.bounds:
+            for _, _, observed_end, end in self.spans:
                 gone = observed_end + np.flatnonzero(absent[observed_end:end])
                 if len(gone):
                     raise ValueError(
@@ -330,7 +334,7 @@ class Panel:
         for i, column in enumerate(self.columns):
             absent = self.filled[:, i].copy()
             if column not in self.known_future:
-                for _, _, observed_end, end in self.bounds:
+                for _, _, observed_end, end in self.spans:
                     absent[observed_end:end] = False
             rows = np.flatnonzero(absent)
             if len(rows):
@@ -343,7 +347,7 @@ class Panel:
 
     def _interpolated(self, limit):
         values = self.values.copy()
-        of = np.repeat(np.arange(len(self.bounds)), self.bounds[:, 3] - self.bounds[:, 0])
+        of = np.repeat(np.arange(len(self.spans)), self.spans.end - self.spans.start)
         for i in range(len(self.columns)):
             absent = self.filled[:, i]
             gone, seen = np.flatnonzero(absent), np.flatnonzero(~absent)
@@ -359,9 +363,9 @@ class Panel:
         return values
 
     def _check_constant(self):
-        for (start, _, observed_end, _), name in zip(self.bounds, self.series, strict=True):
+        for span, name in zip(self.spans, self.series, strict=True):
             for target in self.targets:
-                part = self.values[start:observed_end, self.columns.index(target)]
+                part = self.values[span.start : span.observed_end, self.columns.index(target)]
                 part = part[~np.isnan(part)]
                 if not len(part):
                     of = f" of series {name!r}" if self.series_name is not None else ""
@@ -370,7 +374,7 @@ class Panel:
                     of = f" of series {name!r}" if self.series_name is not None else ""
                     raise ValueError(
                         f"Target {target!r}{of} is constant: {part[0]:g} in all {len(part)} rows from "
-                        f"{self.times[start]} on, so there is nothing to learn. Leave it out, or give "
+                        f"{self.times[span.start]} on, so there is nothing to learn. Leave it out, or give "
                         "allow_constant=True."
                     )
 

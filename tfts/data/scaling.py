@@ -88,7 +88,7 @@ class Scaler:
         """
         self.columns = panel.columns
         self.logged = tuple(panel.targets) if self.kind == "log" else ()
-        parts = [slice(begin, end) for _, begin, end, _ in panel.bounds]
+        parts = [slice(span.target_start, span.observed_end) for span in panel.spans]
         # One column at a time, so that a float64 copy of the table is never held.
         learnt = [self._learn(panel, parts, slice(i, i + 1)) for i in range(len(self.columns))]
         self.offset, self.scale = (np.concatenate(pair) for pair in zip(*learnt, strict=True))
@@ -116,11 +116,11 @@ class Scaler:
         """A panel of the same rows with scaled values, float32."""
         values = aligned_empty(panel.values.shape)
         values[:] = np.nan
-        for name, (start, _, _, end) in zip(panel.series, panel.bounds, strict=True):
+        for name, span in zip(panel.series, panel.spans, strict=True):
             offset, scale = self.affine(name, panel.columns)
             # In pieces, because a float64 copy of a long series is twice the size of the table.
-            for begin in range(start, end, 100_000):
-                piece = slice(begin, min(begin + 100_000, end))
+            for begin in range(span.start, span.end, 100_000):
+                piece = slice(begin, min(begin + 100_000, span.end))
                 wide = panel.values[piece].astype(np.float64)
                 self._take_logarithms(wide, panel.columns)
                 values[piece] = (wide - offset) / scale

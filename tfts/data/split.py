@@ -9,6 +9,7 @@ import pandas as pd
 
 from tfts._messages import unknown
 from tfts.data.panel import Panel
+from tfts.data.spans import Spans
 
 
 class Split(NamedTuple):
@@ -46,16 +47,17 @@ def chronological_split(panel, validation=0.15, test=0.15, gap=0, context="carry
     >>> frame = pd.DataFrame({"y": np.arange(20.0)},
     ...                      index=pd.date_range("2024-01-01", periods=20, freq="D"))
     >>> train, validation, test = chronological_split(Panel.from_frame(frame), 0.2, 0.2)
-    >>> test.bounds.tolist()  # rows 0 to 15 are context only
+    >>> test.spans.tolist()  # rows 0 to 15 are context only
     [[0, 16, 20, 20]]
     """
     if context not in ("carry", "own"):
         raise ValueError(unknown("context", context, ("carry", "own")))
     if isinstance(gap, bool) or not isinstance(gap, int | np.integer) or gap < 0:
         raise ValueError(f"`gap` must be an int >= 0 (rows). Received: gap={gap!r}.")
-    edges = np.array([_edges(panel, bounds, validation, test) for bounds in panel.bounds], dtype=np.int64)
+    edges = np.array([_edges(panel, span, validation, test) for span in panel.spans], dtype=np.int64)
     first, last = edges[:, 0], edges[:, 1]
-    start, target_start, observed_end, end = panel.bounds.T
+    spans = panel.spans
+    start, target_start, observed_end, end = spans.start, spans.target_start, spans.observed_end, spans.end
     has_validation, has_test = bool(validation), bool(test)
     parts = [
         ("training", target_start, first, first, True),
@@ -82,14 +84,13 @@ def chronological_split(panel, validation=0.15, test=0.15, gap=0, context="carry
                 f"least one row in each part. Received: validation={validation!r}, test={test!r}."
             )
         seen_from = start if context == "carry" or name == "training" else begin
-        bounds = np.stack([seen_from, begin, stop, known_stop], axis=1)
-        made.append(dataclasses.replace(panel, bounds=bounds))
+        made.append(dataclasses.replace(panel, spans=Spans(seen_from, begin, stop, known_stop)))
     return Split(*made)
 
 
-def _edges(panel, bounds, validation, test):
+def _edges(panel, span, validation, test):
     """First validation row and first test row of one series."""
-    _, target_start, observed_end, _ = bounds
+    _, target_start, observed_end, _ = span
     rows = observed_end - target_start
     times = panel.times[target_start:observed_end]
 

@@ -257,11 +257,11 @@ class WindowSpec:
         """Origins with enough rows around them, `observed_future` of them after, gaps or not."""
         known = self.known_columns(panel)
         parts = []
-        for start, target_start, observed_end, end in panel.bounds:
-            first = max(start + self.context_length, target_start) - 1
-            last = observed_end - 1 - observed_future
+        for span in panel.spans:
+            first = max(span.start + self.context_length, span.target_start) - 1
+            last = span.observed_end - 1 - observed_future
             if known:
-                last = min(last, end - 1 - self.horizon)
+                last = min(last, span.end - 1 - self.horizon)
             if not observed_future:
                 # The newest row must be among the origins.
                 first = last - (last - first) // self.stride * self.stride
@@ -289,16 +289,17 @@ class WindowSpec:
 
     def _why_none(self, panel, observed_future):
         need = self.context_length + observed_future
-        lengths = panel.bounds[:, 2] - panel.bounds[:, 0]
+        lengths = panel.spans.observed_end - panel.spans.start
         longest = int(np.argmax(lengths))
+        span = panel.spans[longest]
         of = (
             f"Series {panel.series[longest]!r}, the longest,"
             if panel.series_name is not None
             else "The table"
         )
         text = (
-            f"{of} has {lengths[longest]} rows from {panel.times[panel.bounds[longest, 0]]} on, of which "
-            f"{panel.bounds[longest, 2] - panel.bounds[longest, 1]} may be forecast; a window takes {need} "
+            f"{of} has {lengths[longest]} rows from {panel.times[span.start]} on, of which "
+            f"{span.observed_end - span.target_start} may be forecast; a window takes {need} "
             f"(context_length={self.context_length}, horizon={self.horizon})"
         )
         if len(self._room(panel, observed_future)):
@@ -428,7 +429,7 @@ def _borrowed(panel, at):
     """Rows in a gap open at the end of a part: filled from the first row of the next part."""
     borrowed = np.zeros(len(panel.values), dtype=bool)
     for i in at:
-        for start, _, observed_end, _ in panel.bounds:
+        for start, _, observed_end, _ in panel.spans:
             if observed_end > start and panel.filled[observed_end - 1, i]:
                 seen = np.flatnonzero(~panel.filled[start:observed_end, i])
                 borrowed[start + (seen[-1] + 1 if len(seen) else 0) : observed_end] = True

@@ -293,9 +293,9 @@ def score_peer(settings, label, horizon, seed, python):
     judge.fit(parts["train"], validation=parts["validation"][0])
     columns, (own, _) = panel.indices(panel.targets), parts["test"]
     offset, scale = Scaler("standard").fit(parts["train"]).affine(None, panel.targets)
-    _, begin, end, _ = own.bounds[0]
+    _, begin, end, _ = own.spans[0]
     values = ((panel.values[:end, columns] - offset) / scale).astype(np.float32)
-    length = begin - parts["validation"][0].bounds[0, 1]
+    length = begin - parts["validation"][0].spans[0].target_start
     made = peer_forecasts(settings.peers[label], values, horizon, length, end - begin, seed, python)
     origins, forecasts, told = made
     rows = WindowSpec(protocol.context_length, horizon).origins(own)
@@ -704,8 +704,8 @@ def _in_sample(parts, which, protocol, scales):
     own, _ = parts[which]
     columns = own.indices(own.targets)
     found = []
-    for i, (_, begin, _, _) in enumerate(own.bounds):
-        start = parts["train"].bounds[i, 1]
+    for i, begin in enumerate(own.spans.target_start):
+        start = parts["train"].spans.target_start[i]
         values = np.where(own.filled[start:begin], np.nan, own.values[start:begin])[:, columns]
         found.append(mase_scale(values, protocol.season_length) / scales[i])
     return np.stack(found)

@@ -187,7 +187,7 @@ def described_data(panel):
     >>> described_data(Panel.from_frame(load_dataset("sunspots")))["rows"]
     309
     """
-    at = _own_rows(panel)
+    at = panel.spans.rows()
     absent = panel.filled[at]
     filled = absent & ~np.isnan(panel.values[at])
     return {
@@ -230,7 +230,7 @@ def described_split(parts, window):
     for name, part in parts._asdict().items():
         if part is None:
             continue
-        times = part.times[_own_rows(part)]
+        times = part.times[part.spans.rows()]
         stride = window.stride if name == "train" else 1
         spec = WindowSpec(window.context_length, window.horizon, stride=stride)
         described["training" if name == "train" else name] = {
@@ -248,11 +248,6 @@ def _num_windows(spec, part):
     except ValueError:
         # What needs windows says so itself: a baseline does without any for validation.
         return 0
-
-
-def _own_rows(panel):
-    """Numbers of the rows of a part, without those that are only context or known ahead."""
-    return np.concatenate([np.arange(start, end) for _, start, end, _ in panel.bounds])
 
 
 def _fit_or_load(name, options, settings, common, parts, output, console, title):
@@ -402,8 +397,7 @@ class _ForecastWriter:
 
 def _write_test_rows(test, path, context_length):
     """The targets of the test rows and of the context before them, which pictures of forecasts show."""
-    first = np.maximum(test.bounds[:, 0], test.bounds[:, 1] - context_length)
-    at = np.concatenate([np.arange(a, b) for a, b in zip(first, test.bounds[:, 2], strict=True)])
+    at = test.spans.rows(first=np.maximum(test.spans.start, test.spans.target_start - context_length))
     series = np.asarray(test.series, dtype=object)[test.series_of(at)]
     table = pd.DataFrame({"series": series, "time": test.times[at]})
     table[list(test.targets)] = test.values[at][:, test.indices(test.targets)]

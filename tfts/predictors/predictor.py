@@ -42,9 +42,9 @@ class TrainingRows:
         train, valid = self.train, self.validation
         if valid is None or valid.values is not train.values or train.series != valid.series:
             return self.scaler.transform(train), valid and self.scaler.transform(valid)
-        bounds = np.concatenate([train.bounds[:, :3], valid.bounds[:, 3:]], axis=1)
-        whole = self.scaler.transform(dataclasses.replace(train, bounds=bounds))
-        return tuple(dataclasses.replace(whole, bounds=part.bounds) for part in (train, valid))
+        whole = dataclasses.replace(train, spans=train.spans.replace(end=valid.spans.end))
+        whole = self.scaler.transform(whole)
+        return tuple(dataclasses.replace(whole, spans=part.spans) for part in (train, valid))
 
     def digest(self):
         """A fingerprint of the values of both parts, a list of str."""

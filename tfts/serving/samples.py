@@ -8,6 +8,7 @@ import pandas as pd
 
 from tfts.data.calendar import calendar_columns
 from tfts.data.panel import Panel
+from tfts.data.spans import Spans
 from tfts.serving._protos import protos
 
 # Sizes that batches are padded to, so that a server warms up for each that can come.
@@ -64,7 +65,7 @@ def sample_panel(forecaster, series_names=None):
         times=times,
         freq=forecaster.freq,
         series=tuple(names),
-        bounds=np.stack([starts, starts, ends, starts + length], axis=1),
+        spans=Spans(starts, starts, ends, starts + length),
         filled=np.zeros(values.shape, dtype=bool),
         series_name="series",
     )

@@ -26,7 +26,7 @@ def target_units(panel):
     """
     if len(panel.targets) == 1:
         return np.ones(1)
-    rows = np.concatenate([np.arange(begin, end) for _, begin, end, _ in panel.bounds])
+    rows = panel.spans.rows()
     at = panel.indices(panel.targets)
     values = np.where(panel.filled[rows][:, at], np.nan, panel.values[rows][:, at].astype(np.float64))
     deviation = np.nanstd(values, axis=0)

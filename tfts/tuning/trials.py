@@ -168,9 +168,9 @@ class TableTrials:
         """A `Forecaster` fitted on training and validation rows together."""
         forecaster, training = self.forecaster(settings)
         train, valid = self._own_rows(forecaster)
-        bounds = np.concatenate([train.bounds[:, :2], valid.bounds[:, 2:]], axis=1)
+        spans = train.spans.replace(observed_end=valid.spans.observed_end, end=valid.spans.end)
         training["epochs"] = epochs
-        return forecaster.fit(dataclasses.replace(train, bounds=bounds), validation=0, seed=seed, **training)
+        return forecaster.fit(dataclasses.replace(train, spans=spans), validation=0, seed=seed, **training)
 
     def compiled(self, settings, seed):
         """`Forecaster.compiled` for the first rolling part: model, windows, validation windows."""
@@ -217,7 +217,7 @@ class TableTrials:
             "model": self.model if isinstance(self.model, str) else self.builder.__qualname__,
             "options": _text(self.options),
             "training": _text(own),
-            "rows": [train.bounds.tolist()[:100], valid.bounds.tolist()[:100]],
+            "rows": [train.spans[:100].tolist(), valid.spans[:100].tolist()],
             "values": hashlib.sha256(np.ascontiguousarray(train.values).tobytes()).hexdigest()[:16],
             "columns": list(train.columns),
             "rolling_origins": self.rolling_origins,
@@ -422,21 +422,21 @@ def rolling_parts(train, valid, count):
     >>> import pandas as pd
     >>> frame = pd.DataFrame({"y": np.arange(20.0)}, index=pd.date_range("2024-01-01", periods=20))
     >>> train, valid, _ = chronological_split(Panel.from_frame(frame), validation=0.4, test=0)
-    >>> [(a.bounds[0].tolist(), b.bounds[0].tolist()) for a, b in rolling_parts(train, valid, 2)]
-    [([0, 0, 12, 12], [0, 12, 16, 16]), ([0, 0, 16, 16], [0, 16, 20, 20])]
+    >>> [a.spans.tolist() + b.spans.tolist() for a, b in rolling_parts(train, valid, 2)]
+    [[[0, 0, 12, 12], [0, 12, 16, 16]], [[0, 0, 16, 16], [0, 16, 20, 20]]]
     """
     if count == 1:
         return [(train, valid)]
-    start, first, stop, end = valid.bounds.T
-    gap = first - train.bounds[:, 2]
+    first, stop = valid.spans.target_start, valid.spans.observed_end
+    gap = first - train.spans.observed_end
     edges = [first + (stop - first) * part // count for part in range(count + 1)]
     pairs = []
     for part in range(count):
         learnt = edges[part] - gap
-        last = end if part == count - 1 else edges[part + 1]
-        seen = np.stack([start, edges[part], edges[part + 1], last], axis=1)
-        known = np.stack([train.bounds[:, 0], train.bounds[:, 1], learnt, learnt], axis=1)
-        pairs.append((dataclasses.replace(train, bounds=known), dataclasses.replace(valid, bounds=seen)))
+        last = valid.spans.end if part == count - 1 else edges[part + 1]
+        known = train.spans.replace(observed_end=learnt, end=learnt)
+        seen = valid.spans.replace(target_start=edges[part], observed_end=edges[part + 1], end=last)
+        pairs.append((dataclasses.replace(train, spans=known), dataclasses.replace(valid, spans=seen)))
     return pairs
 
 
