@@ -13,7 +13,10 @@ PACKAGE = Path(tfts.__file__).parent
 # From the ground up. A module may import its own folder and every level below.
 LEVELS = (
     {"_messages", "_files", "_units"},
-    {"data", "layers", "losses", "metrics", "keras_metrics", "comparison", "plots"},
+    {"layers", "losses", "metrics", "keras_metrics", "comparison", "plots"},
+    {"outputs"},
+    {"task"},
+    {"data"},
     {"models", "baselines", "regression"},
     {"linear_start", "training"},
     {"predictors"},
@@ -28,7 +31,7 @@ LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 # `metrics.keras_metric` gives a metric of the table in the form that Keras takes.
 SIDEWAYS = {("metrics", "keras_metrics")}
 # They run on every Keras backend, so they know nothing but Keras.
-BACKEND_FREE = {"layers", "models"}
+BACKEND_FREE = {"layers", "models", "outputs", "task"}
 BACKEND_FREE_MAY_IMPORT = {"keras", "numpy", *sys.stdlib_module_names}
 # Imported where Keras runs on TensorFlow, to do quicker what runs on every backend without it.
 TENSORFLOW_ALONE = {"tfts.layers._block_lstm"}
@@ -173,6 +176,8 @@ def test_every_sideways_import_is_really_there():
         ("tfts.models.linear", "import tensorflow as tf", "models must run on every Keras backend"),
         ("tfts.layers.self_attention", "import pandas", "layers must run on every Keras backend"),
         ("tfts.models.linear", "from tfts.data.panel import Panel", "models must run on every Keras backend"),
+        ("tfts.task", "from tfts.data.windows import WindowSpec", "task must run on every Keras backend"),
+        ("tfts.outputs.point", "from tfts.task import Task", "task is not below outputs"),
         ("tfts.layers.self_attention", "from tfts.models import linear", "models is not below layers"),
         ("tfts", "from tfts.data.panel import Panel", "the names of tfts are lazy"),
         ("tfts.trainers", "from tfts.metrics import rmse", "no level in this test"),

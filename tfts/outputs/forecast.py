@@ -1,0 +1,61 @@
+"""The last layer of a network: raw numbers become the parameters of its output."""
+
+import keras
+from keras import ops
+
+from tfts.outputs import build_output, output_config
+
+
+@keras.saving.register_keras_serializable(package="tfts")
+class Forecast(keras.layers.Layer):
+    """Makes the parameters of an output and gives them the level of the window.
+
+    Args:
+        output: `Output`, its name, or its config.
+
+    Call arguments:
+        raw: Float tensor `(batch, horizon, width * targets)`: the locations of all targets, then
+            each further number of all targets.
+        level: Float tensor `(batch, 1, targets)`, what was subtracted from the window.
+        scale: Float tensor `(batch, 1, targets)`, what the window was divided by.
+
+    Returns:
+        Tensor of the output's parameters; of `Point` `(batch, horizon, targets)`.
+
+    Raises:
+        ValueError: If the output is unknown, or the columns can't be shared by its width.
+
+    Example:
+
+    >>> import numpy as np
+    >>> layer = Forecast("point")
+    >>> one = np.ones((1, 1, 1))
+    >>> keras.ops.convert_to_numpy(layer(2 * one, level=10 * one, scale=3 * one)).tolist()
+    [[[16.0]]]
+    """
+
+    def __init__(self, output, **kwargs):
+        super().__init__(**kwargs)
+        self.of = build_output(output)
+
+    def build(self, raw_shape, level_shape=None, scale_shape=None):
+        if raw_shape[-1] % self.of.width:
+            raise ValueError(
+                f"{self.of!r} needs {self.of.width} columns for each target. Received: {raw_shape[-1]} columns."
+            )
+        self.built = True
+
+    def call(self, raw, level=None, scale=None):
+        horizon, columns = raw.shape[1:]
+        width = self.of.width
+        raw = ops.reshape(raw, (-1, horizon, width, columns // width))
+        parameters = self.of.head(ops.transpose(raw, (0, 1, 3, 2)))
+        return parameters if level is None else self.of.restore(parameters, level, scale)
+
+    def compute_output_shape(self, raw_shape, level_shape=None, scale_shape=None):
+        batch, horizon, columns = raw_shape
+        raw = keras.KerasTensor((batch, horizon, columns // self.of.width, self.of.width))
+        return tuple(self.of.head(raw).shape)
+
+    def get_config(self):
+        return {**super().get_config(), "output": output_config(self.of)}
