@@ -13,10 +13,10 @@ PACKAGE = Path(tfts.__file__).parent
 # From the ground up. A module may import its own folder and every level below.
 LEVELS = (
     {"_messages", "_files", "_units"},
-    {"layers", "losses", "metrics", "keras_metrics", "comparison", "plots"},
+    {"layers", "losses", "metrics", "keras_metrics"},
     {"outputs"},
     {"task"},
-    {"data"},
+    {"data", "comparison", "plots"},
     {"models", "baselines", "regression"},
     {"linear_start", "training"},
     {"predictors"},

@@ -73,7 +73,10 @@ def test_a_mistake_on_the_command_line_is_placed_there():
         ("data.source=file", "data: `path` is missing. Give it in the file, or with --set data.path=FILE"),
         ("split={validation: 0.1, tset: 3}", "--set: Unknown key 'split.tset'"),
         ("split.validation=[1]", "split.validation: Input should be a valid number"),
-        ("training.loss=3", "training.loss: Input should be a valid string"),
+        (
+            "training.loss=3",
+            "training.loss: `loss` must be a Keras loss, its name or its config. Received: loss=3",
+        ),
         ("data.calendar=[24]", "data.calendar: Input should be a valid string"),
     ],
 )
@@ -105,15 +108,20 @@ def test_missing_file_names_the_nearest(tmp_path):
     assert read_settings(tmp_path / "co2.yaml").seed == 7
 
 
-def test_the_defaults_of_training_are_those_of_fit():
+def test_a_file_holds_every_option_of_fit_but_those_of_one_call():
     from inspect import signature
 
-    from tfts.config import Training
+    from tfts.config import TrainingSettings
     from tfts.forecaster import Forecaster
+    from tfts.training.options import OF_THE_CALL
 
     parameters = signature(Forecaster.fit).parameters
-    for name, field in Training.model_fields.items():
-        assert field.default == parameters[name].default, name
+    options = parameters.keys() - {"self", "data", "validation", *OF_THE_CALL}
+    assert options == set(TrainingSettings.model_fields)
+    for name, field in TrainingSettings.model_fields.items():
+        assert parameters[name].default == field.default, name
+    settings = parse_settings(GOOD, ["training.metrics=[rmse]", "training.steps_per_execution=2"])
+    assert (settings.training.metrics, settings.training.steps_per_execution) == (["rmse"], 2)
 
 
 TUNE = """\

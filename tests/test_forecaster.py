@@ -182,16 +182,37 @@ def test_a_stopped_fit_goes_on_with_the_next_epoch(tmp_path):
     assert not folder.exists()
 
 
-def test_an_average_of_the_weights_survives_a_stop(tmp_path):
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [("linear", {"ema_momentum": 0.9}), ("segment_rnn", {"batch_size": 16}), ("linear", {"validation": 0})],
+)
+def test_a_resumed_fit_ends_with_the_numbers_of_an_unbroken_one(model, options, tmp_path):
+    """The order of the windows, dropout, the averages and the optimizer go on as they would have."""
     frame, folder = table(), tmp_path / "state"
-    options = {**QUICK, "epochs": 5, "folder": folder, "ema_momentum": 0.9, "learning_rate": 0.05}
+    options = {**QUICK, "epochs": 5, "learning_rate": 0.02, **options}
+    sizes = {"model_options": {"units": 4, "segment_length": 4, "dropout": 0.3}} if model != "linear" else {}
+    with pytest.raises(KeyboardInterrupt):
+        forecaster(model, **sizes).fit(frame, callbacks=[Stop()], folder=folder, **options)
+    resumed = forecaster(model, **sizes).fit(frame, folder=folder, **options)
+    straight = forecaster(model, **sizes).fit(frame, **options)
+    assert resumed.history_ == straight.history_
+    for one, other in zip(resumed.model.get_weights(), straight.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("row", [30, 205])
+def test_a_fit_is_begun_anew_where_a_value_of_its_rows_has_changed(row, tmp_path):
+    """Row 30 is learnt from; row 205 is among those that choose the best weights."""
+    frame, folder = table(), tmp_path / "state"
+    options = {**QUICK, "epochs": 5, "folder": folder}
     with pytest.raises(KeyboardInterrupt):
         forecaster("linear").fit(frame, callbacks=[Stop()], **options)
-    resumed = forecaster("linear").fit(frame, **options)
-    straight = forecaster("linear").fit(frame, **options)
-    # The order of the windows differs after the stop, the course of the training does not.
-    np.testing.assert_array_equal(resumed.history_["val_loss"][:3], straight.history_["val_loss"][:3])
-    np.testing.assert_allclose(resumed.history_["val_loss"], straight.history_["val_loss"], rtol=0.15)
+    corrected = frame.copy()
+    corrected.iloc[row, 0] += 5
+    with pytest.warns(UserWarning, match="rows whose values were others, so it is begun anew"):
+        resumed = forecaster("linear").fit(corrected, **options)
+    straight = forecaster("linear").fit(corrected, **{**options, "folder": None})
+    assert resumed.history_ == straight.history_
 
 
 def test_a_state_of_other_settings_is_refused(tmp_path):

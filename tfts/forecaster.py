@@ -308,7 +308,10 @@ class Forecaster:
         self.predictor.require_network("has no network to compile")
         rows, _ = self._rows(data, validation)
         with kept_random_state():
-            return self.predictor.clone().prepared(rows, TrainingOptions.of(**options))[0]
+            (model, windows, checked), _ = self.predictor.clone().prepared(
+                rows, TrainingOptions.of(**options)
+            )
+            return model, windows(), checked
 
     def predict(self, data, origins="last"):
         """Forecasts in original units.

@@ -95,6 +95,14 @@ def test_a_compiled_keras_model_is_left_as_it_was_given():
     assert float(first.model.optimizer.learning_rate) == pytest.approx(0.05)
 
 
+def test_the_loss_of_a_compiled_keras_model_is_its_own():
+    model = two_layers()
+    model.compile("adam", keras.losses.Huber(delta=0.01))
+    fitted = forecaster(model).fit(noise(), **QUICK)
+    # Keras 3.15.1 writes no delta into the config of the loss; 0.01 * (3 - 0.01 / 2) by hand.
+    assert float(fitted.model.loss(np.zeros((1, 1)), np.full((1, 1), 3.0))) == pytest.approx(0.02995)
+
+
 def test_one_seed_gives_a_compiled_keras_model_the_same_numbers_again():
     runs = [forecaster(two_layers()).fit(noise(), seed=4, **QUICK).predict(noise()) for _ in range(2)]
     pd.testing.assert_frame_equal(*runs, check_exact=True)

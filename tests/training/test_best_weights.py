@@ -235,10 +235,14 @@ def test_the_state_is_plain_data(tmp_path):
     fit(one_weight(), BestWeights(folder=tmp_path, settings={"seed": 7}), [3.0, 1.0])
     with np.load(tmp_path / STATE, allow_pickle=False) as saved:
         state = json.loads(str(saved["state"]))
-        arrays = {name: saved[name].tolist() for name in saved.files if name.startswith(("weight", "best"))}
+        arrays = {
+            name: saved[name].tolist()
+            for name in saved.files
+            if name.startswith(("variable", "start", "best"))
+        }
     assert state["settings"] == {"seed": 7}
     assert (state["epochs"], state["best_epoch"], state["history"]["val_loss"]) == (2, 2, [9, 1])
-    assert arrays == {"weight0": [[1]], "best0": [[1]]}
+    assert arrays == {"variable0": [[1]], "start0": [[1]], "best0": [[1]]}
 
 
 def test_forget_removes_what_it_wrote_and_nothing_else(tmp_path):

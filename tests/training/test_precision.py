@@ -61,7 +61,7 @@ def fit(model, precision, options=None, callbacks=()):
         table(),
         epochs=2,
         batch_size=32,
-        learning_rate=0.03,
+        learning_rate=0.001,
         precision=precision,
         callbacks=list(callbacks),
         verbose=0,
@@ -216,9 +216,9 @@ def test_pytorch_is_asked_for_its_device(kind, capability, suited, monkeypatch):
     assert (training_policies("auto", "tcn")[0] == "mixed_bfloat16") is suited
 
 
-def test_the_config_knows_every_precision():
+def test_the_options_know_every_precision():
     from typing import get_args
 
-    from tfts.config import Training
+    from tfts.training import TrainingSettings
 
-    assert get_args(Training.model_fields["precision"].annotation) == PRECISIONS
+    assert get_args(TrainingSettings.model_fields["precision"].annotation) == PRECISIONS

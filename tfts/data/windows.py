@@ -123,7 +123,7 @@ class WindowSpec:
         series = np.asarray(panel.series, dtype=object)[panel.series_of(rows)]
         return pd.DataFrame({"series": series, "origin": panel.times[rows]})
 
-    def dataset(self, panel, batch_size=64, shuffle=False, seed=None, teacher_forcing=False):
+    def dataset(self, panel, batch_size=64, shuffle=False, seed=None, teacher_forcing=False, epoch=None):
         """All windows as batches for `model.fit`.
 
         Args:
@@ -133,6 +133,8 @@ class WindowSpec:
             seed: Int that makes the random orders repeatable.
             teacher_forcing: Whether the inputs also hold the future targets, as
                 `"teacher"`, for models built with `teacher_forcing`.
+            epoch: int64 `tf.Variable`, the number of the epoch that is to come, on which the order then
+                depends; else it depends on how often the dataset was gone through.
 
         Returns:
             `tf.data.Dataset` of `(inputs, future)`. `inputs` is `past`, float32 `(batch,
@@ -163,21 +165,24 @@ class WindowSpec:
         if not shuffle:
             return _plain(_batches(lambda at: batch(tf.gather(origins, at)), count, batch_size))
 
-        def epoch(draw):
-            seed = tf.stack([draw, draw + 1])
+        def order_of(pair):
             if count <= _SORTED:
-                order = tf.random.experimental.stateless_shuffle(origins, seed)
+                order = tf.random.experimental.stateless_shuffle(origins, pair)
                 return _batches(lambda at: batch(tf.gather(order, at)), count, batch_size)
 
             def far(at):
                 # Place by place, because sorting so many origins would take seconds and memory.
-                place = tf.random.experimental.index_shuffle(at, tf.cast(seed, tf.int32), count - 1)
+                place = tf.random.experimental.index_shuffle(at, tf.cast(pair, tf.int32), count - 1)
                 return batch(tf.gather(origins, place))
 
             return _batches(far, count, batch_size)
 
         draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).take(1)
-        dataset = draws.flat_map(epoch)
+        if epoch is None:
+            dataset = draws.flat_map(lambda draw: order_of(tf.stack([draw, draw + 1])))
+        else:
+            once = tf.data.Dataset.from_tensors(np.int64(seed or 0))
+            dataset = once.flat_map(lambda own: order_of(tf.stack([own, epoch.read_value()])))
         return _plain(dataset.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size))))
 
     def arrays(self, panel, rows=None):

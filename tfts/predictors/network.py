@@ -73,8 +73,9 @@ class NetworkPredictor(Predictor):
             options: `TrainingOptions`.
 
         Returns:
-            Tuple of the compiled network and the windows of both parts, the last `None`
-            without validation, and of a function from the trained network to the one to keep.
+            Tuple of the compiled network, a function that gives the windows to learn from, of the
+            `epoch` whose order they have, and the validation windows or `None`; and a function
+            from the trained network to the one to keep.
         """
         import keras
 
@@ -91,7 +92,9 @@ class NetworkPredictor(Predictor):
 
             start_from_ridge(model, train, spec, valid)
         teacher = any(tensor.name == "teacher" for tensor in model.inputs)
-        windows = spec.dataset(train, size, shuffle=True, seed=options.seed, teacher_forcing=teacher)
+        windows = functools.partial(
+            spec.dataset, train, size, shuffle=True, seed=options.seed, teacher_forcing=teacher
+        )
         checked = None
         if valid is not None:
             checked = rows.spec.dataset(valid, max(size, 256), teacher_forcing=teacher)

@@ -75,24 +75,33 @@ class Template:
                 f"and output of {', '.join(str((None, *shape)) for shape in shapes)}."
             )
         if flat:
-            config = made.get_compile_config() if made.compiled else None
+            own = made
             inputs = made.inputs[0] if len(made.inputs) == 1 else made.input
             made = keras.Model(inputs, keras.layers.Reshape(expected)(made.outputs[0]), name=self.name)
-            if config is not None:
+            if self.compiled:
                 with keras.saving.custom_object_scope(self._own):
-                    made.compile_from_config(config)
+                    _compile_like(made, own)
         return made
 
     def _cloned(self, model):
         with keras.saving.custom_object_scope(self._own):
             made = keras.models.clone_model(model, input_tensors=_inputs(model))
-            if model.compiled and self.compiled and not made.compiled:
-                made.compile_from_config(model.get_compile_config())
+            if self.compiled:
+                _compile_like(made, model)
         if model.built and made.built:
             for old, new in zip(model.layers, made.layers, strict=True):
                 if old.weights and (hasattr(old, "adapt") or not old.trainable):
                     new.set_weights([np.array(weight) for weight in old.get_weights()])
         return made
+
+
+def _compile_like(made, model):
+    """Compiles a network as another one is, with an optimizer and metrics of its own."""
+    arguments = keras.saving.deserialize_keras_object(model.get_compile_config())
+    # Itself: it holds no state, and the config of keras.losses.Huber forgets its delta (Keras 3.15.1).
+    made.compile(**{**arguments, "loss": model.loss})
+    if made.built:
+        made.optimizer.build(made.trainable_variables)
 
 
 def _fit(takes, given):

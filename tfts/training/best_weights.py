@@ -50,6 +50,7 @@ class BestWeights(keras.callbacks.Callback):
         self.best_value = np.inf
         self.best_weights = None
         self.seconds = 0.0
+        self.start = None
         self._scored = None
 
     def restore(self, model):
@@ -81,6 +82,7 @@ class BestWeights(keras.callbacks.Callback):
             model.optimizer.build(model.trainable_variables)
             for variable, name in self._named_variables(model):
                 variable.assign(saved[name])
+            self.start = [saved[f"start{i}"] for i in range(len(model.trainable_variables))]
             if state["best_epoch"] is not None:
                 self.best_weights = [saved[f"best{i}"] for i in range(len(model.weights))]
         self.history = state["history"]
@@ -104,6 +106,8 @@ class BestWeights(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._began = time.monotonic() - self.seconds
+        if self.start is None:
+            self.start = [np.array(variable) for variable in self.model.trainable_variables]
 
     def on_test_end(self, logs=None):
         # These are the weights that were scored: with `keras.callbacks.SwapEMAWeights` after
@@ -142,6 +146,7 @@ class BestWeights(keras.callbacks.Callback):
             "seconds": self.seconds,
         }
         arrays = {name: np.asarray(variable) for variable, name in self._named_variables(self.model)}
+        arrays |= {f"start{i}": weight for i, weight in enumerate(self.start)}
         if self.best_weights is not None:
             arrays |= {f"best{i}": weight for i, weight in enumerate(self.best_weights)}
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,9 @@ def train_network(model, windows, checked, options, identity=None, rows=None):
 
     Args:
         model: Compiled `keras.Model`.
-        windows: Windows to learn from, `tf.data.Dataset`.
+        windows: Windows to learn from, `tf.data.Dataset`, or a function that gives it from `epoch`, a
+            variable that holds the number of the epoch: then a resumed training sees the order
+            that an unbroken one would.
         checked: Windows to choose the best weights by, or `None`.
         options: `TrainingOptions`.
         identity: Dict of settings that must be equal for a training in `options.folder` to be
@@ -48,6 +50,7 @@ def train_network(model, windows, checked, options, identity=None, rows=None):
     """
     import keras
 
+    from tfts.training.averaging import AveragedWeights
     from tfts.training.best_weights import BestWeights
 
     best = BestWeights(
@@ -57,17 +60,20 @@ def train_network(model, windows, checked, options, identity=None, rows=None):
         rows=rows,
     )
     # Callbacks of the user see at the end of an epoch the averaged weights that were scored.
-    # Without validation it is Keras that puts them in when the training ends.
-    shown = checked is not None
-    averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=shown)] if model.optimizer.use_ema else []
+    averaged = AveragedWeights(start=lambda: best.start, shown=checked is not None)
+    averaging = [averaged] if model.optimizer.use_ema else []
     done = best.restore(model)
     if done < options.epochs and not best.stopped:
+        counted = []
+        if callable(windows):
+            epoch, counter = _epoch_number(done)
+            windows, counted = windows(epoch=epoch), [counter]
         model.fit(
             windows,
             validation_data=checked,
             epochs=options.epochs,
             initial_epoch=done,
-            callbacks=[best, *averaging, *options.callbacks],
+            callbacks=[*counted, best, *averaging, *options.callbacks],
             verbose=options.verbose,
             # The dataset shuffles itself; Keras would warn that it can't.
             shuffle=False,
@@ -87,6 +93,20 @@ def train_network(model, windows, checked, options, identity=None, rows=None):
     if options.folder is not None:
         best.forget()
     return best
+
+
+def _epoch_number(done):
+    """A variable with the number of the epoch, and the callback that sets it."""
+    import keras
+    import tensorflow as tf
+
+    with tf.device("CPU:0"):
+        variable = tf.Variable(done, dtype=tf.int64, trainable=False)
+
+    def follow(epoch, logs):
+        variable.assign(epoch)
+
+    return variable, keras.callbacks.LambdaCallback(on_epoch_begin=follow)
 
 
 class kept_random_state:

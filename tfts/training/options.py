@@ -107,11 +107,14 @@ class TrainingSettings(pydantic.BaseModel):
                 f"`weight_decay` belongs to optimizer='adamw'. Received: optimizer='adam', "
                 f"weight_decay={self.weight_decay}"
             )
-        if not (isinstance(self.loss, str | dict) or callable(self.loss)):
-            raise ValueError(
-                f"`loss` must be a Keras loss, its name or its config. Received: loss={self.loss!r}"
-            )
         return self
+
+    @pydantic.field_validator("loss")
+    @classmethod
+    def _is_loss(cls, loss):
+        if not (isinstance(loss, str | dict) or callable(loss)):
+            raise ValueError(f"`loss` must be a Keras loss, its name or its config. Received: loss={loss!r}")
+        return loss
 
 
 class TrainingOptions(TrainingSettings):
@@ -186,9 +189,11 @@ class TrainingOptions(TrainingSettings):
         """What a training can be known by, as plain data: all but what does not change its numbers."""
         described = self.model_dump(exclude={"callbacks", "folder", "verbose"})
         if not isinstance(self.loss, str | dict):
-            import keras
-
-            described["loss"] = keras.saving.serialize_keras_object(self.loss)
+            # Not by its config: that of keras.losses.Huber has no delta (Keras 3.15.1).
+            kind = self.loss if hasattr(self.loss, "__qualname__") else type(self.loss)
+            plain = str | int | float | bool | list | tuple | dict | None
+            held = {key: repr(v) for key, v in vars(self.loss).items() if isinstance(v, plain)}
+            described["loss"] = {"kind": f"{kind.__module__}.{kind.__qualname__}", **held}
         return described
 
 
@@ -197,7 +202,7 @@ def _sentence(item):
     if item["type"] == "value_error":
         return f"{item['ctx']['error']}."
     name, value = item["loc"][0], item["input"]
-    if item["type"] == "literal_error" and isinstance(value, str):
+    if item["type"] == "literal_error" and name not in _EXPECTED:
         return unknown(name, value, typing.get_args(TrainingOptions.model_fields[name].annotation))
     expected = _EXPECTED.get(name) or item["msg"].replace("Input should be", "must be", 1)
     return f"`{name}` {expected}. Received: {name}={value!r}."

@@ -1,0 +1,76 @@
+import keras
+import numpy as np
+import pytest
+
+from tfts.training.options import (
+    OF_THE_CALL,
+    TrainingArguments,
+    TrainingOptions,
+    TrainingSettings,
+    takes_training_options,
+)
+
+
+def test_a_type_checker_sees_every_option():
+    assert TrainingArguments.__annotations__.keys() == TrainingOptions.model_fields.keys()
+
+
+def test_an_option_is_of_the_call_or_of_a_file():
+    assert {*OF_THE_CALL, *TrainingSettings.model_fields} == TrainingOptions.model_fields.keys()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"epoch": 5}, r"Unknown option of fit 'epoch'\. .* Did you mean 'epochs'\?"),
+        ({"epochs": 0}, r"`epochs` must be greater than or equal to 1\. Received: epochs=0\."),
+        ({"epochs": True}, r"`epochs` must be .* int.*Received: epochs=True"),
+        ({"epochs": 2.5}, r"`epochs` must be .* int.*Received: epochs=2\.5"),
+        ({"learning_rate": -1}, r"`learning_rate` must be greater than 0\. Received: learning_rate=-1"),
+        ({"learning_rate": np.nan}, r"`learning_rate` must be .*Received: learning_rate=nan"),
+        ({"optimizer": "adm"}, r"Unknown optimizer 'adm'\. Expected one of: adam, adamw\. Did you mean"),
+        ({"schedule": "cos"}, r"Unknown schedule 'cos'\. Expected one of: constant, cosine"),
+        ({"linear_start": "rigde"}, r"Unknown linear_start 'rigde'\..*Did you mean 'ridge'"),
+        ({"steps_per_execution": 0}, r"`steps_per_execution` must be 'auto' or an int >= 1\. Received"),
+        ({"jit_compile": "yes"}, r"`jit_compile` must be 'auto', True or False\. Received"),
+        ({"optimizer": "adam", "weight_decay": 0.1}, r"`weight_decay` belongs to optimizer='adamw'\."),
+        ({"loss": 3}, r"`loss` must be a Keras loss, its name or its config\. Received: loss=3\."),
+        ({"ema_momentum": 1.0}, r"`ema_momentum` must be less than 1\. Received"),
+    ],
+)
+def test_a_mistake_is_told_in_a_sentence(given, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingOptions.of(**given)
+
+
+def test_numbers_of_numpy_and_tuples_are_taken():
+    options = TrainingOptions.of(epochs=np.int64(3), learning_rate=np.float32(0.5), metrics=("rmse",))
+    assert (options.epochs, options.learning_rate, options.metrics) == (3, 0.5, ["rmse"])
+    assert TrainingOptions.of(metrics="mae").metrics == ["mae"]
+
+
+def test_options_that_would_do_nothing_are_refused_unless_they_are_at_their_default():
+    options = TrainingOptions.of(epochs=20, verbose=0)
+    options.check_unused("A baseline", ("verbose",))
+    with pytest.raises(ValueError, match="A baseline does not use `epochs`, so it can't be set"):
+        options.changed(epochs=3).check_unused("A baseline", ("verbose",))
+
+
+def test_a_loss_object_is_known_by_its_config_not_by_its_address():
+    one, other = (TrainingOptions.of(loss=keras.losses.Huber(0.5)).identity() for _ in range(2))
+    assert one == other
+    assert TrainingOptions.of(loss=keras.losses.Huber(0.7)).identity() != one
+
+
+def test_a_training_is_known_by_all_that_changes_its_numbers():
+    identity = TrainingOptions.of(callbacks=[object()], folder="somewhere", verbose=2, seed=5).identity()
+    assert identity.keys() == TrainingOptions.model_fields.keys() - {"callbacks", "folder", "verbose"}
+    assert identity["seed"] == 5
+
+
+def test_a_signature_shows_each_option():
+    @takes_training_options
+    def fit(data, *, validation=0.15, **training):
+        return training
+
+    assert str(fit.__signature__).startswith("(data, *, validation=0.15, epochs=20, batch_size=64")
