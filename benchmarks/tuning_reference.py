@@ -27,7 +27,7 @@ from benchmarks.hourly_reference import REFERENCE
 from tfts.config import read_settings
 from tfts.experiment.tables import forecaster_options
 from tfts.forecaster import Forecaster
-from tfts.tuning.trials import TableTrials
+from tfts.tuning.table_trials import TableTrials
 
 ROOT = Path(__file__).parents[1]
 CALENDAR = ["24h", "168h", "336h"]

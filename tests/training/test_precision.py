@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfts.forecaster import Forecaster
 from tfts.models import tcn
 from tfts.training.precision import PRECISIONS, dtype_policy, suits_bfloat16, training_policies
-from tfts.tuning.trials import WindowTrials
+from tfts.tuning.window_trials import WindowTrials
 
 CONTEXT, HORIZON = 11, 3
 # Of each kind of network a small one, a layer that is to compute in half precision (None: there is

@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 from tfts.models import linear
+from tfts.training import Diverged
 from tfts.tuning import searching
-from tfts.tuning.trials import Diverged, Fit
+from tfts.tuning.fits import Fit
 
 SPACE = {
     "learning_rate": {"min": 1e-4, "max": 1.0, "log": True},

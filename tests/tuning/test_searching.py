@@ -10,7 +10,7 @@ from tfts.data.panel import Panel
 from tfts.data.split import chronological_split
 from tfts.forecaster import Forecaster
 from tfts.tuning import Search, search
-from tfts.tuning.trials import PENALTY
+from tfts.tuning.fits import PENALTY
 
 FAST = {"epochs": 2, "batch_size": 64}
 

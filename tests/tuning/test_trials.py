@@ -7,8 +7,11 @@ import tensorflow as tf
 
 from tfts.data.panel import Panel
 from tfts.data.split import chronological_split
+from tfts.training import Diverged
 from tfts.tuning import search
-from tfts.tuning.trials import Diverged, TableTrials, WindowTrials, divergence, make_trials, rolling_parts
+from tfts.tuning.table_trials import TableTrials, rolling_parts
+from tfts.tuning.trials import make_trials
+from tfts.tuning.window_trials import WindowTrials
 
 
 @pytest.fixture(scope="module")
@@ -125,11 +128,14 @@ def test_a_split_needs_validation_rows(frame):
         make_trials("linear", parts, {}, "val_rmse", 0.15, 1, {"context_length": 7, "horizon": 1})
 
 
-def test_only_divergence_is_taken_for_divergence():
-    with pytest.raises(Diverged, match="Training diverged: the loss"), divergence():
-        raise ValueError("Training diverged: the loss is not finite")
-    with pytest.raises(ValueError, match="no window") as caught, divergence():
-        raise ValueError("no window")
+def test_only_divergence_is_taken_for_divergence(monkeypatch, frame):
+    def fail(*_):
+        raise ValueError("Training diverged: says a callback of the user's")
+
+    monkeypatch.setattr("tfts.predictors.network.train_network", fail)
+    trials = TableTrials("linear", frame, {"context_length": 7, "horizon": 2}, {"epochs": 1})
+    with pytest.raises(ValueError, match="says a callback") as caught:
+        trials.fit({}, part=0, seed=0)
     assert not isinstance(caught.value, Diverged)
 
 

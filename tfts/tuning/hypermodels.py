@@ -4,8 +4,9 @@ import keras_tuner
 import numpy as np
 
 from tfts.training import Diverged, train_network
+from tfts.tuning.fits import PENALTY
 from tfts.tuning.searching import make_space
-from tfts.tuning.trials import PENALTY, make_trials
+from tfts.tuning.trials import make_trials
 
 
 def hypermodel(

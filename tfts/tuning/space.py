@@ -1,6 +1,5 @@
 """The space of settings that a search looks through."""
 
-import contextlib
 import inspect
 import json
 
@@ -11,13 +10,14 @@ from keras_tuner.engine import hyperparameters as kinds
 from tfts._messages import unknown
 from tfts.forecaster import Forecaster
 from tfts.training.options import WEIGHT_DECAY
+from tfts.tuning import ranges
+from tfts.tuning.entries import checked_entries, in_order
 
 # Settings of the table and its windows. The horizon is the question, not a setting.
 DATA_SETTINGS = ("context_length", "scaler", "per_series", "stride", "calendar")
 # Arguments of a builder that come from the table, and its name.
 _SIZES = ("context_length", "num_features", "horizon", "num_targets", "num_known_future", "name")
 _NOT_TUNED = ("self", "data", "validation", "seed", "callbacks", "folder", "verbose", "metrics")
-_KEYS = ("values", "min", "max", "step", "log", "when", "divides")
 # Evenly spaced values that a grid takes from a range without steps.
 _GRID_VALUES = 5
 
@@ -75,10 +75,10 @@ class Space:
         if self._function is not None:
             self.hyperparameters, self.names = self._explore()
         else:
-            entries = _checked_entries(space, self._known)
+            entries = checked_entries(space, self._known)
             self.names = tuple(entries)
             self.hyperparameters = keras_tuner.HyperParameters()
-            for name in _in_order(entries):
+            for name in in_order(entries):
                 self._declare(name, entries[name], entries)
         if not self.names:
             raise ValueError("The space holds no setting. Expected one or more names with their values.")
@@ -86,7 +86,7 @@ class Space:
         self._default_point = {
             name: self._code(name, value) for name, value in self.defaults.items() if value is not None
         }
-        self._tokens = _tokens(self.hyperparameters.space)
+        self._tokens = ranges.tokens(self.hyperparameters.space)
         self.outside = tuple(name for name in self.names if not self._holds(name, self.defaults[name]))
 
     @property
@@ -97,7 +97,7 @@ class Space:
     @property
     def size(self):
         """Number of different points, infinite where a range has no steps."""
-        if any(_count(hp) == np.inf for hp in self.hyperparameters.space):
+        if any(ranges.count(hp) == np.inf for hp in self.hyperparameters.space):
             return np.inf
         return sum(1 for _ in self.grid())
 
@@ -112,8 +112,8 @@ class Space:
         """
         values = {}
         for hp, share in zip(self.hyperparameters.space, unit, strict=True):
-            if _counts(hp, values):
-                values[hp.name] = _rounded(hp, hp.prob_to_value(min(max(float(share), 0.0), 1 - 1e-9)))
+            if ranges.counts(hp, values):
+                values[hp.name] = ranges.rounded(hp, hp.prob_to_value(min(max(float(share), 0.0), 1 - 1e-9)))
         return values
 
     def unit(self, point):
@@ -124,8 +124,8 @@ class Space:
         shares = []
         for hp in self.hyperparameters.space:
             share = 0.5
-            if hp.name in point and _counts(hp, point):
-                share = _share(hp, point[hp.name])
+            if hp.name in point and ranges.counts(hp, point):
+                share = ranges.share(hp, point[hp.name])
             shares.append(share)
         return np.clip(shares, 0.0, 1.0)
 
@@ -140,7 +140,7 @@ class Space:
             value = point.get(name)
             if tokens is None:
                 hp = next(hp for hp in self.hyperparameters.space if hp.name == name)
-                numbers.append(0.5 if value is None else _share(hp, value))
+                numbers.append(0.5 if value is None else ranges.share(hp, value))
             elif isinstance(tokens[0], str):
                 # Two words are as far apart as the ends of a range.
                 numbers += [np.sqrt(0.5) * (value == token) for token in tokens]
@@ -158,13 +158,13 @@ class Space:
                 yield dict(values)
                 return
             hp = spaces[at]
-            if not _counts(hp, values):
+            if not ranges.counts(hp, values):
                 yield from below(at + 1, values)
                 return
-            count = _count(hp)
+            count = ranges.count(hp)
             count = _GRID_VALUES if count == np.inf else count
             for index in range(count):
-                value = _rounded(hp, hp.prob_to_value((index + 0.5) / count))
+                value = ranges.rounded(hp, hp.prob_to_value((index + 0.5) / count))
                 yield from below(at + 1, {**values, hp.name: value})
 
         spaces = self.hyperparameters.space
@@ -183,8 +183,8 @@ class Space:
         """
         values = {}
         for hp in self.hyperparameters.space:
-            if hp.name in point and _counts(hp, values):
-                values[hp.name] = _rounded(hp, point[hp.name])
+            if hp.name in point and ranges.counts(hp, values):
+                values[hp.name] = ranges.rounded(hp, point[hp.name])
         if self._function is not None:
             hp = self.hyperparameters.copy()
             hp.values = values
@@ -204,8 +204,8 @@ class Space:
         if self._function is not None:
             return self._asked(hp)
         for own in self.hyperparameters.space:
-            with _scopes(hp, [(c.name, c.values) for c in own.conditions]):
-                _retrieve(hp, own)
+            with ranges.scopes(hp, [(c.name, c.values) for c in own.conditions]):
+                ranges.declare_like(hp, own)
         return self.settings(hp.values)
 
     def describe(self):
@@ -222,7 +222,7 @@ class Space:
         Ranges are met at their ends. What else counts there takes the middle of its range.
         """
         for at, hp in enumerate(self.hyperparameters.space):
-            count = _count(hp)
+            count = ranges.count(hp)
             is_choice = isinstance(hp, kinds.Choice)
             shares = (np.arange(count) + 0.5) / count if is_choice else (0.0, 1.0)
             for share in shares:
@@ -236,7 +236,7 @@ class Space:
         for condition in hp.conditions:
             for at, parent in enumerate(self.hyperparameters.space):
                 if parent.name == condition.name:
-                    unit[at] = np.clip(_share(parent, condition.values[0]), 0, 1)
+                    unit[at] = np.clip(ranges.share(parent, condition.values[0]), 0, 1)
                     self._reach(parent, unit)
         return unit
 
@@ -245,7 +245,7 @@ class Space:
         if self._function is not None and not own:
             return True
         if any(not isinstance(hp, kinds.Choice) for hp in own):
-            return _is_number(value) and own[0].min_value <= value <= own[0].max_value
+            return ranges.is_number(value) and own[0].min_value <= value <= own[0].max_value
         return any(self._code(name, value) in hp.values for hp in own)
 
     def _code(self, name, value):
@@ -263,17 +263,17 @@ class Space:
         for parent, values in entry.get("when", {}).items():
             coded = [self._code(parent, value) for value in values]
             for value, word in zip(values, coded, strict=True):
-                reached = [v for own in hp.space if own.name == parent for v in _listed(own)]
+                reached = [v for own in hp.space if own.name == parent for v in ranges.listed(own)]
                 if not any(word == v for v in reached) and not self._in_range(parent, word):
                     raise ValueError(
                         f"{name!r} counts when {parent!r} is {value!r}, but the space never gives {parent!r} that "
                         f"value. Its values: {reached}."
                     )
             conditions.append((parent, coded))
-        with _scopes(hp, conditions):
+        with ranges.scopes(hp, conditions):
             if "values" not in entry:
                 default = self._given[name]
-                inside = _is_number(default) and entry["min"] <= default <= entry["max"]
+                inside = ranges.is_number(default) and entry["min"] <= default <= entry["max"]
                 whole = all(
                     isinstance(entry[key], int)
                     for key in ("min", "max", "step")
@@ -292,7 +292,7 @@ class Space:
             words = self._words(name, entry["values"])
             for parents, allowed in self._groups(name, words, entry.get("divides"), entries):
                 scope = [] if parents is None else [(entry["divides"], parents)]
-                with _scopes(hp, scope):
+                with ranges.scopes(hp, scope):
                     default = self._code(name, self._given[name])
                     hp.Choice(name, allowed, default=default if default in allowed else allowed[0])
 
@@ -300,14 +300,14 @@ class Space:
         return any(
             own.name == name
             and not isinstance(own, kinds.Choice)
-            and _is_number(value)
+            and ranges.is_number(value)
             and own.min_value <= value <= own.max_value
             for own in self.hyperparameters.space
         )
 
     def _words(self, name, values):
         """Values that KerasTuner can hold: all of one type, number or word."""
-        if all(_is_number(value) for value in values):
+        if all(ranges.is_number(value) for value in values):
             if not all(isinstance(value, int) for value in values):
                 values = [float(value) for value in values]
             # In order, because neighbours are taken to be alike.
@@ -324,7 +324,7 @@ class Space:
             return
         groups = {}
         wholes = sorted(
-            {v for own in self.hyperparameters.space if own.name == divides for v in _listed(own)}
+            {v for own in self.hyperparameters.space if own.name == divides for v in ranges.listed(own)}
         )
         for whole in wholes:
             allowed = tuple(word for word in words if whole % word == 0)
@@ -376,196 +376,3 @@ def _defaults(function, left_out=_SIZES):
     """Default of every keyword of a function."""
     parameters = inspect.signature(function).parameters.values()
     return {p.name: p.default for p in parameters if p.name not in left_out and p.default is not p.empty}
-
-
-def _checked_entries(space, known):
-    if not isinstance(space, dict):
-        raise ValueError(
-            "`space` must be 'default', a dict from names of settings to their ranges, or a function of hp. "
-            f"Received: {type(space).__name__}."
-        )
-    entries = {str(name): _plain(entry) for name, entry in space.items()}
-    for name, entry in entries.items():
-        if name not in known:
-            raise ValueError(unknown("setting", name, known))
-        if not isinstance(entry, dict):
-            raise ValueError(
-                f"The setting {name!r} must hold {{values: [...]}} or {{min: .., max: ..}}. Received: {entry!r}."
-            )
-        for key in entry:
-            if key not in _KEYS:
-                raise ValueError(unknown(f"key of the setting {name!r}:", key, _KEYS))
-        if "values" in entry:
-            _check_values(name, entry)
-        else:
-            _check_range(name, entry)
-        for kind in ("when", "divides"):
-            parents = entry.get(kind, {})
-            for parent in [parents] if isinstance(parents, str) else parents:
-                if parent not in entries or parent == name:
-                    others = [other for other in entries if other != name]
-                    raise ValueError(unknown(f"setting in `{kind}` of {name!r}:", parent, others))
-    return entries
-
-
-def _check_values(name, entry):
-    values, extra = entry["values"], [key for key in ("min", "max", "step", "log") if key in entry]
-    if extra:
-        raise ValueError(f"The setting {name!r} holds values and {extra[0]}. Expected one or the other.")
-    if not isinstance(values, list) or not values:
-        raise ValueError(f"The values of {name!r} must be a list of one or more. Received: {values!r}.")
-    if len({json.dumps(value, sort_keys=True) for value in values}) != len(values):
-        raise ValueError(f"The values of {name!r} hold one of them twice. Received: {values}.")
-    if "divides" in entry and not all(
-        isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in values
-    ):
-        raise ValueError(
-            f"{name!r} has to divide {entry['divides']!r}: expected ints >= 1. Received: {values}."
-        )
-
-
-def _check_range(name, entry):
-    low, high, step = entry.get("min"), entry.get("max"), entry.get("step")
-    if not (_is_number(low) and _is_number(high) and low < high):
-        raise ValueError(
-            f"The setting {name!r} needs `values`, or numbers with min < max. Received: min={low!r}, max={high!r}."
-        )
-    log = entry.get("log", False)
-    if not isinstance(log, bool):
-        raise ValueError(f"`log` of {name!r} must be true or false. Received: log={log!r}.")
-    if log and low <= 0:
-        raise ValueError(f"The range of {name!r} is log, so min must be above 0. Received: min={low!r}.")
-    least = 1 if log else 0
-    if step is not None and not (_is_number(step) and step > least):
-        raise ValueError(
-            f"`step` of {name!r} must be a number above {least}"
-            f"{', because it multiplies in a log range' if log else ''}. Received: step={step!r}."
-        )
-    if "divides" in entry:
-        raise ValueError(f"{name!r} has to divide {entry['divides']!r}: give its `values` as a list.")
-
-
-def _in_order(entries):
-    """Names with those that others depend on first."""
-    placed, waiting = [], list(entries)
-    while waiting:
-        ready = [
-            name
-            for name in waiting
-            if all(p in placed for p in (*entries[name].get("when", {}), *_one(entries[name].get("divides"))))
-        ]
-        if not ready:
-            raise ValueError(
-                f"The conditions of {', '.join(map(repr, waiting))} depend on each other in a circle."
-            )
-        placed += ready
-        waiting = [name for name in waiting if name not in ready]
-    return placed
-
-
-def _one(name):
-    return () if name is None else (name,)
-
-
-def _plain(value):
-    """Lists, dicts and numbers of a YAML reader as Python's own."""
-    if isinstance(value, dict):
-        made = {str(key): _plain(inner) for key, inner in value.items()}
-        if isinstance(made.get("when"), dict):
-            made["when"] = {k: v if isinstance(v, list) else [v] for k, v in made["when"].items()}
-        return made
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, bool) or value is None:
-        return value
-    for kind in (int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _is_number(value):
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _counts(hp, values):
-    return all(condition.is_active(values) for condition in hp.conditions)
-
-
-def _count(hp):
-    """How many values a hyperparameter has."""
-    if isinstance(hp, kinds.Choice):
-        return len(hp.values)
-    if isinstance(hp, kinds.Fixed):
-        return 1
-    if isinstance(hp, kinds.Boolean):
-        return 2
-    if hp.step is None:
-        return np.inf if isinstance(hp, kinds.Float) else hp.max_value - hp.min_value + 1
-    return len(tuple(hp.values))
-
-
-def _listed(hp):
-    """The values of a hyperparameter that has few, else none."""
-    if isinstance(hp, kinds.Int) and hp.step is None:
-        return tuple(range(hp.min_value, hp.max_value + 1))
-    return tuple(hp.values) if _count(hp) < np.inf else ()
-
-
-def _rounded(hp, value):
-    """A float with digits that survive a way over the network, where it is a float32."""
-    if isinstance(hp, kinds.Choice) and isinstance(value, float):
-        return min(hp.values, key=lambda own: abs(own - value))
-    if not isinstance(hp, kinds.Float):
-        return value
-    return min(max(float(f"{value:.4g}"), hp.min_value), hp.max_value)
-
-
-def _share(hp, value):
-    if isinstance(hp, kinds.Choice):
-        return hp.value_to_prob(value) if value in hp.values else 0.5
-    if isinstance(hp, kinds.Fixed):
-        return 0.5
-    if isinstance(hp, kinds.Boolean):
-        return hp.value_to_prob(bool(value))
-    if not _is_number(value):
-        return 0.5
-    return float(np.clip(hp.value_to_prob(min(max(value, hp.min_value), hp.max_value)), 0, 1))
-
-
-def _tokens(hyperparameters):
-    """Name to the words or sorted numbers it may take; `None` for a range."""
-    tokens = {}
-    for hp in hyperparameters:
-        if isinstance(hp, kinds.Fixed):
-            continue
-        values = list(hp.values) if isinstance(hp, kinds.Choice) else None
-        if isinstance(hp, kinds.Boolean):
-            values = [0, 1]
-        known = tokens.setdefault(hp.name, values)
-        if known is not None and values is not None:
-            tokens[hp.name] = list(dict.fromkeys([*known, *values]))
-    return {
-        name: values if values is None or isinstance(values[0], str) else sorted(values)
-        for name, values in tokens.items()
-    }
-
-
-@contextlib.contextmanager
-def _scopes(hp, conditions):
-    """Conditional scopes of `(name, values)` inside each other."""
-    with contextlib.ExitStack() as opened:
-        for name, values in conditions:
-            opened.enter_context(hp.conditional_scope(name, values))
-        yield
-
-
-def _retrieve(hp, own):
-    """Registers a hyperparameter like `own` in the scope that is open."""
-    config = own.get_config()
-    config.pop("conditions")
-    name = config.pop("name")
-    if isinstance(own, kinds.Choice):
-        return hp.Choice(name, own.values, ordered=own.ordered, default=own.default)
-    kind = hp.Int if isinstance(own, kinds.Int) else hp.Float
-    return kind(name, own.min_value, own.max_value, step=own.step, sampling=own.sampling, default=own.default)
