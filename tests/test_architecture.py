@@ -12,7 +12,8 @@ PACKAGE = Path(tfts.__file__).parent
 
 # From the ground up. A module may import its own folder and every level below.
 LEVELS = (
-    {"_messages", "_files", "_units"},
+    {"_messages", "_units", "errors"},
+    {"_files"},
     {"layers", "losses", "metrics", "keras_metrics"},
     {"outputs"},
     {"task"},
@@ -85,7 +86,7 @@ def wrong_imports(source, module, is_package=False):
         there = place(name)
         if here is None:
             yield f"{module}:{line} imports {name}, but the names of tfts are lazy"
-        elif here in BACKEND_FREE and there not in {"_messages", *BACKEND_FREE}:
+        elif here in BACKEND_FREE and there not in {"_messages", "errors", *BACKEND_FREE}:
             yield f"{module}:{line} imports {name}, but {here} must run on every Keras backend"
         elif here not in LEVEL or there not in LEVEL:
             yield f"{module}:{line} imports {name}, and one of them has no level in this test"

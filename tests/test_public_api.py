@@ -25,6 +25,7 @@ PUBLIC = [
     "Scaler",
     "SoftmaxRegression",
     "THRESHOLDS",
+    "TftsError",
     "WindowSpec",
     "add_calendar",
     "attention_scores",

@@ -20,6 +20,7 @@ _HOME = {
     "Scaler": "tfts.data.scaling",
     "SoftmaxRegression": "tfts.regression",
     "THRESHOLDS": "tfts.anomaly.thresholds",
+    "TftsError": "tfts.errors",
     "WindowSpec": "tfts.data.windows",
     "add_calendar": "tfts.data.calendar",
     "attention_scores": "tfts.models",

@@ -8,6 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tfts import __version__
+
+# Of run.json and of what stands beside it: raised when an older one can't be gone on with.
+RUN_FORMAT = 2
+
 
 @contextlib.contextmanager
 def replacing(path):
@@ -108,6 +113,7 @@ def read_run(folder, finished_by=None):
             f"{folder} holds no run: run.json is not there. Give the --output of `tfts run`."
         )
     described = json.loads(path.read_text())
+    check_run_format(described, path)
     absent = [key for key in ("settings", "data", "split", "versions") if key not in described]
     if absent:
         raise ValueError(
@@ -119,6 +125,27 @@ def read_run(folder, finished_by=None):
             f"The run in {folder} was stopped before it was finished. Give the same `{finished_by}` again."
         )
     return described
+
+
+def check_run_format(described, path, way_out=None):
+    """Refuses what another version of tfts wrote into the folder of a run.
+
+    Args:
+        described: Dict, as `run.json` or `suite.json` holds it.
+        path: Path of that file, for the message.
+        way_out: What can be done beside choosing another folder.
+
+    Raises:
+        ValueError: If it was written in another form.
+    """
+    if not isinstance(described, dict) or described.get("format") != RUN_FORMAT:
+        versions = described.get("versions", {}) if isinstance(described, dict) else {}
+        by = f"tfts {versions['tfts']}" if "tfts" in versions else "another version of tfts"
+        found = described.get("format", 1) if isinstance(described, dict) else "none"
+        raise ValueError(
+            f"{path} was written by {by} in form {found}, but this one, tfts {__version__}, reads form {RUN_FORMAT}. "
+            f"Give the same command with another --output{f', {way_out}' if way_out else ''}."
+        )
 
 
 def write_figure(figure, path):

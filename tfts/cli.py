@@ -3,7 +3,10 @@
 import contextlib
 import logging
 import os
+import platform
 import sys
+import tempfile
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +14,19 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from tfts import __version__
+from tfts.errors import TftsError
+
+# What the user can mend, and what is told of it in one sentence.
+_MISTAKES = (TftsError, ValueError, KeyError, FileNotFoundError)
+_MISTAKE, _FAULT = 2, 70
+
 app = typer.Typer(
     help="Time-series forecasting with Keras: one YAML file in, compared forecasts or alarms out.",
+    epilog=(
+        f"The exit code is 0 if all went well; 1 if `verify` found a difference; {_MISTAKE} if the command, the "
+        f"settings, a file or the system did not allow it; {_FAULT} if tfts itself failed; 130 after Ctrl-C."
+    ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -20,7 +34,11 @@ app = typer.Typer(
 
 
 @app.callback()
-def _commands():
+def _commands(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; may also follow the command.")
+    ] = False,
+):
     # What TensorFlow says of itself would bury what the user asked for.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -409,9 +427,53 @@ def serve(
 
 def main():
     """Runs a command; what the user did wrong is one message and no traceback."""
+    words = [word for word in sys.argv[1:] if word != "--debug"]
+    debug = len(words) < len(sys.argv) - 1
     try:
-        app()
-    except (ValueError, KeyError, FileNotFoundError) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        Console(stderr=True).print(f"[bold red]Error[/bold red]: {escape(str(message))}", highlight=False)
-        sys.exit(2)
+        app(args=words)
+    except Exception as error:
+        sys.exit(_tell(error, debug, Console(stderr=True)))
+
+
+def _tell(error, debug, console):
+    """Says what went wrong, and through whom; gives the exit code."""
+    if debug:
+        console.print(_trace(error), markup=False, highlight=False, soft_wrap=True)
+    if isinstance(error, _MISTAKES):
+        said = error.args[0] if isinstance(error, KeyError) and error.args else error
+        code = _MISTAKE
+    elif isinstance(error, OSError | MemoryError):
+        said, code = _system_sentence(error), _MISTAKE
+    else:
+        what = f"{type(error).__name__}: {error}".rstrip(": ")
+        said, code = f"This is a fault of tfts, not of your input: {what}", _FAULT
+    console.print(f"[bold red]Error[/bold red]: {escape(str(said))}", highlight=False)
+    if code == _FAULT and not debug:
+        console.print(_where_traced(error), markup=False, highlight=False, soft_wrap=True)
+    return code
+
+
+def _system_sentence(error):
+    """What the system, and not tfts, refused: the path and the reason."""
+    if isinstance(error, MemoryError):
+        return f"There is not enough memory ({error})." if str(error) else "There is not enough memory."
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"The system refuses {' to '.join(names)}: {reason}." if names else f"The system says: {reason}."
+
+
+def _where_traced(error):
+    """Writes the traceback into a file, and says where; without a place for it, gives it."""
+    try:
+        handle, path = tempfile.mkstemp(prefix="tfts-fault-", suffix=".log")
+        with os.fdopen(handle, "w", encoding="utf-8") as log:
+            log.write(_trace(error))
+    except OSError:
+        return _trace(error)
+    return f"Its traceback is in {path}; --debug shows it here. Please report it with that file."
+
+
+def _trace(error):
+    words = " ".join(["tfts", *sys.argv[1:]])
+    versions = f"tfts {__version__}, Python {platform.python_version()}, {platform.platform()}"
+    return f"{words}\n{versions}\n{''.join(traceback.format_exception(error))}"

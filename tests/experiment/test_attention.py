@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,8 @@ from rich.console import Console
 from tfts.attention import read_analysis
 from tfts.config import parse_settings
 from tfts.experiment import attention, forecasting
+from tfts.experiment.fitting import recipe
+from tfts.experiment.tables import digests, load_frame, read_parts
 
 TEXT = """
 data:
@@ -60,7 +63,7 @@ def test_the_test_rows_are_analysed_again_with_the_same_answer(run_dir, tmp_path
 
 def test_new_rows_are_analysed_beside_the_run(run_dir, tmp_path):
     settings = parse_settings(TEXT, ["seed=5"])
-    forecasting.load_frame(settings)[0].to_csv(tmp_path / "march.csv", index_label="time")
+    load_frame(settings)[0].to_csv(tmp_path / "march.csv", index_label="time")
     analysis, output = attention.analyse_run(run_dir, "attention_seq2seq", tmp_path / "march.csv")
     assert output == run_dir / "attention" / "attention_seq2seq-march"
     assert (output / "heatmap.png").is_file()
@@ -74,15 +77,33 @@ def test_a_model_that_has_no_attention_or_is_not_there_is_refused(run_dir):
         attention.analyse_run(run_dir, "lstm")
 
 
-def test_nulls_of_an_earlier_start_are_kept(run_dir):
+def test_nulls_of_an_earlier_start_are_kept_if_they_are_of_the_same_rows(run_dir, tmp_path):
     settings = parse_settings(TEXT)
     console = Console(file=io.StringIO())
+    parts = read_parts(settings)[3]
     forecaster = attention.load_model(run_dir, "lstm_attention")
-    folder = run_dir / "nulls" / "lstm_attention"
-    before = (folder / "shuffled_targets" / "forecaster.json").stat().st_mtime_ns
-    nulls = attention.fit_nulls(forecaster, None, settings, {}, folder, console)
-    assert list(nulls) == ["shuffled_targets"]
-    assert (folder / "shuffled_targets" / "forecaster.json").stat().st_mtime_ns == before
+    folder = tmp_path / "nulls"
+    shutil.copytree(run_dir / "nulls" / "lstm_attention", folder)
+    at = folder / "shuffled_targets" / "forecaster.json"
+    before = at.read_text()
+    made_of = recipe("lstm_attention", settings, digests(parts))
+    assert list(attention.fit_nulls(forecaster, None, settings, made_of, folder, console)) == [
+        "shuffled_targets"
+    ]
+    assert at.read_text() == before
+    made_of["rows"]["training"] = "of other rows"
+    attention.fit_nulls(forecaster, parts, settings, made_of, folder, console)
+    assert at.read_text() != before
+
+
+def test_test_rows_that_the_model_may_have_learnt_from_are_refused(run_dir, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run_dir, folder)
+    described = json.loads((folder / "run.json").read_text())
+    described["settings"]["data"]["end"] = "2019-01-14"
+    (folder / "run.json").write_text(json.dumps(described))
+    with pytest.raises(ValueError, match=r"changed: training, validation, test rows\).*may be rows that the"):
+        attention.analyse_run(folder, "attention_seq2seq")
 
 
 def test_attention_over_one_column_alone_is_left_out(tmp_path):

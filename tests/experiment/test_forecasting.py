@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -7,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from tfts import load_dataset
+from tfts._files import read_run
 from tfts.config import parse_settings
 from tfts.experiment import forecasting
 from tfts.experiment.tables import load_frame
@@ -221,6 +223,119 @@ def test_a_second_start_keeps_what_is_fitted(finished):
     again, printed = run(output)
     assert printed.count("already fitted") == 4
     pd.testing.assert_series_equal(again["rmse"], table["rmse"])
+
+
+def rows_of_a_line(length, slope=0.5):
+    """A table whose last value, repeated, is wrong by the slope at each step."""
+    times = pd.date_range("2024-01-01", periods=length, freq="D", name="day")
+    return pd.DataFrame({"sales": slope * np.arange(length)}, index=times)
+
+
+FILE = """
+data: {source: file, path: "%s", time: day}
+window: {context_length: 7, horizon: 1}
+split: {validation: "2024-03-11", test: "2024-03-31"}
+baselines: {linear_regression: {}}
+models: {linear: {training: {epochs: 1}}}
+"""
+
+
+def run_file(output, path, **options):
+    console = Console(width=200, record=True, file=io.StringIO())
+    table = forecasting.run(parse_settings(FILE % path), output, console=console, **options)
+    return table.set_index("model")["rmse"], console.export_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "said", "kept"),
+    [
+        # The first 70 days are the training rows, the next 20 validation, the others test rows.
+        (
+            lambda frame: frame.assign(sales=frame["sales"] + 100 * (frame.index < "2024-01-15")),
+            "training",
+            0,
+        ),
+        (lambda frame: frame.iloc[10:], "training", 0),
+        (
+            lambda frame: frame.assign(sales=frame["sales"].mask(frame.index == "2024-03-20", 7.0)),
+            "validation",
+            0,
+        ),
+        (lambda frame: frame.iloc[:-5], "test", 3),
+        (lambda frame: frame.assign(sales=frame["sales"].mask(frame.index == "2024-04-05", 7.0)), "test", 3),
+    ],
+)
+def test_what_was_fitted_on_rows_that_have_changed_is_fitted_again(tmp_path, change, said, kept):
+    path, frame = tmp_path / "sales.csv", rows_of_a_line(101)
+    frame.to_csv(path)
+    _, printed = run_file(tmp_path / "run", path)
+    assert "have changed" not in printed
+    change(frame).to_csv(path)
+    again, printed = run_file(tmp_path / "run", path)
+    (told,) = [line for line in printed.splitlines() if "have changed since the last start" in line]
+    assert said in told
+    assert printed.count("already fitted") == kept
+    fresh, _ = run_file(tmp_path / "fresh", path)
+    pd.testing.assert_series_equal(again, fresh)
+    _, printed = run_file(tmp_path / "run", path)
+    assert "have changed" not in printed
+    assert printed.count("already fitted") == 3
+
+
+def test_rows_are_known_by_their_values_not_by_their_file(tmp_path):
+    path, frame = tmp_path / "sales.csv", rows_of_a_line(101)
+    frame.to_csv(path)
+    run_file(tmp_path / "run", path)
+    frame.sample(frac=1, random_state=1).to_csv(path, float_format="%.6f")
+    _, printed = run_file(tmp_path / "run", path)
+    assert printed.count("already fitted") == 3
+
+
+def test_a_table_cut_by_half_leaves_no_test_row_among_the_training_rows(tmp_path):
+    path = tmp_path / "sales.csv"
+    changes = ["split.validation=0.2", "split.test=0.2", "models={}"]
+    for length in (200, 100):
+        rows_of_a_line(length).to_csv(path)
+        settings = parse_settings(FILE % path, changes)
+        forecasting.run(settings, tmp_path / "run", console=Console(file=io.StringIO()))
+    rows = json.loads((tmp_path / "run" / "models" / "linear_regression" / "fitted_on.json").read_text())[
+        "rows"
+    ]
+    described = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert rows == {part: described["rows"][part] for part in ("training", "validation")}
+    assert described["split"]["training"]["rows"] == 60
+    assert described["split"]["test"]["start"].startswith("2024-03-21")
+
+
+def test_a_run_stopped_after_the_rows_changed_is_not_a_finished_one(tmp_path, monkeypatch):
+    path = tmp_path / "sales.csv"
+    rows_of_a_line(101).to_csv(path)
+    run_file(tmp_path / "run", path)
+    rows_of_a_line(101, slope=0.25).to_csv(path)
+
+    def stopped(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(forecasting, "fit_methods", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_file(tmp_path / "run", path)
+    assert "finished" not in json.loads((tmp_path / "run" / "run.json").read_text())
+    assert not (tmp_path / "run" / "model_metrics.csv").exists()
+
+
+def test_a_folder_of_another_version_is_refused_in_a_sentence(finished, tmp_path):
+    output = tmp_path / "old"
+    shutil.copytree(finished[0], output)
+    described = json.loads((output / "run.json").read_text())
+    del described["format"], described["rows"]
+    (output / "run.json").write_text(json.dumps(described))
+    sentence = r"run\.json was written by tfts 0\.1\.0 in form 1, but this one, tfts .*, reads form 2\. Give"
+    with pytest.raises(ValueError, match=sentence + r".* or give --overwrite to replace it\.$"):
+        run(output)
+    with pytest.raises(ValueError, match=sentence + r" the same command with another --output\.$"):
+        read_run(output)
+    _, printed = run(output, "models={}", overwrite=True)
+    assert "already fitted" not in printed
 
 
 def test_a_run_with_other_settings_is_not_mixed_in(finished):

@@ -101,6 +101,10 @@ class WindowSpec:
             raise ValueError(self._why_none(panel, self.horizon))
         return rows
 
+    def count(self, panel):
+        """The number of windows, 0 where `origins` would raise because there is none."""
+        return len(self._find(panel, self.horizon))
+
     def forecast_origins(self, panel):
         """Rows of all origins to forecast from, also those whose future is still unknown.
 

@@ -9,8 +9,8 @@ from tfts._messages import unknown
 from tfts.attention import analyse_attention, fit_null
 from tfts.config import Settings
 from tfts.data.readers import read_table
-from tfts.data.split import chronological_split
-from tfts.experiment.tables import forecaster_options, load_frame
+from tfts.experiment.folder import is_made_of, mark
+from tfts.experiment.tables import digests, read_parts
 from tfts.forecaster import Forecaster
 
 
@@ -43,11 +43,22 @@ def analyse(forecaster, panel, rows, settings, nulls):
     )
 
 
-def fit_nulls(forecaster, parts, settings, training, folder, console):
+def fit_nulls(forecaster, parts, settings, made_of, folder, console):
     """The networks with nothing to find that a model is compared with; kept in `folder`.
 
     They are fitted for a quarter of the epochs: what a network shows of itself is there
     from the start, and more would double the time of a run.
+
+    Args:
+        forecaster: Fitted `Forecaster` with attention.
+        parts: As from `chronological_split`.
+        settings: `Settings`.
+        made_of: What `forecaster` was fitted on and with, as from `tfts.experiment.fitting.recipe`.
+        folder: Path, with a folder in it for each kind.
+        console: `rich.console.Console` for progress.
+
+    Returns:
+        Dict from kind to fitted `Forecaster`.
 
     Example:
 
@@ -58,18 +69,19 @@ def fit_nulls(forecaster, parts, settings, training, folder, console):
     ... window: {context_length: 22, horizon: 3}
     ... report: {attention_nulls: []}
     ... ''')
-    >>> fit_nulls(None, None, settings, {"epochs": 15}, "nulls", Console())
+    >>> fit_nulls(None, None, settings, {"training": {"epochs": 15}}, "nulls", Console())
     {}
     """
-    nulls = {}
+    nulls, training = {}, made_of["training"]
+    training = {**training, "epochs": max(2, training["epochs"] // 4)}
     for kind in settings.report.attention_nulls:
-        at = Path(folder) / kind
-        if (at / "forecaster.json").is_file():
+        at, own = Path(folder) / kind, {**made_of, "training": training, "null": kind}
+        if is_made_of(at, own):
             nulls[kind] = Forecaster.load(at)
             continue
-        options = {**training, "epochs": max(2, training["epochs"] // 4), "verbose": 0}
-        nulls[kind] = fit_null(forecaster, parts.train, parts.validation, kind, **options)
+        nulls[kind] = fit_null(forecaster, parts.train, parts.validation, kind, **training, verbose=0)
         nulls[kind].save(at)
+        mark(at, own)
         words = kind.replace("_", " ")
         console.print(f"{forecaster.name} with {words}, to compare: fitted, {nulls[kind].fit_seconds_:.1f} s")
     return nulls
@@ -99,13 +111,13 @@ def analyse_run(run_dir, model, data=None, output=None):
     FileNotFoundError: nowhere holds no run: run.json is not there. Give the --output of `tfts run`.
     """
     run_dir = Path(run_dir)
-    settings = Settings.model_validate(read_run(run_dir)["settings"])
+    described = read_run(run_dir)
+    settings = Settings.model_validate(described["settings"])
     forecaster = load_model(run_dir, model)
     if data is None:
-        panel = Forecaster("persistence", **forecaster_options(settings)).panel(load_frame(settings)[0])
-        split = settings.split
-        panel = chronological_split(panel, split.validation, split.test, split.gap, split.context).test
-        name = model
+        parts = read_parts(settings)[3]
+        _check_unchanged(described["rows"], parts, run_dir)
+        panel, name = parts.test, model
     else:
         panel = forecaster.panel(read_again(settings, data), allow_constant=True)
         name = f"{model}-{Path(data).stem}"
@@ -118,6 +130,17 @@ def analyse_run(run_dir, model, data=None, output=None):
     output = run_dir / "attention" / name if output is None else Path(output)
     analysis.write(output)
     return analysis, output
+
+
+def _check_unchanged(rows, parts, run_dir):
+    """Refuses test rows that are no longer those of the run: the model may have learnt from some."""
+    changed = [part for part, digest in digests(parts).items() if digest != rows.get(part)]
+    if changed:
+        raise ValueError(
+            f"The table has changed since the run in {run_dir} was made (changed: {', '.join(changed)} rows), so its "
+            "test rows may be rows that the model has learnt from. Give the same `tfts run` again, or other rows "
+            "with --data."
+        )
 
 
 def load_model(run_dir, model):

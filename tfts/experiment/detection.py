@@ -18,7 +18,7 @@ from tfts.anomaly.detector import AnomalyDetector
 from tfts.anomaly.events import event_table
 from tfts.config import DetectionSettings
 from tfts.data.readers import read_table
-from tfts.experiment.folder import claim, now
+from tfts.experiment.folder import claim, frame_digest, is_made_of, mark, now, say_changed
 from tfts.experiment.tables import load_frame, time_name
 from tfts.report.detection import write_detection_report
 
@@ -31,7 +31,7 @@ def detect(settings, output, *, overwrite=False, console=None):
     """Learns from the first rows of a table, judges the others, and writes what it finds.
 
     A run that was stopped goes on when it is started again with the same settings: a
-    fitted detector is not fitted again.
+    fitted detector is not fitted again, unless the rows to learn from have changed.
 
     Args:
         settings: `DetectionSettings`, as from `read_settings(path, kind=DetectionSettings)`.
@@ -65,18 +65,15 @@ def detect(settings, output, *, overwrite=False, console=None):
     frame, _ = load_frame(settings)
     learnt, new = split_frame(frame, settings)
     console.print(f"[bold]Data[/bold] {len(learnt):,} rows to learn from, {len(new):,} to judge")
-    described = claim(output, settings, overwrite)
+    rows = {"learnt": frame_digest(learnt), "judged": frame_digest(new)}
+    described, changed = claim(output, settings, overwrite, rows, keep=("detector", "monitor.json"))
+    say_changed(changed, console)
     described["split"] = {
         "learnt from": _described_part(learnt, settings),
         "judged": _described_part(new, settings),
     }
     write_json(described, output / "run.json")
-    if (output / "detector" / "detector.json").is_file():
-        console.print("Detector: already fitted")
-        detector = AnomalyDetector.load(output / "detector")
-    else:
-        detector = fit_detector(settings, learnt)
-        detector.save(output / "detector")
+    detector = _fit_or_load(settings, learnt, rows["learnt"], output, console)
     rows, events = _judge(detector, new, console)
     write_table(rows, output / "judged.parquet")
     write_table(in_cells(events), output / "events.csv")
@@ -96,6 +93,22 @@ def detect(settings, output, *, overwrite=False, console=None):
     console.print(f"{described['flagged']} of {len(rows)} values flagged. Results: {output}")
     console.print(f"Report: {write_detection_report(output)}")
     return events
+
+
+def _fit_or_load(settings, learnt, digest, output, console):
+    """The detector of these rows and settings: the one in the folder, or a new one."""
+    folder = output / "detector"
+    fit = settings.model_dump(mode="json", exclude={"data": {"path"}})
+    made_of = {"rows": {"learnt": digest}, "settings": fit}
+    if is_made_of(folder, made_of):
+        console.print("Detector: already fitted")
+        return AnomalyDetector.load(folder)
+    detector = fit_detector(settings, learnt)
+    detector.save(folder)
+    mark(folder, made_of)
+    # What a live feed knew was known of another detector.
+    (output / "monitor.json").unlink(missing_ok=True)
+    return detector
 
 
 def in_cells(events):

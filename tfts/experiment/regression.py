@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from tfts._files import replacing, replacing_folder, write_figure, write_json, write_table
 from tfts._messages import unknown
 from tfts.data.readers import read_table
-from tfts.experiment.folder import claim, now
+from tfts.experiment.folder import claim, frame_digest, now, say_changed
 from tfts.regression import REGRESSIONS, SCORES
 from tfts.report.regression import write_regression_report
 
@@ -65,7 +65,9 @@ def run(settings, output, *, overwrite=False, console=None):
         # Means of the training rows alone: a mean over all would know the test rows.
         fills = train[feature_names].mean().to_dict()
         train, test = train.fillna(fills), test.fillna(fills)
-    described = claim(output, settings, overwrite)
+    rows = {"training": frame_digest(train), "test": frame_digest(test)}
+    described, changed = claim(output, settings, overwrite, rows, keep=())
+    say_changed(changed, console)
     (output / "predictions.csv").unlink(missing_ok=True)
     described.pop("finished", None)
     described["data"] = {"rows": len(table), "targets": target_names, "features": feature_names}

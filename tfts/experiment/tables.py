@@ -6,7 +6,13 @@ import pandas as pd
 from tfts.data.datasets import load_dataset
 from tfts.data.readers import read_m4, read_table
 from tfts.data.sales import make_sales
+from tfts.data.split import chronological_split
 from tfts.data.synthetic import make_series
+from tfts.data.windows import WindowSpec
+from tfts.forecaster import Forecaster
+
+# What a part of a split is called in files and messages.
+_PARTS = {"train": "training", "validation": "validation", "test": "test"}
 
 
 def load_frame(settings):
@@ -98,3 +104,134 @@ def time_name(data):
     'time'
     """
     return "time" if isinstance(data.time, list) else data.time
+
+
+def read_parts(settings):
+    """The table that settings name, checked and split.
+
+    Args:
+        settings: Settings with the sections `data`, `window` and `split`.
+
+    Returns:
+        Tuple `(frame, truth, panel, parts)`: see `load_frame`; a `Panel`; a `Split`.
+
+    Raises:
+        ValueError: If the table can't be used; the message names the settings for this.
+
+    Example:
+
+    >>> from tfts.config import parse_settings
+    >>> settings = parse_settings('''
+    ... data: {source: dataset, name: sunspots}
+    ... window: {context_length: 22, horizon: 3}
+    ... ''')
+    >>> _, _, panel, parts = read_parts(settings)
+    >>> len(panel.times), parts.test.times[parts.test.spans[0].target_start].year
+    (309, 1963)
+    """
+    frame, truth = load_frame(settings)
+    try:
+        panel = Forecaster("persistence", **forecaster_options(settings)).panel(frame)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}\nThe settings for this are data.columns, data.missing, data.limit, data.duplicates and "
+            "data.freq; on the command line, for example: --set data.missing=drop"
+        ) from error
+    split = settings.split
+    return (
+        frame,
+        truth,
+        panel,
+        chronological_split(panel, split.validation, split.test, split.gap, split.context),
+    )
+
+
+def digests(parts):
+    """By what the rows of each part are known, to find them again or changed.
+
+    Args:
+        parts: As from `chronological_split`.
+
+    Returns:
+        Dict from the name of each part that is there to its digest.
+
+    Example:
+
+    >>> from tfts.data.datasets import load_dataset
+    >>> from tfts.data.panel import Panel
+    >>> parts = chronological_split(Panel.from_frame(load_dataset("sunspots")), validation=0.15, test=0.15)
+    >>> list(digests(parts))
+    ['training', 'validation', 'test']
+    """
+    return {_PARTS[name]: part.digest() for name, part in parts._asdict().items() if part is not None}
+
+
+def described_data(panel):
+    """What the report tells of the table, which it does not read again.
+
+    Args:
+        panel: `Panel` in original units.
+
+    Returns:
+        Dict for `run.json`.
+
+    Example:
+
+    >>> from tfts.data.datasets import load_dataset
+    >>> from tfts.data.panel import Panel
+    >>> described_data(Panel.from_frame(load_dataset("sunspots")))["rows"]
+    309
+    """
+    at = panel.spans.rows()
+    absent = panel.filled[at]
+    filled = absent & ~np.isnan(panel.values[at])
+    return {
+        "rows": len(at),
+        "columns": list(panel.columns),
+        "targets": list(panel.targets),
+        "known_future": list(panel.known_future),
+        "series": len(panel.series),
+        "start": str(panel.times[at].min()),
+        "end": str(panel.times[at].max()),
+        "freq": panel.freq,
+        "timezone": None if panel.times.tz is None else str(panel.times.tz),
+        "gaps": {
+            column: {"missing": int(absent[:, i].sum()), "filled": int(filled[:, i].sum())}
+            for i, column in enumerate(panel.columns)
+        },
+    }
+
+
+def described_split(parts, window):
+    """What the report tells of the parts: their rows, times and windows.
+
+    Args:
+        parts: As from `chronological_split`.
+        window: `Window` of the settings.
+
+    Returns:
+        Dict for `run.json`.
+
+    Example:
+
+    >>> from tfts.config import Window
+    >>> from tfts.data.datasets import load_dataset
+    >>> from tfts.data.panel import Panel
+    >>> parts = chronological_split(Panel.from_frame(load_dataset("sunspots")), validation=0.15, test=0.15)
+    >>> described_split(parts, Window(context_length=22, horizon=3))["test"]["rows"]
+    46
+    """
+    described = {}
+    for name, part in parts._asdict().items():
+        if part is None:
+            continue
+        times = part.times[part.spans.rows()]
+        stride = window.stride if name == "train" else 1
+        spec = WindowSpec(window.context_length, window.horizon, stride=stride)
+        described[_PARTS[name]] = {
+            "rows": len(times),
+            "start": str(times.min()),
+            "end": str(times.max()),
+            "windows": spec.count(part),
+        }
+    return described

@@ -15,8 +15,7 @@ from tfts._files import replacing, write_figure, write_json, write_table
 from tfts.config import Settings
 from tfts.data.split import chronological_split
 from tfts.experiment.folder import claim, now
-from tfts.experiment.forecasting import described_data, described_split
-from tfts.experiment.tables import forecaster_options, load_frame
+from tfts.experiment.tables import described_data, described_split, digests, forecaster_options, read_parts
 from tfts.forecaster import Forecaster
 from tfts.metrics import ErrorSums
 from tfts.report.tuning import tuning_findings, write_tuning_report
@@ -86,7 +85,8 @@ def tune(
         check_not_by_hand(beside)
     frame, panel, parts = _read(settings)
     console.print(f"[bold]Data[/bold] {panel}")
-    described = claim(output, settings, overwrite, _MORE)
+    # A search is hours of work, so that it is only begun anew where that is asked for.
+    described, _ = claim(output, settings, overwrite, digests(parts), extends=_MORE)
     described.pop("finished", None)
     described["data"] = described_data(panel)
     described["split"] = described_split(parts, settings.window)
@@ -278,16 +278,7 @@ def _as_run(settings, chosen):
 
 def _read(settings):
     """The table of a search, as a panel, and its parts."""
-    frame, _ = load_frame(settings)
-    try:
-        panel = Forecaster("persistence", **forecaster_options(settings)).panel(frame)
-    except ValueError as error:
-        raise ValueError(
-            f"{error}\nThe settings for this are data.columns, data.missing, data.limit, data.duplicates and "
-            "data.freq; on the command line, for example: --set data.missing=drop"
-        ) from error
-    split = settings.split
-    parts = chronological_split(panel, split.validation, split.test, split.gap, split.context)
+    frame, _, panel, parts = read_parts(settings)
     if parts.test is None or parts.validation is None:
         raise ValueError(
             "split.validation and split.test must be above 0: trials are scored on the one, the search on the other."

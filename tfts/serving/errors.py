@@ -2,6 +2,8 @@
 
 import importlib.util
 
+from tfts.errors import TftsError
+
 # As TensorFlow Serving turns its codes into those of HTTP.
 HTTP = {
     "INVALID_ARGUMENT": 400,
@@ -18,7 +20,7 @@ HTTP = {
 MOST_WORDS = 1000
 
 
-class ServingError(ValueError):
+class ServingError(TftsError, ValueError):
     """What a server answers instead of a result.
 
     Args:
