@@ -26,6 +26,12 @@ class Verification:
         latency_ms: List with a dict for each timed batch: `batch`, `p50`, `p99`.
         memory_mb: Megabytes by which the process grew.
         size_mb: Megabytes of all files.
+
+    Example:
+
+    >>> answers = [{"signature": "serving_default", "batch": 1, "error": 3e-7}]
+    >>> Verification(Path("load/1"), "load", 1, True, answers, 0.1, [], 40.0, 2.5).passed
+    True
     """
 
     folder: Path

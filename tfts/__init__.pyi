@@ -1,0 +1,36 @@
+from tfts import anomaly as anomaly
+from tfts import attention as attention
+from tfts import baselines as baselines
+from tfts import data as data
+from tfts import layers as layers
+from tfts import metrics as metrics
+from tfts import models as models
+from tfts import plots as plots
+from tfts import regression as regression
+from tfts import serving as serving
+from tfts import tuning as tuning
+from tfts.anomaly.detector import AnomalyDetector as AnomalyDetector
+from tfts.anomaly.thresholds import THRESHOLDS as THRESHOLDS
+from tfts.backtesting import backtest as backtest
+from tfts.backtesting import compare_backtests as compare_backtests
+from tfts.baselines import BASELINES as BASELINES
+from tfts.data.calendar import add_calendar as add_calendar
+from tfts.data.datasets import load_dataset as load_dataset
+from tfts.data.panel import Panel as Panel
+from tfts.data.readers import read_table as read_table
+from tfts.data.sales import make_sales as make_sales
+from tfts.data.scaling import SCALERS as SCALERS
+from tfts.data.scaling import Scaler as Scaler
+from tfts.data.split import chronological_split as chronological_split
+from tfts.data.synthetic import make_series as make_series
+from tfts.data.windows import WindowSpec as WindowSpec
+from tfts.forecaster import Forecaster as Forecaster
+from tfts.metrics import METRICS as METRICS
+from tfts.models import MODELS as MODELS
+from tfts.models import attention_scores as attention_scores
+from tfts.regression import LinearRegression as LinearRegression
+from tfts.regression import LogisticRegression as LogisticRegression
+from tfts.regression import SoftmaxRegression as SoftmaxRegression
+from tfts.tuning import search as search
+
+__version__: str
