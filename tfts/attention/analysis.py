@@ -9,11 +9,11 @@ import pandas as pd
 
 from tfts._files import replacing_folder, write_figure, write_json, write_table
 from tfts._messages import unknown
+from tfts.attention._stacks import chunks
 from tfts.attention.checks import Faithfulness, baseline_check, faithfulness, regime_comparison
 from tfts.attention.measures import (
     AttentionSummary,
     HeadProfiles,
-    chunks,
     concentration,
     head_profiles,
     horizon_profile,

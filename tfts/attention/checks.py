@@ -337,19 +337,47 @@ def faithfulness(
             f"`num_lags` must be from 1 to {maskable // 2}, half of the {maskable} {word} "
             f"that can be masked, so that the most and the least attended differ. Received: num_lags={num_lags}."
         )
+    shape = np.shape(stack)
+    looks = _looks(np.asarray(stack, dtype=np.float32).mean(axis=1), query, num_steps)
+    changes, worse = _tried(
+        forecaster, panel, rows, looks, query, num_lags, maskable, repeats, keep_newest, seed
+    )
+    block = _block(None, (shape[0], 0, 0, forecaster.spec.context_length))
+    resampled = _resampled(shape[0], 1000, block, seed)
+    resampled = resampled / resampled.sum(axis=1, keepdims=True)
+    found = []
+    for table in (changes, worse):
+        difference = table["most attended"] - table["random"]
+        low, high = _interval(resampled @ difference[:, None])
+        found.append({"difference": float(difference.mean()), "low": float(low[0]), "high": float(high[0])})
+    table = pd.DataFrame(
+        {
+            "masked": list(changes),
+            word: num_lags,
+            "change": [change.mean() for change in changes.values()],
+            "error_increase": [error.mean() for error in worse.values()],
+        }
+    )
+    return Faithfulness(table, *found, passed=found[0]["low"] > 0 and found[1]["low"] > 0)
+
+
+def _looks(weights, query, num_steps):
+    """Pairs of the weights that look, `(windows, context)`, and the steps and targets they look for."""
+    if query == "context":
+        return [(weights.mean(axis=1), (slice(None), slice(None)))]
+    tried = np.unique(np.linspace(0, weights.shape[1] - 1, min(num_steps, weights.shape[1])).astype(int))
+    every, one = slice(None), [slice(at, at + 1) for at in tried]
+    parts = [(step, every) if query == "horizon" else (every, step) for step in one]
+    return [(weights[:, at], part) for at, part in zip(tried, parts, strict=True)]
+
+
+def _tried(forecaster, panel, rows, looks, query, num_lags, maskable, repeats, keep_newest, seed):
+    """By what is masked, how far forecasts move and how much worse they become, window by window."""
     rng = np.random.default_rng(seed)
     inputs = forecaster.inputs(panel, rows)
-    scale = np.nanstd(forecaster.actual(panel, rows), axis=(0, 1))
-    before = forecaster.forecast_inputs(inputs, panel, rows)
     actual = forecaster.actual(panel, rows)
-    weights = np.asarray(stack, dtype=np.float32).mean(axis=1)
-    tried = np.unique(np.linspace(0, weights.shape[1] - 1, min(num_steps, weights.shape[1])).astype(int))
-    if query == "context":
-        looks = [(weights.mean(axis=1), (slice(None), slice(None)))]
-    elif query == "horizon":
-        looks = [(weights[:, step], (slice(step, step + 1), slice(None))) for step in tried]
-    else:
-        looks = [(weights[:, at], (slice(None), slice(at, at + 1))) for at in tried]
+    scale = np.nanstd(actual, axis=(0, 1))
+    before = forecaster.forecast_inputs(inputs, panel, rows)
     names = ("most attended", "random", "least attended")
     changes = {name: np.zeros(len(rows)) for name in names}
     worse = {name: np.zeros(len(rows)) for name in names}
@@ -372,24 +400,7 @@ def faithfulness(
         for i, name in enumerate(names):
             changes[name] += change[:, i].mean(axis=(0, 2, 3)) / len(looks)
             worse[name] += np.nan_to_num(error[:, i]).mean(axis=(0, 2, 3)) / len(looks)
-    resampled = _resampled(
-        len(rows), 1000, _block(None, (len(rows), 0, 0, forecaster.spec.context_length)), seed
-    )
-    resampled = resampled / resampled.sum(axis=1, keepdims=True)
-    found = []
-    for table in (changes, worse):
-        difference = table["most attended"] - table["random"]
-        low, high = _interval(resampled @ difference[:, None])
-        found.append({"difference": float(difference.mean()), "low": float(low[0]), "high": float(high[0])})
-    table = pd.DataFrame(
-        {
-            "masked": list(changes),
-            word: num_lags,
-            "change": [change.mean() for change in changes.values()],
-            "error_increase": [error.mean() for error in worse.values()],
-        }
-    )
-    return Faithfulness(table, *found, passed=found[0]["low"] > 0 and found[1]["low"] > 0)
+    return changes, worse
 
 
 def _masked(inputs, at, donors):

@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from tfts.attention._stacks import distances_of, in_time
 from tfts.attention.checks import baseline_check
-from tfts.attention.measures import distances_of, horizon_profile, in_time, summarize
+from tfts.attention.measures import horizon_profile, summarize
 
 # A share is worth a sentence when it is twice what even weights would put there, and half
 # as much again as what the same network shows where there is nothing to find; where that is
