@@ -1,12 +1,22 @@
 """Whether a pattern in the attention weights is one: comparisons, and what masking does."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tfts._messages import unknown
 from tfts.attention.measures import window_measures
+
+if TYPE_CHECKING:
+    from tfts.data.panel import Panel
+    from tfts.forecaster import Forecaster
+
 
 _NULLS = ("shuffled_targets", "permuted_rows")
 _CONFIDENCE = 0.95
@@ -42,26 +52,26 @@ class Faithfulness:
     passed: bool
 
     @property
-    def ratio(self):
+    def ratio(self) -> float:
         """Change by the most attended rows over that by as many random ones."""
         change = self.table.set_index("masked")["change"]
         return float(change["most attended"] / max(change["random"], np.finfo(float).tiny))
 
 
 def regime_comparison(
-    stack,
-    mask,
+    stack: npt.ArrayLike,
+    mask: npt.ArrayLike,
     *,
-    seasonal_lags=(),
-    fixed_lags=(),
-    recent_lags=3,
-    neighbours=1,
-    query="horizon",
-    variables=(),
-    num_samples=1000,
-    block_length=None,
-    seed=0,
-):
+    seasonal_lags: Sequence[int] = (),
+    fixed_lags: Sequence[int] = (),
+    recent_lags: int = 3,
+    neighbours: int = 1,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    variables: Sequence[str] = (),
+    num_samples: int = 1000,
+    block_length: int | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
     """The measures inside and outside of given windows.
 
     Args:
@@ -141,19 +151,19 @@ def regime_comparison(
 
 
 def baseline_check(
-    stack,
-    others=None,
+    stack: npt.ArrayLike,
+    others: Mapping[str, npt.ArrayLike] | None = None,
     *,
-    seasonal_lags=(),
-    fixed_lags=(),
-    recent_lags=3,
-    neighbours=1,
-    query="horizon",
-    variables=(),
-    num_samples=1000,
-    block_length=None,
-    seed=0,
-):
+    seasonal_lags: Sequence[int] = (),
+    fixed_lags: Sequence[int] = (),
+    recent_lags: int = 3,
+    neighbours: int = 1,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    variables: Sequence[str] = (),
+    num_samples: int = 1000,
+    block_length: int | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
     """The measures beside those of attention that has nothing to find.
 
     Args:
@@ -231,7 +241,15 @@ def baseline_check(
     return pd.concat(tables, ignore_index=True)
 
 
-def fit_null(forecaster, train, validation=None, kind="shuffled_targets", *, seed=0, **fit_options):
+def fit_null(
+    forecaster: Forecaster,
+    train: Panel,
+    validation: Panel | None = None,
+    kind: Literal["shuffled_targets", "permuted_rows"] = "shuffled_targets",
+    *,
+    seed: int = 0,
+    **fit_options: Any,
+) -> Forecaster:
     """Fits a copy of a forecaster to a table in which there is nothing to find.
 
     What its attention shows is what this network shows of itself.
@@ -270,8 +288,17 @@ def fit_null(forecaster, train, validation=None, kind="shuffled_targets", *, see
 
 
 def faithfulness(
-    forecaster, panel, rows, *, stack=None, num_lags=None, repeats=5, num_steps=4, keep_newest=None, seed=0
-):
+    forecaster: Forecaster,
+    panel: Panel,
+    rows: npt.ArrayLike,
+    *,
+    stack: npt.ArrayLike | None = None,
+    num_lags: int | None = None,
+    repeats: int = 5,
+    num_steps: int = 4,
+    keep_newest: bool | None = None,
+    seed: int = 0,
+) -> Faithfulness:
     """Changes the rows that attention looks at, and sees what the forecast does.
 
     A masked row gets the values of the same row of another window, moved to this window's

@@ -13,10 +13,15 @@ at lag l is h + l rows back, so what repeats every day stays at one distance whi
 moves with the step.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import itertools
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tfts.attention._stacks import (
@@ -89,7 +94,14 @@ class HeadProfiles:
     redundant: list
 
 
-def summarize(stack, *, top_k=5, freq=None, query="horizon", variables=()):
+def summarize(
+    stack: npt.ArrayLike,
+    *,
+    top_k: int = 5,
+    freq: str | None = None,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    variables: Sequence[str] = (),
+) -> AttentionSummary:
     """Which lags matter, over all windows and in each of them.
 
     Args:
@@ -158,7 +170,12 @@ def _by_distance(weights, freq, query):
     return pd.DataFrame({"distance": numbers, "time": in_time(numbers, freq), "weight": by_distance})
 
 
-def concentration(stack, *, query="horizon", variables=()):
+def concentration(
+    stack: npt.ArrayLike,
+    *,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    variables: Sequence[str] = (),
+) -> pd.DataFrame:
     """How many lags the attention is spread over.
 
     Args:
@@ -204,7 +221,12 @@ def concentration(stack, *, query="horizon", variables=()):
     )
 
 
-def top_lag_counts(stack, *, query="horizon", variables=()):
+def top_lag_counts(
+    stack: npt.ArrayLike,
+    *,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    variables: Sequence[str] = (),
+) -> pd.DataFrame:
     """How often each lag is the first choice.
 
     The heads are averaged first. Of lags with the same weight the newest counts.
@@ -243,8 +265,15 @@ def top_lag_counts(stack, *, query="horizon", variables=()):
 
 
 def horizon_profile(
-    stack, *, seasonal_lags=(), fixed_lags=(), recent_lags=3, neighbours=1, query="horizon", variables=()
-):
+    stack: npt.ArrayLike,
+    *,
+    seasonal_lags: Sequence[int] = (),
+    fixed_lags: Sequence[int] = (),
+    recent_lags: int = 3,
+    neighbours: int = 1,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    variables: Sequence[str] = (),
+) -> pd.DataFrame:
     """How the focus moves with the horizon.
 
     The context is parted, for each step anew: `season_24` is the row 24 rows before the
@@ -303,18 +332,18 @@ def horizon_profile(
 
 
 def head_profiles(
-    stack,
+    stack: npt.ArrayLike,
     *,
-    seasonal_lags=(),
-    fixed_lags=(),
-    recent_lags=3,
-    neighbours=1,
-    redundant_below=0.1,
-    max_windows=256,
-    freq=None,
-    query="horizon",
-    variables=(),
-):
+    seasonal_lags: Sequence[int] = (),
+    fixed_lags: Sequence[int] = (),
+    recent_lags: int = 3,
+    neighbours: int = 1,
+    redundant_below: float = 0.1,
+    max_windows: int = 256,
+    freq: str | None = None,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    variables: Sequence[str] = (),
+) -> HeadProfiles:
     """What each head looks at, and how different the heads are.
 
     Args:
@@ -387,8 +416,15 @@ def head_profiles(
 
 
 def window_measures(
-    stack, *, seasonal_lags=(), fixed_lags=(), recent_lags=3, neighbours=1, query="horizon", variables=()
-):
+    stack: npt.ArrayLike,
+    *,
+    seasonal_lags: Sequence[int] = (),
+    fixed_lags: Sequence[int] = (),
+    recent_lags: int = 3,
+    neighbours: int = 1,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    variables: Sequence[str] = (),
+) -> pd.DataFrame:
     """The measures that are compared between regimes and with baselines, window by window.
 
     Args:

@@ -1,6 +1,11 @@
 """What the three estimators share: checking, scaling, descent, state, Keras model."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -10,6 +15,14 @@ from tfts.data.panel import aligned_empty
 from tfts.regression._options import check_options
 from tfts.regression._plan import check_descent, plan_of, warn_not_converged
 from tfts.regression.moments import Moments
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+    import tensorflow as tf
+    from keras.optimizers.schedules import LearningRateSchedule
+    from typing_extensions import Self
+
 
 # Features up to which the products of all pairs are summed before the descent.
 _WIDE = 1024
@@ -25,21 +38,21 @@ class DescentEstimator(BaseEstimator):
 
     def __init__(
         self,
-        learning_rate,
-        batch_size,
-        max_iter,
-        tol,
-        n_iter_no_change,
-        early_stopping,
-        validation_fraction,
-        l1,
-        l2,
-        fit_intercept,
-        scaling,
-        warm_start,
-        record_weights,
-        random_state,
-    ):
+        learning_rate: float | Literal["auto", "adaptive"] | LearningRateSchedule,
+        batch_size: int | None,
+        max_iter: int,
+        tol: float | None,
+        n_iter_no_change: int,
+        early_stopping: bool,
+        validation_fraction: float,
+        l1: float,
+        l2: float,
+        fit_intercept: bool,
+        scaling: Literal["standardize", "normalize"] | None,
+        warm_start: bool,
+        record_weights: bool,
+        random_state: int | np.random.RandomState | None,
+    ) -> None:
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_iter = max_iter
@@ -55,7 +68,12 @@ class DescentEstimator(BaseEstimator):
         self.record_weights = record_weights
         self.random_state = random_state
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(
+        self,
+        X: npt.ArrayLike | pd.DataFrame | tf.data.Dataset,
+        y: npt.ArrayLike | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> Self:
         """Learns scaling and weights.
 
         Args:
@@ -417,7 +435,13 @@ class DescentEstimator(BaseEstimator):
         self._check_missing(X)
         return X @ np.atleast_2d(self.coef_).T + self.intercept_, X.dtype
 
-    def cost(self, X, y, weights=None, sample_weight=None):
+    def cost(
+        self,
+        X: npt.ArrayLike | pd.DataFrame,
+        y: npt.ArrayLike,
+        weights: npt.ArrayLike | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> float | npt.NDArray[np.float64]:
         """What the descent makes small: mean loss and penalties.
 
         The loss of a row is half its squared error, or its cross-entropy, summed over the
@@ -448,7 +472,7 @@ class DescentEstimator(BaseEstimator):
         rows, weights = self._rows(X, targets, row_weights), np.asarray(weights, dtype=np.float64)
         return costs_of(self._link(), rows, weights, self.l1, self.l2, len(self.scale_))
 
-    def to_keras(self, dtype="float32"):
+    def to_keras(self, dtype: Literal["float32", "float64"] = "float32") -> keras.Model:
         """A Keras model of the same numbers, scaling inside: one Dense from `features`.
 
         It saves, loads in safe mode and exports like every other model, and predicts from
