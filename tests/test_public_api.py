@@ -1,5 +1,6 @@
 """The public surface: what `import tfts` gives, at what price, and that all of it is explained."""
 
+import configparser
 import importlib
 import inspect
 import pkgutil
@@ -11,6 +12,7 @@ import pydantic
 import pytest
 
 import tfts
+from tfts._lazy import homes
 
 PUBLIC = [
     "AnomalyDetector",
@@ -28,18 +30,44 @@ PUBLIC = [
     "TftsError",
     "WindowSpec",
     "add_calendar",
+    "anomaly",
+    "attention",
     "attention_scores",
     "backtest",
+    "baselines",
     "chronological_split",
     "compare_backtests",
+    "data",
+    "layers",
     "load_dataset",
     "make_sales",
     "make_series",
+    "metrics",
+    "models",
+    "plots",
     "read_table",
+    "regression",
     "search",
+    "serving",
+    "tuning",
 ]
-TABLES = {"BASELINES", "METRICS", "MODELS", "REGRESSIONS", "SCALERS", "SCORES", "SPACES", "THRESHOLDS"}
+TABLES = {
+    "BASELINES",
+    "DATASETS",
+    "METRICS",
+    "MODELS",
+    "NAB_PROFILES",
+    "REGRESSIONS",
+    "SCALERS",
+    "SCORES",
+    "SPACES",
+    "SUBSEQUENCES",
+    "THRESHOLDS",
+}
 MODULES = [found.name for found in pkgutil.walk_packages(tfts.__path__, "tfts.")]
+PACKAGES = [found.name for found in pkgutil.walk_packages(tfts.__path__, "tfts.") if found.ispkg]
+# Their names are imported when they are first used.
+LAZY = ["tfts", "tfts.anomaly", "tfts.data", "tfts.experiment", "tfts.serving"]
 
 
 def fresh_python(code):
@@ -62,12 +90,94 @@ def test_all_is_the_public_surface():
 @pytest.mark.parametrize("name", PUBLIC)
 def test_public_name_is_a_table_or_can_be_called(name):
     value = getattr(tfts, name)
-    assert isinstance(value, dict) if name in TABLES else callable(value)
+    if name in TABLES:
+        assert isinstance(value, dict)
+    else:
+        assert callable(value) or value.__name__ == f"tfts.{name}"
 
 
-def test_no_public_name_is_hidden_by_a_module():
+@pytest.mark.parametrize("package", LAZY)
+def test_no_lazy_name_is_hidden_by_a_module(package):
     # Importing tfts.backtest, were there such a module, would put it in the function's place.
-    assert not {name.split(".")[1] for name in MODULES} & set(PUBLIC)
+    for name, home in homes(package, importlib.import_module(package).__file__).items():
+        assert home == f"{package}.{name}" or f"{package}.{name}" not in MODULES
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_all_of_a_package_is_its_public_surface(package):
+    module = importlib.import_module(package)
+    assert len(module.__all__) == len(set(module.__all__))
+    # What a package only uses itself comes from a private module or from another package.
+    own = {
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and not inspect.ismodule(value)
+        and not is_private(getattr(value, "__module__", package))
+    }
+    assert own <= set(module.__all__) <= set(dir(module))
+    for name in module.__all__:
+        value = getattr(module, name)
+        assert callable(value) or inspect.ismodule(value) or isinstance(value, int) or name in TABLES
+
+
+def test_packages_are_listed_as_lazy_where_they_are():
+    stubs = Path(tfts.__file__).parent.rglob("__init__.pyi")
+    assert (
+        sorted(".".join(("tfts", *path.parts[path.parts.index("tfts") + 1 : -1])) for path in stubs) == LAZY
+    )
+
+
+def test_packages_are_there_once_tfts_is_imported_and_cost_nothing_before():
+    code = """
+import sys
+import tfts
+def loaded():
+    return sorted({"tensorflow", "keras", "pandas", "matplotlib"} & set(sys.modules))
+print(tfts.serving.ServingError("NOT_FOUND", "gone"), loaded())
+print(tfts.data.Panel.__name__, tfts.data.make_series is tfts.make_series, loaded())
+print(tfts.anomaly.vus_pr.__name__, tfts.anomaly.THRESHOLDS is tfts.THRESHOLDS, loaded())
+print(tfts.metrics.rmse([1.0], [3.0]), tfts.plots.plot_fit.__name__, loaded())
+print(tfts.layers.SelfAttention.__name__, tfts.models.MODELS is tfts.MODELS, tfts.baselines.Ridge.__name__)
+print(tfts.attention.summarize.__name__, tfts.tuning.search is tfts.search, *tfts.regression.SCORES)
+"""
+    assert fresh_python(code).splitlines() == [
+        "gone []",
+        "Panel True ['pandas']",
+        "vus_pr True ['pandas']",
+        "2.0 plot_fit ['pandas']",
+        "SelfAttention True Ridge",
+        "summarize True linear logistic softmax",
+    ]
+
+
+def test_what_is_not_code_ships_with_the_package():
+    root = Path(tfts.__file__).parent
+    config = configparser.ConfigParser()
+    config.read(root.parent / "setup.cfg")
+    shipped = {
+        path
+        for package, patterns in config["options.package_data"].items()
+        for pattern in patterns.replace(",", " ").split()
+        for path in (
+            root.rglob(pattern) if package == "*" else root.joinpath(*package.split(".")[1:]).glob(pattern)
+        )
+    }
+    others = {
+        path
+        for path in root.rglob("*")
+        if path.is_file() and path.suffix != ".py" and path.parent.name != "__pycache__"
+    }
+    assert root / "py.typed" in others
+    assert others <= shipped
+
+
+@pytest.mark.parametrize("package", LAZY)
+def test_a_name_that_is_not_there_is_an_attribute_error(package):
+    with pytest.raises(AttributeError, match=f"module {package!r} has no attribute 'Forecastr'"):
+        _ = importlib.import_module(package).Forecastr
+    with pytest.raises(ImportError, match=f"cannot import name 'Forecastr' from {package!r}"):
+        exec(f"from {package} import Forecastr")
 
 
 def test_any_name_can_be_the_first_that_is_imported():
@@ -81,7 +191,8 @@ def check(order):
         scope = {{}}
         exec(f"from tfts import {{name}}", scope)
         value = scope[name]
-        assert isinstance(value, dict) if name in {TABLES!r} else callable(value), (order[0], name, value)
+        right = isinstance(value, dict) if name in {TABLES!r} else callable(value) or sys.modules["tfts." + name]
+        assert right, (order[0], name, value)
 
 for first in range(len(public)):
     for name in [name for name in sys.modules if name.split(".")[0] == "tfts"]:
@@ -95,22 +206,8 @@ print("every order")
     assert fresh_python(code) == "every order"
 
 
-@pytest.mark.parametrize("package", ["tfts.baselines", "tfts.layers", "tfts.models", "tfts.regression"])
-def test_packages_keep_what_their_all_says(package):
-    module = importlib.import_module(package)
-    for name in module.__all__:
-        assert callable(getattr(module, name)) or name in TABLES
-
-
 def test_dir_lists_the_public_names():
     assert {*PUBLIC, "__version__"} <= set(dir(tfts))
-
-
-def test_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="module 'tfts' has no attribute 'Forecastr'"):
-        _ = tfts.Forecastr
-    with pytest.raises(ImportError, match="cannot import name 'Forecastr' from 'tfts'"):
-        exec("from tfts import Forecastr")
 
 
 def test_import_is_quick_and_leaves_the_heavy_packages_out():
@@ -133,11 +230,15 @@ def is_private(module):
 def public_names(module):
     """What a module offers: its `__all__`, or what it defines itself without an underscore."""
     parent = sys.modules[module.__name__.rpartition(".")[0]]
-    if hasattr(parent, "__all__") and parent is not tfts:
-        # A package with `__all__` names what its modules offer.
+    if parent.__name__ not in LAZY:
+        # A package that imports all that it offers names what its modules offer.
         return []
     if hasattr(module, "__all__"):
-        return [name for name in module.__all__ if name not in TABLES]
+        return [
+            name
+            for name in module.__all__
+            if name not in TABLES and not inspect.ismodule(getattr(module, name))
+        ]
     return [
         name
         for name, value in vars(module).items()

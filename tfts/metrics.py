@@ -29,12 +29,20 @@ Keras model trains. Everything is in original units. What each metric means:
   where the actuals are constant and the forecast is perfect or not, NaN below 2 points.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tfts._messages import unknown
+
+if TYPE_CHECKING:
+    import keras
+
 
 ZERO = float(np.finfo(np.float32).eps)
 
@@ -141,7 +149,7 @@ class ErrorSums:
     1     2      1  2.0
     """
 
-    def __init__(self, horizon, targets, scale=None):
+    def __init__(self, horizon: int, targets: Sequence[Hashable], scale: npt.ArrayLike | None = None) -> None:
         if horizon < 1:
             raise ValueError(f"`horizon` must be an int >= 1, in rows. Received: horizon={horizon}.")
         if isinstance(targets, str) or not targets or len(set(targets)) != len(targets):
@@ -160,21 +168,23 @@ class ErrorSums:
         self._has_scale = scale is not None
 
     @property
-    def count(self):
+    def count(self) -> npt.NDArray[np.int64]:
         """Values that were compared: int64 `(horizon, num_targets)`."""
         return self._sums.count.astype(np.int64)
 
     @property
-    def percentage_count(self):
+    def percentage_count(self) -> npt.NDArray[np.int64]:
         """Values that mape is over: int64 `(horizon, num_targets)`, actuals of 0 left out."""
         return self._sums.ratio_count.astype(np.int64)
 
     @property
-    def scaled_count(self):
+    def scaled_count(self) -> npt.NDArray[np.int64]:
         """Values that mase is over: int64 `(horizon, num_targets)`, scales of 0 and NaN left out."""
         return self._sums.scaled_count.astype(np.int64)
 
-    def update(self, actual, forecast, scale=None):
+    def update(
+        self, actual: npt.ArrayLike, forecast: npt.ArrayLike, scale: npt.ArrayLike | None = None
+    ) -> None:
         """Adds a batch of windows.
 
         Args:
@@ -211,7 +221,11 @@ class ErrorSums:
             self._sums = _combine(Sums(*map(np.stack, zip(self._sums, new, strict=True))), axis=0)
         self.num_windows += len(actual)
 
-    def score(self, names=None, by="overall"):
+    def score(
+        self,
+        names: Sequence[str] | None = None,
+        by: Literal["overall", "target", "step", "target_step"] = "overall",
+    ) -> pd.DataFrame:
         """Turns the sums into a tidy table.
 
         Args:
@@ -325,7 +339,7 @@ class ErrorSums:
                 self._shift[target] = seen[0]
 
 
-def mase_scale(values, season_length):
+def mase_scale(values: npt.ArrayLike, season_length: int) -> float | npt.NDArray[np.float64]:
     """Mean absolute seasonal difference of a series: what mase divides by.
 
     Take it from the training rows alone, once for each series. It is the mean absolute
@@ -384,7 +398,7 @@ def _score(name, actual, forecast, scale=None):
     return float(sums.score([name])[name].iloc[0])
 
 
-def rmse(actual, forecast):
+def rmse(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
     """Root mean squared error, the root of the mean over all points pooled.
 
     Args:
@@ -405,7 +419,7 @@ def rmse(actual, forecast):
     return _score("rmse", actual, forecast)
 
 
-def mae(actual, forecast):
+def mae(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
     """Mean absolute error. Arguments and errors as for `rmse`.
 
     Returns:
@@ -419,7 +433,7 @@ def mae(actual, forecast):
     return _score("mae", actual, forecast)
 
 
-def mse(actual, forecast):
+def mse(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
     """Mean squared error. Arguments and errors as for `rmse`.
 
     Returns:
@@ -433,7 +447,7 @@ def mse(actual, forecast):
     return _score("mse", actual, forecast)
 
 
-def mape(actual, forecast):
+def mape(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
     """Mean absolute percentage error, without the points where actual is 0.
 
     Arguments and errors as for `rmse`. Left out is abs(actual) <= `ZERO` (1.2e-7).
@@ -449,7 +463,7 @@ def mape(actual, forecast):
     return _score("mape", actual, forecast)
 
 
-def smape(actual, forecast):
+def smape(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
     """Symmetric mean absolute percentage error from 0 to 200, as in the M4 competition.
 
     Arguments and errors as for `rmse`. A point where both values are 0 counts as 0.
@@ -465,7 +479,7 @@ def smape(actual, forecast):
     return _score("smape", actual, forecast)
 
 
-def wape(actual, forecast):
+def wape(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
     """Sum of the absolute errors in percent of the sum of the absolute actuals.
 
     Arguments and errors as for `rmse`. Single actuals of 0 do no harm.
@@ -481,7 +495,7 @@ def wape(actual, forecast):
     return _score("wape", actual, forecast)
 
 
-def mase(actual, forecast, scale):
+def mase(actual: npt.ArrayLike, forecast: npt.ArrayLike, scale: npt.ArrayLike) -> float:
     """Mean absolute scaled error: 1 is as good as seasonal naive was in-sample.
 
     Arguments and errors as for `rmse`, and:
@@ -501,7 +515,7 @@ def mase(actual, forecast, scale):
     return _score("mase", actual, forecast, scale)
 
 
-def r2(actual, forecast):
+def r2(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
     """Share of the actuals' variance that the forecast explains.
 
     Arguments and errors as for `rmse`. The last axis of an array with two or more is the
@@ -518,7 +532,7 @@ def r2(actual, forecast):
     return _score("r2", actual, forecast)
 
 
-def bias(actual, forecast):
+def bias(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
     """Mean of forecast - actual: above 0, the forecast is too high on average.
 
     Arguments and errors as for `rmse`.
@@ -534,7 +548,9 @@ def bias(actual, forecast):
     return _score("bias", actual, forecast)
 
 
-def keras_metric(name, offset=0.0, scale=1.0, log=False):
+def keras_metric(
+    name: str, offset: npt.ArrayLike = 0.0, scale: npt.ArrayLike = 1.0, log: bool = False
+) -> keras.Metric:
     """The same metric while a Keras model trains, in original units.
 
     The model sees scaled values, and original = scaled * scale + offset, or the exponential

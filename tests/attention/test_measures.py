@@ -6,6 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from tests.attention.stacks import on_lags, random, uniform
 from tfts.attention import (
+    _stacks,
     concentration,
     head_profiles,
     horizon_profile,
@@ -167,7 +168,7 @@ def test_a_stack_on_disk_is_read_some_windows_at_a_time(measure, tmp_path, monke
     stack = random()
     np.save(tmp_path / "stack.npy", stack)
     whole = measure(stack)
-    monkeypatch.setattr(measures, "_CHUNK", 2 * 2 * 5 * 31)
+    monkeypatch.setattr(_stacks, "_CHUNK", 2 * 2 * 5 * 31)
     seen = []
     counted = measures.chunks
     monkeypatch.setattr(

@@ -29,16 +29,14 @@ from tfts.attention.measures import (
 from tfts.attention.sentences import Claim, describe
 
 __all__ = [
-    "MIN_WINDOWS",
     "AttentionAnalysis",
-    "Picture",
-    "analyse_attention",
-    "pictures",
-    "read_analysis",
     "AttentionSummary",
     "Claim",
     "Faithfulness",
     "HeadProfiles",
+    "MIN_WINDOWS",
+    "Picture",
+    "analyse_attention",
     "baseline_check",
     "concentration",
     "describe",
@@ -46,6 +44,8 @@ __all__ = [
     "fit_null",
     "head_profiles",
     "horizon_profile",
+    "pictures",
+    "read_analysis",
     "regime_comparison",
     "summarize",
     "top_lag_counts",

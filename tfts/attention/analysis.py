@@ -1,19 +1,24 @@
 """The whole analysis of one model's attention, and the files it is written to."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tfts._files import replacing_folder, write_figure, write_json, write_table
 from tfts._messages import unknown
+from tfts.attention._stacks import chunks
 from tfts.attention.checks import Faithfulness, baseline_check, faithfulness, regime_comparison
 from tfts.attention.measures import (
     AttentionSummary,
     HeadProfiles,
-    chunks,
     concentration,
     head_profiles,
     horizon_profile,
@@ -22,6 +27,11 @@ from tfts.attention.measures import (
 )
 from tfts.attention.sentences import describe
 from tfts.baselines.seasonal_naive import season_length_of
+
+if TYPE_CHECKING:
+    from tfts.data.panel import Panel
+    from tfts.forecaster import Forecaster
+
 
 # Masking forecasts the windows anew many times, so it is done for some of them.
 _MASKED_WINDOWS = 128
@@ -72,7 +82,7 @@ class AttentionAnalysis:
     claims: list
     variables: tuple = ()
 
-    def write(self, folder):
+    def write(self, folder: str | Path) -> None:
         """Writes tables as CSV, the stack as NPY, sentences and figures as JSON, and pictures.
 
         The folder appears complete or not at all; an older one is replaced.
@@ -112,7 +122,7 @@ class AttentionAnalysis:
             for picture in pictures(partial):
                 write_figure(picture.figure, partial / f"{picture.name}.png")
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """What is no table, for JSON."""
         found = self.faithfulness
         return {
@@ -134,8 +144,16 @@ class AttentionAnalysis:
 
 
 def analyse_attention(
-    forecaster, panel, rows=None, *, nulls=None, regimes=(), seasonal_lags=None, max_windows=256, seed=0
-):
+    forecaster: Forecaster,
+    panel: Panel,
+    rows: npt.ArrayLike | None = None,
+    *,
+    nulls: Mapping[str, Forecaster] | None = None,
+    regimes: Sequence[str] = (),
+    seasonal_lags: Sequence[int] | None = None,
+    max_windows: int = 256,
+    seed: int = 0,
+) -> AttentionAnalysis:
     """Measures what a fitted model looks at, checks it, and says it.
 
     Args:
@@ -225,7 +243,7 @@ def analyse_attention(
     )
 
 
-def variables_of(forecaster, panel):
+def variables_of(forecaster: Forecaster, panel: Panel) -> tuple[str, ...]:
     """The columns that a model's attention looks at; none where it looks at rows, or at nothing.
 
     Args:
@@ -288,7 +306,7 @@ class Picture:
     alt: str
 
 
-def read_analysis(folder):
+def read_analysis(folder: str | Path) -> dict[str, Any]:
     """The sentences and the tables that `AttentionAnalysis.write` left.
 
     Args:
@@ -313,7 +331,7 @@ def read_analysis(folder):
     return {**tables, "attention": json.loads((folder / "attention.json").read_text())}
 
 
-def pictures(folder):
+def pictures(folder: str | Path) -> Iterator[Picture]:
     """Draws an analysis that was written.
 
     Args:

@@ -1,12 +1,22 @@
 """Whether a pattern in the attention weights is one: comparisons, and what masking does."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tfts._messages import unknown
 from tfts.attention.measures import window_measures
+
+if TYPE_CHECKING:
+    from tfts.data.panel import Panel
+    from tfts.forecaster import Forecaster
+
 
 _NULLS = ("shuffled_targets", "permuted_rows")
 _CONFIDENCE = 0.95
@@ -42,26 +52,26 @@ class Faithfulness:
     passed: bool
 
     @property
-    def ratio(self):
+    def ratio(self) -> float:
         """Change by the most attended rows over that by as many random ones."""
         change = self.table.set_index("masked")["change"]
         return float(change["most attended"] / max(change["random"], np.finfo(float).tiny))
 
 
 def regime_comparison(
-    stack,
-    mask,
+    stack: npt.ArrayLike,
+    mask: npt.ArrayLike,
     *,
-    seasonal_lags=(),
-    fixed_lags=(),
-    recent_lags=3,
-    neighbours=1,
-    query="horizon",
-    variables=(),
-    num_samples=1000,
-    block_length=None,
-    seed=0,
-):
+    seasonal_lags: Sequence[int] = (),
+    fixed_lags: Sequence[int] = (),
+    recent_lags: int = 3,
+    neighbours: int = 1,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    variables: Sequence[str] = (),
+    num_samples: int = 1000,
+    block_length: int | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
     """The measures inside and outside of given windows.
 
     Args:
@@ -141,19 +151,19 @@ def regime_comparison(
 
 
 def baseline_check(
-    stack,
-    others=None,
+    stack: npt.ArrayLike,
+    others: Mapping[str, npt.ArrayLike] | None = None,
     *,
-    seasonal_lags=(),
-    fixed_lags=(),
-    recent_lags=3,
-    neighbours=1,
-    query="horizon",
-    variables=(),
-    num_samples=1000,
-    block_length=None,
-    seed=0,
-):
+    seasonal_lags: Sequence[int] = (),
+    fixed_lags: Sequence[int] = (),
+    recent_lags: int = 3,
+    neighbours: int = 1,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    variables: Sequence[str] = (),
+    num_samples: int = 1000,
+    block_length: int | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
     """The measures beside those of attention that has nothing to find.
 
     Args:
@@ -231,7 +241,15 @@ def baseline_check(
     return pd.concat(tables, ignore_index=True)
 
 
-def fit_null(forecaster, train, validation=None, kind="shuffled_targets", *, seed=0, **fit_options):
+def fit_null(
+    forecaster: Forecaster,
+    train: Panel,
+    validation: Panel | None = None,
+    kind: Literal["shuffled_targets", "permuted_rows"] = "shuffled_targets",
+    *,
+    seed: int = 0,
+    **fit_options: Any,
+) -> Forecaster:
     """Fits a copy of a forecaster to a table in which there is nothing to find.
 
     What its attention shows is what this network shows of itself.
@@ -270,8 +288,17 @@ def fit_null(forecaster, train, validation=None, kind="shuffled_targets", *, see
 
 
 def faithfulness(
-    forecaster, panel, rows, *, stack=None, num_lags=None, repeats=5, num_steps=4, keep_newest=None, seed=0
-):
+    forecaster: Forecaster,
+    panel: Panel,
+    rows: npt.ArrayLike,
+    *,
+    stack: npt.ArrayLike | None = None,
+    num_lags: int | None = None,
+    repeats: int = 5,
+    num_steps: int = 4,
+    keep_newest: bool | None = None,
+    seed: int = 0,
+) -> Faithfulness:
     """Changes the rows that attention looks at, and sees what the forecast does.
 
     A masked row gets the values of the same row of another window, moved to this window's
@@ -337,19 +364,47 @@ def faithfulness(
             f"`num_lags` must be from 1 to {maskable // 2}, half of the {maskable} {word} "
             f"that can be masked, so that the most and the least attended differ. Received: num_lags={num_lags}."
         )
+    shape = np.shape(stack)
+    looks = _looks(np.asarray(stack, dtype=np.float32).mean(axis=1), query, num_steps)
+    changes, worse = _tried(
+        forecaster, panel, rows, looks, query, num_lags, maskable, repeats, keep_newest, seed
+    )
+    block = _block(None, (shape[0], 0, 0, forecaster.spec.context_length))
+    resampled = _resampled(shape[0], 1000, block, seed)
+    resampled = resampled / resampled.sum(axis=1, keepdims=True)
+    found = []
+    for table in (changes, worse):
+        difference = table["most attended"] - table["random"]
+        low, high = _interval(resampled @ difference[:, None])
+        found.append({"difference": float(difference.mean()), "low": float(low[0]), "high": float(high[0])})
+    table = pd.DataFrame(
+        {
+            "masked": list(changes),
+            word: num_lags,
+            "change": [change.mean() for change in changes.values()],
+            "error_increase": [error.mean() for error in worse.values()],
+        }
+    )
+    return Faithfulness(table, *found, passed=found[0]["low"] > 0 and found[1]["low"] > 0)
+
+
+def _looks(weights, query, num_steps):
+    """Pairs of the weights that look, `(windows, context)`, and the steps and targets they look for."""
+    if query == "context":
+        return [(weights.mean(axis=1), (slice(None), slice(None)))]
+    tried = np.unique(np.linspace(0, weights.shape[1] - 1, min(num_steps, weights.shape[1])).astype(int))
+    every, one = slice(None), [slice(at, at + 1) for at in tried]
+    parts = [(step, every) if query == "horizon" else (every, step) for step in one]
+    return [(weights[:, at], part) for at, part in zip(tried, parts, strict=True)]
+
+
+def _tried(forecaster, panel, rows, looks, query, num_lags, maskable, repeats, keep_newest, seed):
+    """By what is masked, how far forecasts move and how much worse they become, window by window."""
     rng = np.random.default_rng(seed)
     inputs = forecaster.inputs(panel, rows)
-    scale = np.nanstd(forecaster.actual(panel, rows), axis=(0, 1))
-    before = forecaster.forecast_inputs(inputs, panel, rows)
     actual = forecaster.actual(panel, rows)
-    weights = np.asarray(stack, dtype=np.float32).mean(axis=1)
-    tried = np.unique(np.linspace(0, weights.shape[1] - 1, min(num_steps, weights.shape[1])).astype(int))
-    if query == "context":
-        looks = [(weights.mean(axis=1), (slice(None), slice(None)))]
-    elif query == "horizon":
-        looks = [(weights[:, step], (slice(step, step + 1), slice(None))) for step in tried]
-    else:
-        looks = [(weights[:, at], (slice(None), slice(at, at + 1))) for at in tried]
+    scale = np.nanstd(actual, axis=(0, 1))
+    before = forecaster.forecast_inputs(inputs, panel, rows)
     names = ("most attended", "random", "least attended")
     changes = {name: np.zeros(len(rows)) for name in names}
     worse = {name: np.zeros(len(rows)) for name in names}
@@ -372,24 +427,7 @@ def faithfulness(
         for i, name in enumerate(names):
             changes[name] += change[:, i].mean(axis=(0, 2, 3)) / len(looks)
             worse[name] += np.nan_to_num(error[:, i]).mean(axis=(0, 2, 3)) / len(looks)
-    resampled = _resampled(
-        len(rows), 1000, _block(None, (len(rows), 0, 0, forecaster.spec.context_length)), seed
-    )
-    resampled = resampled / resampled.sum(axis=1, keepdims=True)
-    found = []
-    for table in (changes, worse):
-        difference = table["most attended"] - table["random"]
-        low, high = _interval(resampled @ difference[:, None])
-        found.append({"difference": float(difference.mean()), "low": float(low[0]), "high": float(high[0])})
-    table = pd.DataFrame(
-        {
-            "masked": list(changes),
-            word: num_lags,
-            "change": [change.mean() for change in changes.values()],
-            "error_increase": [error.mean() for error in worse.values()],
-        }
-    )
-    return Faithfulness(table, *found, passed=found[0]["low"] > 0 and found[1]["low"] > 0)
+    return changes, worse
 
 
 def _masked(inputs, at, donors):

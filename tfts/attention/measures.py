@@ -13,18 +13,30 @@ at lag l is h + l rows back, so what repeats every day stays at one distance whi
 moves with the step.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import itertools
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from tfts._messages import unknown
-from tfts._units import time_unit
-
-# Windows read at once hold about so many numbers: some 64 MB.
-_CHUNK = 2**24
-_QUERIES = ("horizon", "context", "variable")
+from tfts.attention._stacks import (
+    check_count,
+    check_shape,
+    chunks,
+    distances_of,
+    entropy_of,
+    in_order,
+    in_time,
+    named,
+    normalised,
+    parts_of,
+    query_numbers,
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,7 +94,14 @@ class HeadProfiles:
     redundant: list
 
 
-def summarize(stack, *, top_k=5, freq=None, query="horizon", variables=()):
+def summarize(
+    stack: npt.ArrayLike,
+    *,
+    top_k: int = 5,
+    freq: str | None = None,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    variables: Sequence[str] = (),
+) -> AttentionSummary:
     """Which lags matter, over all windows and in each of them.
 
     Args:
@@ -107,27 +126,27 @@ def summarize(stack, *, top_k=5, freq=None, query="horizon", variables=()):
        rank  lag     time  weight
     0     1    2  2 hours     1.0
     """
-    num_windows, num_heads, num_queries, context_length = _check_shape(stack, query, variables)
-    top_k = min(_check_count("top_k", top_k), context_length)
+    num_windows, num_heads, num_queries, context_length = check_shape(stack, query, variables)
+    top_k = min(check_count("top_k", top_k), context_length)
     total = np.zeros((num_heads, num_queries, context_length))
     examples = np.empty((num_windows, context_length), np.float32)
     for first, chunk in chunks(stack):
         total += chunk.sum(axis=0, dtype=np.float64)
         examples[first : first + len(chunk)] = chunk.mean(axis=(1, 2))
     total /= num_windows
-    by_lag = _in_order(total.mean(axis=(0, 1)), query)
+    by_lag = in_order(total.mean(axis=(0, 1)), query)
     best = np.argsort(-by_lag, kind="stable")[:top_k]
-    examples = _in_order(examples, query)
+    examples = in_order(examples, query)
     each = np.argsort(-examples, axis=1, kind="stable")[:, :top_k]
     return AttentionSummary(
         map=total.mean(axis=0),
         by_head=total.mean(axis=1),
-        lags=pd.DataFrame({**_named(np.arange(context_length), freq, variables), "weight": by_lag}),
+        lags=pd.DataFrame({**named(np.arange(context_length), freq, variables), "weight": by_lag}),
         distances=None if variables else _by_distance(total.mean(axis=0), freq, query),
         top=pd.DataFrame(
             {
                 "rank": np.arange(1, top_k + 1),
-                **_named(best, freq, variables),
+                **named(best, freq, variables),
                 "weight": by_lag[best],
             }
         ),
@@ -135,7 +154,7 @@ def summarize(stack, *, top_k=5, freq=None, query="horizon", variables=()):
             {
                 "window": np.repeat(np.arange(num_windows), top_k),
                 "rank": np.tile(np.arange(1, top_k + 1), num_windows),
-                **_named(each.ravel(), freq, variables),
+                **named(each.ravel(), freq, variables),
                 "weight": np.take_along_axis(examples, each, axis=1).ravel(),
             }
         ),
@@ -151,7 +170,12 @@ def _by_distance(weights, freq, query):
     return pd.DataFrame({"distance": numbers, "time": in_time(numbers, freq), "weight": by_distance})
 
 
-def concentration(stack, *, query="horizon", variables=()):
+def concentration(
+    stack: npt.ArrayLike,
+    *,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    variables: Sequence[str] = (),
+) -> pd.DataFrame:
     """How many lags the attention is spread over.
 
     Args:
@@ -178,14 +202,14 @@ def concentration(stack, *, query="horizon", variables=()):
     Source: Shannon, A Mathematical Theory of Communication, 1948; Hill, Diversity and
     Evenness, Ecology 54, 1973 (effective number).
     """
-    num_windows, num_heads, num_queries, context_length = _check_shape(stack, query, variables)
+    num_windows, num_heads, num_queries, context_length = check_shape(stack, query, variables)
     entropy = np.zeros((num_heads, num_queries))
     effective = np.zeros((num_heads, num_queries))
     for _, chunk in chunks(stack):
-        each = _entropy(chunk)
-        entropy += _normalised(each, context_length).sum(axis=0)
+        each = entropy_of(chunk)
+        entropy += normalised(each, context_length).sum(axis=0)
         effective += np.exp(each).sum(axis=0)
-    name, numbers = _query_numbers(query, num_queries, variables)
+    name, numbers = query_numbers(query, num_queries, variables)
     return pd.DataFrame(
         {
             "head": np.repeat(np.arange(num_heads), num_queries),
@@ -197,7 +221,12 @@ def concentration(stack, *, query="horizon", variables=()):
     )
 
 
-def top_lag_counts(stack, *, query="horizon", variables=()):
+def top_lag_counts(
+    stack: npt.ArrayLike,
+    *,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    variables: Sequence[str] = (),
+) -> pd.DataFrame:
     """How often each lag is the first choice.
 
     The heads are averaged first. Of lags with the same weight the newest counts.
@@ -224,20 +253,27 @@ def top_lag_counts(stack, *, query="horizon", variables=()):
     1     3  0  0  0
     2     0  0  3  0
     """
-    _, _, num_queries, context_length = _check_shape(stack, query, variables)
+    _, _, num_queries, context_length = check_shape(stack, query, variables)
     counts = np.zeros((num_queries, context_length), np.int64)
     for _, chunk in chunks(stack):
-        first = _in_order(chunk.mean(axis=1), query).argmax(axis=-1)
+        first = in_order(chunk.mean(axis=1), query).argmax(axis=-1)
         for at in range(num_queries):
             counts[at] += np.bincount(first[:, at], minlength=context_length)
-    name, numbers = _query_numbers(query, num_queries, variables)
+    name, numbers = query_numbers(query, num_queries, variables)
     columns = pd.Index(variables, name="variable") if variables else pd.RangeIndex(context_length, name="lag")
     return pd.DataFrame(counts, index=pd.Index(numbers, name=name), columns=columns)
 
 
 def horizon_profile(
-    stack, *, seasonal_lags=(), fixed_lags=(), recent_lags=3, neighbours=1, query="horizon", variables=()
-):
+    stack: npt.ArrayLike,
+    *,
+    seasonal_lags: Sequence[int] = (),
+    fixed_lags: Sequence[int] = (),
+    recent_lags: int = 3,
+    neighbours: int = 1,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    variables: Sequence[str] = (),
+) -> pd.DataFrame:
     """How the focus moves with the horizon.
 
     The context is parted, for each step anew: `season_24` is the row 24 rows before the
@@ -274,15 +310,15 @@ def horizon_profile(
     0     1       1.0       3.0
     1     2       1.0       2.0
     """
-    num_windows, _, num_queries, context_length = _check_shape(stack, query, variables)
-    names, parts = _parts(
+    num_windows, _, num_queries, context_length = check_shape(stack, query, variables)
+    names, parts = parts_of(
         query, num_queries, context_length, seasonal_lags, fixed_lags, recent_lags, neighbours, variables
     )
     total = np.zeros((num_queries, context_length))
     for _, chunk in chunks(stack):
         total += chunk.mean(axis=1).sum(axis=0, dtype=np.float64)
     total /= num_windows
-    name, numbers = _query_numbers(query, num_queries, variables)
+    name, numbers = query_numbers(query, num_queries, variables)
     shares = np.einsum("qc,pqc->pq", total, parts)
     table = {name: numbers}
     table |= dict(zip(names, shares, strict=True))
@@ -296,18 +332,18 @@ def horizon_profile(
 
 
 def head_profiles(
-    stack,
+    stack: npt.ArrayLike,
     *,
-    seasonal_lags=(),
-    fixed_lags=(),
-    recent_lags=3,
-    neighbours=1,
-    redundant_below=0.1,
-    max_windows=256,
-    freq=None,
-    query="horizon",
-    variables=(),
-):
+    seasonal_lags: Sequence[int] = (),
+    fixed_lags: Sequence[int] = (),
+    recent_lags: int = 3,
+    neighbours: int = 1,
+    redundant_below: float = 0.1,
+    max_windows: int = 256,
+    freq: str | None = None,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    variables: Sequence[str] = (),
+) -> HeadProfiles:
     """What each head looks at, and how different the heads are.
 
     Args:
@@ -341,37 +377,37 @@ def head_profiles(
     Source: Lin, Divergence Measures Based on the Shannon Entropy, IEEE Transactions on
     Information Theory 37, 1991.
     """
-    num_windows, num_heads, num_queries, context_length = _check_shape(stack, query, variables)
-    names, parts = _parts(
+    num_windows, num_heads, num_queries, context_length = check_shape(stack, query, variables)
+    names, parts = parts_of(
         query, num_queries, context_length, seasonal_lags, fixed_lags, recent_lags, neighbours, variables
     )
     total = np.zeros((num_heads, num_queries, context_length))
     entropy = np.zeros(num_heads)
     for _, chunk in chunks(stack):
         total += chunk.sum(axis=0, dtype=np.float64)
-        entropy += _normalised(_entropy(chunk), context_length).mean(axis=-1).sum(axis=0)
+        entropy += normalised(entropy_of(chunk), context_length).mean(axis=-1).sum(axis=0)
     total /= num_windows
-    by_lag = _in_order(total.mean(axis=1), query)
-    named = _named(by_lag.argmax(axis=-1), freq, variables)
+    by_lag = in_order(total.mean(axis=1), query)
+    tops = named(by_lag.argmax(axis=-1), freq, variables)
     shares = np.einsum("kqc,pqc->pk", total, parts) / num_queries
     profiles = pd.DataFrame(
         {
             "head": np.arange(num_heads),
-            **{key if key == "time" else f"top_{key}": values for key, values in named.items()},
+            **{key if key == "time" else f"top_{key}": values for key, values in tops.items()},
             "entropy": entropy / num_windows,
             **({} if variables else {"mean_lag": by_lag @ np.arange(context_length)}),
             **dict(zip(names, shares, strict=True)),
         }
     )
     some = np.unique(
-        np.linspace(0, num_windows - 1, min(_check_count("max_windows", max_windows), num_windows))
+        np.linspace(0, num_windows - 1, min(check_count("max_windows", max_windows), num_windows))
     )
     divergence = np.zeros((num_heads, num_heads))
     for at in some.astype(int):
         for _, chunk in chunks(stack[at : at + 1]):
-            own = _entropy(chunk[0])
+            own = entropy_of(chunk[0])
             for i, j in itertools.combinations(range(num_heads), 2):
-                mixed = _entropy((chunk[0, i] + chunk[0, j]) / 2)
+                mixed = entropy_of((chunk[0, i] + chunk[0, j]) / 2)
                 divergence[i, j] += (mixed - (own[i] + own[j]) / 2).mean()
     distances = np.sqrt(np.clip(divergence / len(some) / np.log(2), 0, 1))
     distances = distances + distances.T
@@ -380,8 +416,15 @@ def head_profiles(
 
 
 def window_measures(
-    stack, *, seasonal_lags=(), fixed_lags=(), recent_lags=3, neighbours=1, query="horizon", variables=()
-):
+    stack: npt.ArrayLike,
+    *,
+    seasonal_lags: Sequence[int] = (),
+    fixed_lags: Sequence[int] = (),
+    recent_lags: int = 3,
+    neighbours: int = 1,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    variables: Sequence[str] = (),
+) -> pd.DataFrame:
     """The measures that are compared between regimes and with baselines, window by window.
 
     Args:
@@ -409,8 +452,8 @@ def window_measures(
        entropy  mean_lag  shift  head_divergence  recent   rest
     0      1.0       3.5    0.0              0.0   0.375  0.625
     """
-    _, num_heads, num_queries, context_length = _check_shape(stack, query, variables)
-    names, parts = _parts(
+    _, num_heads, num_queries, context_length = check_shape(stack, query, variables)
+    names, parts = parts_of(
         query, num_queries, context_length, seasonal_lags, fixed_lags, recent_lags, neighbours, variables
     )
     lags = np.arange(context_length, dtype=np.float32)[::-1]
@@ -418,173 +461,15 @@ def window_measures(
     tables = []
     for _, chunk in chunks(stack):
         mean = chunk.mean(axis=1)
-        entropy = _entropy(chunk)
-        measures = {"entropy": _normalised(entropy, context_length).mean(axis=(1, 2))}
+        entropy = entropy_of(chunk)
+        measures = {"entropy": normalised(entropy, context_length).mean(axis=(1, 2))}
         if not variables:
             by_query = mean @ lags
             measures["mean_lag"] = by_query.mean(axis=-1)
             measures["shift"] = by_query[:, -third:].mean(axis=-1) - by_query[:, :third].mean(axis=-1)
-        divergence = np.maximum(_entropy(mean) - entropy.mean(axis=1), 0).mean(axis=-1)
+        divergence = np.maximum(entropy_of(mean) - entropy.mean(axis=1), 0).mean(axis=-1)
         # One head alone has no other to differ from.
         measures["head_divergence"] = divergence / np.log(max(num_heads, 2))
         shares = np.einsum("nqc,pqc->pn", mean, parts.astype(np.float32)) / num_queries
         tables.append(pd.DataFrame({**measures, **dict(zip(names, shares, strict=True))}, dtype=np.float64))
     return pd.concat(tables, ignore_index=True)
-
-
-def in_time(lags, freq):
-    """Lags as words in the unit of the frequency.
-
-    Example:
-
-    >>> in_time([1, 96], "15min"), in_time([2], None)
-    (['15 minutes', '24 hours'], ['2 steps'])
-    """
-    length, unit = time_unit(freq)
-    words = []
-    for lag in np.asarray(lags).tolist():
-        count, word = lag * length, unit
-        if unit == "minutes" and count and count % 60 == 0:
-            count, word = count // 60, "hours"
-        words.append(f"{count} {word[:-1] if abs(count) == 1 and word.endswith('s') else word}")
-    return words
-
-
-def _check_count(name, value):
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"`{name}` must be an int >= 1. Received: {name}={value!r}.")
-    return int(value)
-
-
-def _in_order(weights, query):
-    """Along the last axis: columns as they are, rows with the newest first."""
-    return weights if query == "variable" else weights[..., ::-1]
-
-
-def _named(numbers, freq, variables):
-    """Columns of a table that say what is attended: variables, or lags also in words."""
-    if variables:
-        return {"variable": np.asarray(variables, dtype=object)[numbers]}
-    return {"lag": numbers, "time": in_time(numbers, freq)}
-
-
-def _check_shape(stack, query, variables):
-    if query not in _QUERIES:
-        raise ValueError(unknown("query", query, _QUERIES))
-    shape = np.shape(stack)
-    if len(variables) != (shape[-1] if query == "variable" and shape else 0):
-        raise ValueError(
-            "`variables` must name every column that is looked at with query='variable', and none otherwise. "
-            f"Received: query={query!r}, variables={list(variables)}, shape {shape}."
-        )
-    if len(shape) != 4 or 0 in shape:
-        raise ValueError(
-            "`stack` must be attention weights (windows, heads, query, context), at least one of each. "
-            f"Received: shape {shape}."
-        )
-    if query == "context" and shape[2] != shape[3]:
-        raise ValueError(
-            "With query='context' the rows that look are those of the context, so the last two axes are of one "
-            f"length. Received: shape {shape}."
-        )
-    return shape
-
-
-def chunks(stack):
-    """Yields the number of the first window, and some windows as float32, checked."""
-    num_windows, *rest = np.shape(stack)
-    size = max(1, _CHUNK // int(np.prod(rest)))
-    for first in range(0, num_windows, size):
-        chunk = np.asarray(stack[first : first + size], dtype=np.float32)
-        sums = chunk.sum(axis=-1)
-        wrong = np.argwhere(~(np.abs(sums - 1) <= 1e-2) | (chunk.min(axis=-1) < -1e-6))
-        if len(wrong):
-            window, head, at = wrong[0]
-            row = chunk[window, head, at]
-            what = (
-                "holds NaN"
-                if np.isnan(row).any()
-                else f"sums to {row.sum():.4g}, its least weight {row.min():.4g}"
-            )
-            raise ValueError(
-                "Each row of `stack` must hold weights >= 0 that sum to 1, as attention after its softmax. "
-                f"Received: shape {np.shape(stack)}; the row of window {first + window}, head {head}, query {at} "
-                f"{what}."
-            )
-        yield first, chunk
-
-
-def _entropy(weights):
-    """Along the last axis, in nats; a weight of 0 adds nothing."""
-    return -(weights * np.log(np.maximum(weights, np.finfo(np.float32).tiny))).sum(axis=-1)
-
-
-def _normalised(entropy, context_length):
-    # One lag alone can only be attended uniformly.
-    return entropy / np.log(context_length) if context_length > 1 else np.ones_like(entropy)
-
-
-def _query_numbers(query, num_queries, variables):
-    if variables:
-        return "target", np.asarray(variables[:num_queries], dtype=object)
-    if query == "horizon":
-        return "step", np.arange(1, num_queries + 1)
-    return "lag", np.arange(num_queries)[::-1]
-
-
-def distances_of(query, num_queries, context_length):
-    """How many rows before the one that looks each row is, `(query, context)`."""
-    lags = np.arange(context_length)[::-1]
-    if query == "horizon":
-        return lags + np.arange(1, num_queries + 1)[:, None]
-    return lags - lags[:, None]
-
-
-def _parts(query, num_queries, context_length, seasonal_lags, fixed_lags, recent_lags, neighbours, variables):
-    """Names of the parts of the context, and where they are: bool `(parts, query, context)`."""
-    if variables:
-        if len(seasonal_lags) or len(fixed_lags):
-            raise ValueError(
-                "Columns have no lags, so with query='variable' there are none to name. Received: "
-                f"seasonal_lags={list(seasonal_lags)}, fixed_lags={list(fixed_lags)}."
-            )
-        return [f"on_{name}" for name in variables], np.eye(context_length, dtype=bool)[:, None].repeat(
-            num_queries, axis=1
-        )
-    _check_count("recent_lags", recent_lags)
-    if isinstance(neighbours, bool) or not isinstance(neighbours, int | np.integer) or neighbours < 0:
-        raise ValueError(f"`neighbours` must be an int >= 0. Received: neighbours={neighbours!r}.")
-    distance = distances_of(query, num_queries, context_length)
-    longest = context_length if query == "horizon" else context_length - 1
-    free = np.ones(distance.shape, dtype=bool)
-    names, parts = [], []
-    for season in seasonal_lags:
-        _check_count("seasonal_lags", season)
-        if season > longest:
-            raise ValueError(
-                f"A seasonal lag must be at most {longest}, so that its row is in the context of {context_length} "
-                f"rows. Received: seasonal_lags={list(seasonal_lags)}, a stack with {num_queries} queries and "
-                f"{context_length} rows of context."
-            )
-        away = np.abs(distance)
-        if query == "horizon":
-            # A row that is itself still to come: the newest one of the same phase instead.
-            steps = np.arange(1, num_queries + 1)[:, None]
-            away = distance - (steps - 1) // season * season
-        where = free & (np.abs(away - season) <= neighbours)
-        free &= ~where
-        names.append(f"season_{season}")
-        parts.append(where)
-    lags = np.arange(context_length)[::-1]
-    for lag in fixed_lags:
-        if lag not in lags:
-            raise ValueError(
-                f"A fixed lag must be from 0 to {context_length - 1}, the rows of the context. "
-                f"Received: fixed_lags={list(fixed_lags)}."
-            )
-        where = free & (np.abs(lags - lag) <= neighbours)
-        free &= ~where
-        names.append(f"lag_{lag}")
-        parts.append(where)
-    recent = free & (lags < recent_lags)
-    return ["recent", *names, "rest"], np.stack([recent, *parts, free & ~recent])

@@ -1,12 +1,24 @@
 """What may be said of attention weights, and only that."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from tfts.attention._stacks import distances_of, in_time
 from tfts.attention.checks import baseline_check
-from tfts.attention.measures import distances_of, horizon_profile, in_time, summarize
+from tfts.attention.measures import horizon_profile, summarize
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tfts.attention.checks import Faithfulness
+
 
 # A share is worth a sentence when it is twice what even weights would put there, and half
 # as much again as what the same network shows where there is nothing to find; where that is
@@ -44,21 +56,21 @@ class Claim:
 
 
 def describe(
-    stack,
+    stack: npt.ArrayLike,
     *,
-    others=None,
-    faithful=None,
-    regimes=None,
-    seasonal_lags=(),
-    fixed_lags=(),
-    recent_lags=3,
-    neighbours=1,
-    freq=None,
-    query="horizon",
-    variables=(),
-    block_length=None,
-    seed=0,
-):
+    others: Mapping[str, npt.ArrayLike] | None = None,
+    faithful: Faithfulness | None = None,
+    regimes: Mapping[str, pd.DataFrame] | None = None,
+    seasonal_lags: Sequence[int] = (),
+    fixed_lags: Sequence[int] = (),
+    recent_lags: int = 3,
+    neighbours: int = 1,
+    freq: str | None = None,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    variables: Sequence[str] = (),
+    block_length: int | None = None,
+    seed: int = 0,
+) -> list[Claim]:
     """Says in sentences what the attention looks at, as far as it passes its tests.
 
     A pattern must be twice what uniform attention has, differ from it and from every

@@ -1,17 +1,25 @@
 """Calendar columns, which are known ahead for any time."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from tfts._messages import unknown
 
+if TYPE_CHECKING:
+    from tfts.data.panel import Panel
+
+
 # pandas 3.1 deprecates its attribute `weekday`.
 _CLOCK = {"hour": "hour", "weekday": "day_of_week", "month": "month", "day_of_year": "day_of_year"}
 
 
-def calendar_columns(times, features):
+def calendar_columns(times: pd.DatetimeIndex, features: Sequence[str]) -> pd.DataFrame:
     """Columns that follow from the time alone.
 
     A period becomes two columns, the sine and the cosine of `2 pi t / period`, with `t`
@@ -61,7 +69,7 @@ def calendar_columns(times, features):
     return pd.DataFrame(columns, index=times, dtype=np.float64)
 
 
-def add_calendar(panel, features):
+def add_calendar(panel: Panel, features: Sequence[str]) -> Panel:
     """Adds calendar columns to a panel as known-future columns.
 
     Args:

@@ -8,7 +8,7 @@ import pandas as pd
 from tfts._messages import unknown
 
 
-def load_dataset(name):
+def load_dataset(name: str) -> pd.DataFrame:
     """Loads a real table that is installed with statsmodels; nothing is downloaded.
 
     - `co2`: 2,284 weeks that end on Saturday, 1958-03-29 to 2001-12-29, 59 of them missing.

@@ -4,7 +4,9 @@ import difflib
 import gzip
 import io
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +19,15 @@ ENDINGS = (".csv", ".csv.gz", ".parquet", ".parquet.gz")
 _M4 = {"Yearly": "YS", "Quarterly": "QS", "Monthly": "MS", "Weekly": "7D", "Daily": "D", "Hourly": "h"}
 
 
-def read_table(path, *, columns=None, time=None, time_format=None, encoding=None, na_values=None):
+def read_table(
+    path: str | Path,
+    *,
+    columns: Sequence[str] | None = None,
+    time: str | tuple[str, str] | None = None,
+    time_format: str | None = None,
+    encoding: str | None = None,
+    na_values: Any = None,
+) -> pd.DataFrame:
     """Reads a CSV or Parquet file, gzipped or not, into a DataFrame.
 
     Empty fields and the usual marks (`NA`, `nan`, `None`, `null`, ...) of a CSV file
@@ -107,7 +117,7 @@ def read_table(path, *, columns=None, time=None, time_format=None, encoding=None
     return frame
 
 
-def read_m4(path):
+def read_m4(path: str | Path) -> pd.DataFrame:
     """Reads one frequency of the M4 competition: a row for each series, training and test files.
 
     The files hold no times, so times are made up: the first test row of every series is at

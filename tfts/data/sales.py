@@ -2,8 +2,10 @@
 
 import dataclasses
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tfts._messages import unknown
@@ -76,7 +78,7 @@ class SyntheticSales:
     settings: dict
 
     @property
-    def labels(self):
+    def labels(self) -> npt.NDArray[np.bool_]:
         """Bools `(rows,)`: whether an alarm is right in a row, for any target."""
         right = np.zeros(len(self.frame), dtype=bool)
         for fault in self.faults.itertuples():
@@ -87,17 +89,17 @@ class SyntheticSales:
 
 
 def make_sales(
-    num_stores=4,
-    days=730,
-    seed=42,
+    num_stores: int = 4,
+    days: int = 730,
+    seed: int = 42,
     *,
-    start="2022-01-01",
-    noise=0.06,
-    faults_per_year=6.0,
-    kinds=tuple(FAULTS),
-    clean_days=None,
-    missing_days=0.0,
-):
+    start: str | pd.Timestamp = "2022-01-01",
+    noise: float = 0.06,
+    faults_per_year: float = 6.0,
+    kinds: Sequence[str] = tuple(FAULTS),
+    clean_days: int | None = None,
+    missing_days: float = 0.0,
+) -> SyntheticSales:
     """Makes daily sales, stock and ratings of shops, with labelled faults.
 
     Expected sales of a shop are its level (150 to 900 units a day, ±10 % a year) times the

@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,13 @@ class Split(NamedTuple):
     test: Panel | None
 
 
-def chronological_split(panel, validation=0.15, test=0.15, gap=0, context="carry"):
+def chronological_split(
+    panel: Panel,
+    validation: float | str | datetime.date | pd.Timestamp = 0.15,
+    test: float | str | datetime.date | pd.Timestamp = 0.15,
+    gap: int = 0,
+    context: Literal["carry", "own"] = "carry",
+) -> Split:
     """Cuts each series into training, validation and test rows, in the order of time.
 
     The rows that one part may forecast never appear as targets of another part. The

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 # Hours of one period; amplitude in channel 0 and its growth from channel to channel.
@@ -45,7 +46,7 @@ class SyntheticSeries:
     event_sizes: np.ndarray
     settings: dict
 
-    def oracle(self, origins, horizon):
+    def oracle(self, origins: npt.ArrayLike, horizon: int) -> npt.NDArray[np.float64]:
         """The mean of the future given the past and the true parameters.
 
         Its squared error is the least that any forecast can be expected to have. It knows
@@ -108,20 +109,20 @@ class SyntheticSeries:
 
 
 def make_series(
-    num_steps=2000,
-    num_features=3,
-    freq="h",
-    start="2019-01-01",
-    seed=42,
+    num_steps: int = 2000,
+    num_features: int = 3,
+    freq: str = "h",
+    start: str | pd.Timestamp = "2019-01-01",
+    seed: int = 42,
     *,
-    trend=0.001,
-    noise=0.15,
-    shift_probability=0.0005,
-    event_probability=0.002,
-    event_length=6,
-    coupling=0.4,
-    coupling_lag=6,
-):
+    trend: float = 0.001,
+    noise: float = 0.15,
+    shift_probability: float = 0.0005,
+    event_probability: float = 0.002,
+    event_length: int = 6,
+    coupling: float = 0.4,
+    coupling_lag: int = 6,
+) -> SyntheticSeries:
     """Makes a table of related series, such as sales or load, whose truth is known.
 
     Channel `s` = 0, 1, ... is the sum of

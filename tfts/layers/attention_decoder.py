@@ -1,5 +1,7 @@
 """Decodes all steps of the horizon at once, each looking where it needs to."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -53,7 +55,9 @@ class AttentionDecoder(keras.layers.Layer):
     Detection with Transformers, ECCV 2020.
     """
 
-    def __init__(self, horizon, num_heads, feedforward_units, dropout=0.0, **kwargs):
+    def __init__(
+        self, horizon: int, num_heads: int, feedforward_units: int, dropout: float = 0.0, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         check_positive_int(horizon=horizon, num_heads=num_heads, feedforward_units=feedforward_units)
         check_share(dropout=dropout)
@@ -115,7 +119,7 @@ class AttentionDecoder(keras.layers.Layer):
         batch, length, units = context_shape
         return (batch, self.horizon, units), (batch, self.num_heads, self.horizon, length)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "horizon": self.horizon,

@@ -1,5 +1,7 @@
 """Draws a line through a few values, to have one for each step."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -37,7 +39,7 @@ class LinearInterpolation(keras.layers.Layer):
     Forecasting, AAAI 2023.
     """
 
-    def __init__(self, steps, **kwargs):
+    def __init__(self, steps: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         check_positive_int(steps=steps)
         self.steps = steps
@@ -55,5 +57,5 @@ class LinearInterpolation(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.steps)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "steps": self.steps}

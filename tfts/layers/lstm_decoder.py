@@ -1,5 +1,7 @@
 """Forecasts step by step: each step sees the one before."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -56,7 +58,16 @@ class LSTMDecoder(keras.layers.Layer):
     Recurrent Neural Networks, NeurIPS 2015.
     """
 
-    def __init__(self, units, horizon, num_layers=1, dropout=0.0, teacher_forcing=0.0, seed=None, **kwargs):
+    def __init__(
+        self,
+        units: int,
+        horizon: int,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        teacher_forcing: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         check_positive_int(units=units, horizon=horizon, num_layers=num_layers)
         check_share(dropout=dropout)
@@ -118,7 +129,7 @@ class LSTMDecoder(keras.layers.Layer):
     ):
         return (first_shape[0], self.horizon, first_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,

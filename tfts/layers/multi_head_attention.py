@@ -1,5 +1,7 @@
 """Attention with several heads."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -55,7 +57,9 @@ class MultiHeadAttention(keras.layers.Layer):
     Source: Vaswani et al., Attention Is All You Need, NeurIPS 2017.
     """
 
-    def __init__(self, num_heads, key_dim, value_dim=None, dropout=0.0, **kwargs):
+    def __init__(
+        self, num_heads: int, key_dim: int, value_dim: int | None = None, dropout: float = 0.0, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         check_positive_int(num_heads=num_heads, key_dim=key_dim)
         if value_dim is not None:
@@ -142,7 +146,7 @@ class MultiHeadAttention(keras.layers.Layer):
         shape = (query.shape[0], self.num_heads, query.shape[1], value.shape[1])
         return output, keras.KerasTensor(shape, self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_heads": self.num_heads,

@@ -1,5 +1,7 @@
 """Cuts a series into overlapping stretches."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -39,7 +41,7 @@ class Patches(keras.layers.Layer):
     Source: Nie et al., A Time Series is Worth 64 Words, ICLR 2023.
     """
 
-    def __init__(self, length, stride, **kwargs):
+    def __init__(self, length: int, stride: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         check_positive_int(length=length, stride=stride)
         if stride > length:
@@ -80,5 +82,5 @@ class Patches(keras.layers.Layer):
         batch, time, features = input_shape
         return batch, features, (time - self.length) // self.stride + 2, self.length
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "length": self.length, "stride": self.stride}

@@ -1,5 +1,7 @@
 """Tells a layer which step of the window it looks at."""
 
+from typing import Any, Literal
+
 import keras
 import numpy as np
 from keras import ops
@@ -42,7 +44,9 @@ class PositionEmbedding(keras.layers.Layer):
     Source: Vaswani et al., Attention Is All You Need, NeurIPS 2017.
     """
 
-    def __init__(self, kind="learned", max_length=None, **kwargs):
+    def __init__(
+        self, kind: Literal["learned", "sinusoidal"] = "learned", max_length: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if kind not in KINDS:
             raise ValueError(unknown("kind of position embedding", kind, KINDS))
@@ -84,7 +88,7 @@ class PositionEmbedding(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "kind": self.kind, "max_length": self.max_length}
 
 

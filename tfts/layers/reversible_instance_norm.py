@@ -1,5 +1,7 @@
 """Takes the level and the size out of each window, and gives them back to the forecast."""
 
+from typing import Any, Literal
+
 import keras
 from keras import ops
 
@@ -56,7 +58,14 @@ class ReversibleInstanceNorm(keras.layers.Layer):
     Time-Series Forecasting against Distribution Shift, ICLR 2022.
     """
 
-    def __init__(self, center="mean", scale=True, affine=False, epsilon=1e-5, **kwargs):
+    def __init__(
+        self,
+        center: Literal["mean", "last"] = "mean",
+        scale: bool = True,
+        affine: bool = False,
+        epsilon: float = 1e-05,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if center not in CENTERS:
             raise ValueError(unknown("center", center, CENTERS))
@@ -121,7 +130,7 @@ class ReversibleInstanceNorm(keras.layers.Layer):
     def compute_output_shape(self, inputs_shape, window_shape=None):
         return tuple(inputs_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "center": self.center,

@@ -1,6 +1,7 @@
 """Attention over keys by scaled dot products."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -50,7 +51,7 @@ class ScaledDotProductAttention(keras.layers.Layer):
     Source: Vaswani et al., Attention Is All You Need, NeurIPS 2017.
     """
 
-    def __init__(self, dropout=0.0, **kwargs):
+    def __init__(self, dropout: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         check_share(dropout=dropout)
         self.dropout = dropout
@@ -103,7 +104,7 @@ class ScaledDotProductAttention(keras.layers.Layer):
         scores = keras.KerasTensor((*query.shape[:-1], value.shape[-2]), self.compute_dtype)
         return output, scores
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dropout": self.dropout}
 
 

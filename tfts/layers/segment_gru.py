@@ -1,5 +1,7 @@
 """A GRU that reads segments one by one and steps into all later ones at once."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -40,7 +42,7 @@ class SegmentGRU(keras.layers.Layer):
     Forecasting, arXiv 2308.11200, 2023.
     """
 
-    def __init__(self, units, num_ahead, **kwargs):
+    def __init__(self, units: int, num_ahead: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         check_positive_int(units=units, num_ahead=num_ahead)
         self.units = units
@@ -87,5 +89,5 @@ class SegmentGRU(keras.layers.Layer):
     def compute_output_shape(self, inputs_shape, known_ahead_shape=None):
         return (*inputs_shape[:2], self.num_ahead, self.units)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units, "num_ahead": self.num_ahead}

@@ -1,5 +1,7 @@
 """Cuts a sequence into segments."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -38,7 +40,7 @@ class Segments(keras.layers.Layer):
     Forecasting, arXiv 2308.11200, 2023.
     """
 
-    def __init__(self, length, end=False, **kwargs):
+    def __init__(self, length: int, end: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         check_positive_int(length=length)
         self.length = length
@@ -66,5 +68,5 @@ class Segments(keras.layers.Layer):
         batch, time, features = inputs_shape
         return (batch, features, -(-time // self.length), self.length)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "length": self.length, "end": self.end}

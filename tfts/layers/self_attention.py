@@ -1,5 +1,7 @@
 """Single-head attention of a sequence to itself."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -42,7 +44,7 @@ class SelfAttention(keras.layers.Layer):
     Source: Vaswani et al., Attention Is All You Need, NeurIPS 2017.
     """
 
-    def __init__(self, units=None, **kwargs):
+    def __init__(self, units: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if units is not None:
             check_positive_int(units=units)
@@ -80,5 +82,5 @@ class SelfAttention(keras.layers.Layer):
             return output
         return output, keras.KerasTensor((*inputs.shape[:-1], inputs.shape[-2]), self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units}

@@ -1,5 +1,7 @@
 """Splits a series into its trend and the rest."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -37,7 +39,7 @@ class SeriesDecomposition(keras.layers.Layer):
     Long-Term Series Forecasting, NeurIPS 2021.
     """
 
-    def __init__(self, kernel_size=25, **kwargs):
+    def __init__(self, kernel_size: int = 25, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         check_positive_int(kernel_size=kernel_size)
         if kernel_size % 2 == 0:
@@ -72,5 +74,5 @@ class SeriesDecomposition(keras.layers.Layer):
     def compute_output_shape(self, inputs_shape):
         return tuple(inputs_shape), tuple(inputs_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "kernel_size": self.kernel_size}

@@ -1,5 +1,10 @@
 """Pictures of anomalies: what was flagged and why, what a threshold does, events and causes."""
 
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
@@ -16,12 +21,23 @@ from tfts.plots._parts import (
     time_axis,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
 RED = COLOURS[1]
 # From pale and thin to dark and thick, so that they are told apart without colour too.
 SEVERITIES = {"low": ("#E69F00", 5), "medium": ("#D55E00", 8), "high": ("#7A1F00", 11)}
 
 
-def plot_anomalies(table, target=None, series=None, *, units=None, ax=None):
+def plot_anomalies(
+    table: pd.DataFrame,
+    target: str | None = None,
+    series: Hashable | None = None,
+    *,
+    units: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws what happened, what was expected, and the flagged rows in red.
 
     Args:
@@ -63,7 +79,14 @@ def plot_anomalies(table, target=None, series=None, *, units=None, ax=None):
     return ax
 
 
-def plot_residuals(table, target=None, series=None, *, units=None, ax=None):
+def plot_residuals(
+    table: pd.DataFrame,
+    target: str | None = None,
+    series: Hashable | None = None,
+    *,
+    units: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws the size of the residuals over time with the threshold, and anomalies in red.
 
     A size is the detector's score with the sign of the residual, in the score's units: for
@@ -110,7 +133,7 @@ def plot_residuals(table, target=None, series=None, *, units=None, ax=None):
     return ax
 
 
-def plot_threshold_alarms(table, *, ax=None):
+def plot_threshold_alarms(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draws how many rows and alarms there would be, were the thresholds higher or lower.
 
     An alarm is a run of flagged rows of one series, in any target.
@@ -168,7 +191,7 @@ def plot_threshold_alarms(table, *, ax=None):
     return ax
 
 
-def plot_events(events, *, ax=None):
+def plot_events(events: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draws when events began and ended, a line for each series, by severity.
 
     Args:
@@ -228,7 +251,7 @@ def plot_events(events, *, ax=None):
     return ax
 
 
-def plot_contributions(contributions, *, ax=None):
+def plot_contributions(contributions: Mapping[str, float] | pd.Series, *, ax: Axes | None = None) -> Axes:
     """Draws the share that each target has in an event, the largest on top.
 
     Args:

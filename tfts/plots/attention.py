@@ -1,6 +1,12 @@
 """Pictures of attention weights."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
 import numpy as np
+import numpy.typing as npt
 
 from tfts._units import time_unit
 from tfts.plots._parts import (
@@ -13,6 +19,11 @@ from tfts.plots._parts import (
     markers,
     set_ticks,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 # Rows of a picture of bars that can be read one by one.
 _MOST_ROWS = 60
@@ -121,8 +132,15 @@ def _check_query(query, further=""):
 
 
 def plot_attention(
-    scores, head=None, *, query="horizon", freq=None, season_lengths=(), variables=(), ax=None
-):
+    scores: npt.ArrayLike,
+    head: int | None = None,
+    *,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    freq: str | None = None,
+    season_lengths: Sequence[int] = (),
+    variables: Sequence[str] = (),
+    ax: Axes | None = None,
+) -> Axes:
     """Draws where attention looks, as a heat map with the newest row on the right.
 
     Args:
@@ -180,7 +198,14 @@ def plot_attention(
     return ax
 
 
-def plot_attention_heads(scores, *, query="horizon", freq=None, season_lengths=(), variables=()):
+def plot_attention_heads(
+    scores: npt.ArrayLike,
+    *,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    freq: str | None = None,
+    season_lengths: Sequence[int] = (),
+    variables: Sequence[str] = (),
+) -> Figure:
     """Draws every head of one window on one colour scale, so that heads can be compared.
 
     Args:
@@ -239,7 +264,14 @@ def plot_attention_heads(scores, *, query="horizon", freq=None, season_lengths=(
     return figure
 
 
-def plot_lag_importance(weights, *, freq=None, season_lengths=(), horizon=None, ax=None):
+def plot_lag_importance(
+    weights: npt.ArrayLike,
+    *,
+    freq: str | None = None,
+    season_lengths: Sequence[int] = (),
+    horizon: int | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws how much weight each lag gets, with the newest row on the right.
 
     Args:
@@ -290,7 +322,9 @@ def plot_lag_importance(weights, *, freq=None, season_lengths=(), horizon=None, 
     return ax
 
 
-def plot_variable_importance(weights, variables, *, ax=None):
+def plot_variable_importance(
+    weights: npt.ArrayLike, variables: Sequence[str], *, ax: Axes | None = None
+) -> Axes:
     """Draws how much weight each variable gets, the most attended on top.
 
     Args:
@@ -333,7 +367,13 @@ def plot_variable_importance(weights, variables, *, ax=None):
     return ax
 
 
-def plot_entropy(entropy, *, query="horizon", freq=None, ax=None):
+def plot_entropy(
+    entropy: npt.ArrayLike,
+    *,
+    query: Literal["horizon", "context", "variable"] = "horizon",
+    freq: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws how spread attention is at each horizon step, from 0 (one row) to 1 (uniform).
 
     Args:
@@ -394,7 +434,9 @@ def plot_entropy(entropy, *, query="horizon", freq=None, ax=None):
     return ax
 
 
-def plot_top_lags(counts, *, freq=None, most=12, ax=None):
+def plot_top_lags(
+    counts: npt.ArrayLike, *, freq: str | None = None, most: int = 12, ax: Axes | None = None
+) -> Axes:
     """Draws the lags that most often get the largest weight, the most frequent on top.
 
     Args:
@@ -444,7 +486,7 @@ def plot_top_lags(counts, *, freq=None, most=12, ax=None):
     return ax
 
 
-def plot_head_distances(distances, *, ax=None):
+def plot_head_distances(distances: npt.ArrayLike, *, ax: Axes | None = None) -> Axes:
     """Draws how different the heads are from each other, with the numbers in the cells.
 
     Args:

@@ -1,5 +1,10 @@
 """Pictures of forecasts, of their scores and of training."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pandas as pd
 
@@ -17,6 +22,10 @@ from tfts.plots._parts import (
     set_ticks,
     time_axis,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 _METRIC_LABELS = {
     "rmse": "RMSE",
@@ -41,7 +50,14 @@ def _metric_name(metric):
     return _METRIC_LABELS.get(metric, as_written(metric)).split(" (")[0].split(",")[0]
 
 
-def plot_forecast(history, forecasts, actual=None, *, units=None, ax=None):
+def plot_forecast(
+    history: pd.Series,
+    forecasts: Mapping[str, pd.Series] | pd.DataFrame,
+    actual: pd.Series | None = None,
+    *,
+    units: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws forecasts beside what came before and what happened.
 
     Args:
@@ -120,7 +136,9 @@ def plot_forecast(history, forecasts, actual=None, *, units=None, ax=None):
     return ax
 
 
-def plot_metrics(table, metric="rmse", *, units=None, ax=None):
+def plot_metrics(
+    table: pd.DataFrame, metric: str = "rmse", *, units: str | None = None, ax: Axes | None = None
+) -> Axes:
     """Draws one bar a model, the best on top.
 
     Args:
@@ -182,7 +200,9 @@ def plot_metrics(table, metric="rmse", *, units=None, ax=None):
     return ax
 
 
-def plot_horizon_errors(table, metric="rmse", *, units=None, ax=None):
+def plot_horizon_errors(
+    table: pd.DataFrame, metric: str = "rmse", *, units: str | None = None, ax: Axes | None = None
+) -> Axes:
     """Draws how the error grows with the distance from the origin, one line a model.
 
     Args:
@@ -239,7 +259,7 @@ def plot_horizon_errors(table, metric="rmse", *, units=None, ax=None):
     return ax
 
 
-def plot_history(history, metric="loss", *, ax=None):
+def plot_history(history: Any, metric: str = "loss", *, ax: Axes | None = None) -> Axes:
     """Draws the loss of each epoch, and marks the epoch with the best validation loss.
 
     Args:
@@ -287,7 +307,7 @@ def plot_history(history, metric="loss", *, ax=None):
     return ax
 
 
-def plot_histories(histories, *, ax=None):
+def plot_histories(histories: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
     """Draws the loss of each epoch of several models.
 
     Args:

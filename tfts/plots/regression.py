@@ -1,15 +1,32 @@
 """Pictures of regression: the way down, the fit, the border, the mistakes."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
+import numpy.typing as npt
 
 from tfts.plots._parts import COLOURS, GREY, INK, WIDE, as_written, axes_for, legend_beside, line_style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
 
 # Told apart in grey, too.
 _MARKS = ("o", "^", "s", "D", "v", "P", "X", "*")
 _SQUARE = (6.5, 5)
 
 
-def plot_cost_surface(cost, path, *, names=None, ax=None):
+def plot_cost_surface(
+    cost: Callable[[npt.NDArray[np.float64]], npt.ArrayLike],
+    path: npt.ArrayLike,
+    *,
+    names: Sequence[str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws the cost over one or two weights, and the way that a descent took.
 
     Args:
@@ -87,7 +104,16 @@ def _around(values):
     return np.linspace(last - 1.2 * reach, last + 1.2 * reach, 101)
 
 
-def plot_fit(x, y, fits, *, x_name="x", y_name="y", units=None, ax=None):
+def plot_fit(
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    fits: Mapping[str, Callable[[npt.NDArray[np.float64]], npt.ArrayLike]],
+    *,
+    x_name: str = "x",
+    y_name: str = "y",
+    units: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws one feature, the target, and what one or more models make of it.
 
     Args:
@@ -143,7 +169,14 @@ def plot_fit(x, y, fits, *, x_name="x", y_name="y", units=None, ax=None):
     return ax
 
 
-def plot_decision_boundary(X, y, predict, *, names=None, ax=None):
+def plot_decision_boundary(
+    X: npt.ArrayLike | pd.DataFrame,
+    y: npt.ArrayLike,
+    predict: Callable[[npt.NDArray[np.float64]], npt.ArrayLike],
+    *,
+    names: Sequence[str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws the class of every place in the plane of two features, and the rows in it.
 
     Args:
@@ -216,7 +249,13 @@ def plot_decision_boundary(X, y, predict, *, names=None, ax=None):
     return ax
 
 
-def plot_confusion(actual, predicted, *, labels=None, ax=None):
+def plot_confusion(
+    actual: npt.ArrayLike,
+    predicted: npt.ArrayLike,
+    *,
+    labels: Sequence[Hashable] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws how often each class was taken for each.
 
     Args:

@@ -1,9 +1,19 @@
 """Pictures of a suite of methods: how good each is, at what cost, at which horizon."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from tfts.plots._parts import COLOURS, GREY, INK, WIDE, as_written, axes_for, check_column, legend_beside
 from tfts.plots.forecasts import _metric_label
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
 
 # Shapes tell methods apart, colours their families: both are read in grey.
 _SHAPES = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
@@ -13,7 +23,14 @@ _FAR = 1.3
 _LEAST_SECONDS = 0.01
 
 
-def plot_cost(runs, metric="mse", published=None, *, units=None, ax=None):
+def plot_cost(
+    runs: pd.DataFrame,
+    metric: str = "mse",
+    published: tuple[str, float] | None = None,
+    *,
+    units: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws the score of each method over the seconds from its data to its score.
 
     Args:
@@ -69,7 +86,14 @@ def plot_cost(runs, metric="mse", published=None, *, units=None, ax=None):
     return ax
 
 
-def plot_scores_by_horizon(runs, metric="mse", published=None, *, units=None, ax=None):
+def plot_scores_by_horizon(
+    runs: pd.DataFrame,
+    metric: str = "mse",
+    published: Mapping[int, float] | None = None,
+    *,
+    units: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws the score of each method at each horizon of a suite.
 
     Args:
@@ -187,7 +211,7 @@ def _finish(ax, scores, metric, units, limits):
     from matplotlib.lines import Line2D
 
     drawn = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    headings = scores["family"].nunique() > 1
+    headings = len(scores["family"].unique()) > 1
     handles = []
     for family, rows in scores.drop_duplicates("label").groupby("family", sort=False):
         if headings:

@@ -1,8 +1,18 @@
 """Pictures of a search for settings: its progress, its settings and its curves."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from tfts.plots._parts import COLOURS, GREY, INK, WIDE, as_written, axes_for, check_column, legend_beside
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
 
 # What a table of trials tells of each beside its settings.
 _ABOUT_TRIAL = ("trial", "status", "score", "epochs", "seconds", "reason")
@@ -17,7 +27,7 @@ _STATUS = {
 _LOG_RATIO = 20
 
 
-def setting_names(results, varied=False):
+def setting_names(results: pd.DataFrame, varied: bool = False) -> list[str]:
     """Names of the settings in a table of trials.
 
     Args:
@@ -39,7 +49,9 @@ def setting_names(results, varied=False):
     return [name for name in names if not varied or len(set(map(str, results[name]))) > 1]
 
 
-def plot_search(results, objective="val_rmse", *, units=None, ax=None):
+def plot_search(
+    results: pd.DataFrame, objective: str = "val_rmse", *, units: str | None = None, ax: Axes | None = None
+) -> Axes:
     """Draws the score of each trial, and the best so far.
 
     Args:
@@ -113,7 +125,14 @@ def plot_search(results, objective="val_rmse", *, units=None, ax=None):
     return ax
 
 
-def plot_slice(results, setting, objective="val_rmse", *, units=None, ax=None):
+def plot_slice(
+    results: pd.DataFrame,
+    setting: str,
+    objective: str = "val_rmse",
+    *,
+    units: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws the score of each trial over one of its settings.
 
     Args:
@@ -184,7 +203,14 @@ def plot_slice(results, setting, objective="val_rmse", *, units=None, ax=None):
     return ax
 
 
-def plot_parallel_settings(results, settings=None, objective="val_rmse", *, units=None, ax=None):
+def plot_parallel_settings(
+    results: pd.DataFrame,
+    settings: Sequence[str] | None = None,
+    objective: str = "val_rmse",
+    *,
+    units: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws each finished trial as one line through its settings to its score.
 
     Args:
@@ -256,7 +282,14 @@ def plot_parallel_settings(results, settings=None, objective="val_rmse", *, unit
     return ax
 
 
-def plot_trial_curves(curves, results, objective="val_rmse", *, units=None, ax=None):
+def plot_trial_curves(
+    curves: pd.DataFrame,
+    results: pd.DataFrame,
+    objective: str = "val_rmse",
+    *,
+    units: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draws the validation score of every trial after each epoch.
 
     Args:

@@ -1,12 +1,21 @@
 """What the two classifiers share: labels, class weights, probabilities."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from tfts._messages import unknown
 from tfts.regression._estimator import DescentEstimator
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from typing_extensions import Self
 
 
 class DescentClassifier(ClassifierMixin, DescentEstimator):
@@ -15,7 +24,7 @@ class DescentClassifier(ClassifierMixin, DescentEstimator):
     _LOSS = "cross_entropy"
     _OUTPUT = "probability"
 
-    def predict(self, X):
+    def predict(self, X: npt.ArrayLike | pd.DataFrame) -> np.ndarray:
         """The label of each row, `(rows,)`.
 
         Args:
@@ -24,7 +33,7 @@ class DescentClassifier(ClassifierMixin, DescentEstimator):
         outputs, _ = self._outputs(X)
         return self.classes_[self._codes(outputs)]
 
-    def decision_function(self, X):
+    def decision_function(self, X: npt.ArrayLike | pd.DataFrame) -> npt.NDArray[np.float64]:
         """The weighted sums behind the probabilities.
 
         Args:
@@ -39,7 +48,7 @@ class DescentClassifier(ClassifierMixin, DescentEstimator):
             outputs = outputs[:, -1] - (outputs[:, 0] if outputs.shape[1] == 2 else 0.0)
         return outputs.astype(dtype, copy=False)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: npt.ArrayLike | pd.DataFrame) -> npt.NDArray[np.float64]:
         """The probability of each class, `(rows, classes)`; each row sums to 1.
 
         Args:
@@ -48,7 +57,13 @@ class DescentClassifier(ClassifierMixin, DescentEstimator):
         outputs, dtype = self._outputs(X)
         return self._probabilities(outputs).astype(dtype, copy=False)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: npt.ArrayLike | pd.DataFrame,
+        y: npt.ArrayLike,
+        classes: npt.ArrayLike | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> Self:
         """One epoch over these rows, going on from the calls before.
 
         Scaling and the safe learning rate are those of the rows of the first call.

@@ -1,27 +1,31 @@
 """What the three estimators share: checking, scaling, descent, state, Keras model."""
 
-import math
-import numbers
-import warnings
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from tfts._messages import unknown
 from tfts.data.panel import aligned_empty
+from tfts.regression._options import check_options
+from tfts.regression._plan import check_descent, plan_of, warn_not_converged
 from tfts.regression.moments import Moments
 
-SCALINGS = ("standardize", "normalize")
-RATES = ("auto", "adaptive")
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+    import tensorflow as tf
+    from keras.optimizers.schedules import LearningRateSchedule
+    from typing_extensions import Self
+
 
 # Features up to which the products of all pairs are summed before the descent.
 _WIDE = 1024
-# Values of a cost surface that are held at once.
-_CHUNK = 4_194_304
 
 
 class DescentEstimator(BaseEstimator):
@@ -34,21 +38,21 @@ class DescentEstimator(BaseEstimator):
 
     def __init__(
         self,
-        learning_rate,
-        batch_size,
-        max_iter,
-        tol,
-        n_iter_no_change,
-        early_stopping,
-        validation_fraction,
-        l1,
-        l2,
-        fit_intercept,
-        scaling,
-        warm_start,
-        record_weights,
-        random_state,
-    ):
+        learning_rate: float | Literal["auto", "adaptive"] | LearningRateSchedule,
+        batch_size: int | None,
+        max_iter: int,
+        tol: float | None,
+        n_iter_no_change: int,
+        early_stopping: bool,
+        validation_fraction: float,
+        l1: float,
+        l2: float,
+        fit_intercept: bool,
+        scaling: Literal["standardize", "normalize"] | None,
+        warm_start: bool,
+        record_weights: bool,
+        random_state: int | np.random.RandomState | None,
+    ) -> None:
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.max_iter = max_iter
@@ -64,7 +68,12 @@ class DescentEstimator(BaseEstimator):
         self.record_weights = record_weights
         self.random_state = random_state
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(
+        self,
+        X: npt.ArrayLike | pd.DataFrame | tf.data.Dataset,
+        y: npt.ArrayLike | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> Self:
         """Learns scaling and weights.
 
         Args:
@@ -115,7 +124,7 @@ class DescentEstimator(BaseEstimator):
         """Descends over rows in memory from the weights `kept`, or from zero."""
         num_outputs = parts[1].shape[1]
         self.safe_rate_ = self._safe_rate(moments, tilt, parts)
-        plan = self._plan(moments, num_outputs, steps=self._steps(len(parts[0])))
+        plan = plan_of(self, moments, num_outputs, steps=self._steps(len(parts[0])))
         if self._reducible(moments, parts[0].shape[0]):
             rows, centre = self._reduced(moments), self._centre(moments)
         else:
@@ -192,37 +201,6 @@ class DescentEstimator(BaseEstimator):
         """Steps of one epoch."""
         return 1 if self.batch_size is None else -(-num_rows // self.batch_size)
 
-    def _plan(self, moments, num_outputs, steps, epochs=None, done=0):
-        """Rates, penalties and stopping of the descent, or of `epochs` after `done` others."""
-        from tfts.regression.descent import Plan
-
-        count = moments.num_features
-        penalised = np.ones((count + bool(self.fit_intercept), 1))
-        penalised[count:] = 0.0
-        rates = self._rates(self.max_iter if epochs is None else epochs, done, steps, epochs is not None)
-        spread = np.hypot(moments.deviation[:count], moments.mean[:count] - self.offset_) / self.scale_
-        length = np.concatenate([spread, np.ones(len(penalised) - count)])
-        length[length == 0] = 1.0
-        auto = self.learning_rate == "auto" and self.batch_size is None and epochs is None
-        # A cross-entropy is flatter near its minimum than at zero, least squares nowhere.
-        adaptive = (self.learning_rate == "adaptive" and epochs is None) or (
-            auto and self._link() != "identity"
-        )
-        patient = self.tol is None
-        return Plan(
-            rates=rates,
-            l1=self.l1 * penalised,
-            l2=self.l2 * penalised,
-            unit=np.outer(length, self._target_unit(moments, num_outputs)),
-            tol=-1.0 if patient else self.tol,
-            patience=len(rates) + 1 if patient else self.n_iter_no_change,
-            adaptive=adaptive,
-            accelerate=auto,
-            limit=1e6 * self._ignorance(moments, num_outputs) + float(np.finfo(np.float32).tiny),
-            seed=check_random_state(self.random_state).randint(2**31 - 1),
-            batch_size=self.batch_size or 1,
-        )
-
     def _target_unit(self, moments, num_outputs):
         """The residual that counts as 1: the spread of each target; probabilities have none."""
         return np.ones(num_outputs)
@@ -258,26 +236,6 @@ class DescentEstimator(BaseEstimator):
         largest = linalg.eigsh(operator, k=1, v0=np.ones(table.shape[1]), tol=1e-3, return_eigenvectors=False)
         return float(largest[0]) * 1.01
 
-    def _rates(self, epochs, done, steps, partial):
-        """The learning rate of each epoch, after `done` epochs of `steps` steps."""
-        if isinstance(self.learning_rate, numbers.Real):
-            return np.full(epochs, float(self.learning_rate))
-        if self.learning_rate == "adaptive":
-            return np.full(epochs, self.safe_rate_)
-        if self.learning_rate == "auto":
-            # Noise of batches dies away only if the steps do.
-            noisy = self.batch_size is not None or partial
-            return self.safe_rate_ / np.sqrt(1.0 + noisy * np.arange(done, done + epochs))
-        rates = [
-            float(self.learning_rate(step)) for step in range(done * steps, (done + epochs) * steps, steps)
-        ]
-        if not np.isfinite(rates).all() or min(rates) < 0:
-            raise ValueError(
-                "`learning_rate` must give finite rates >= 0. Received: a schedule that gives "
-                f"{min(rates)} to {max(rates)}."
-            )
-        return np.array(rates)
-
     def _descend(self, rows, held, plan, kept, centre, moments, num_outputs):
         """Runs the descent, keeps what it found, and says so when it went wrong."""
         from tfts.regression.descent import descend
@@ -298,7 +256,7 @@ class DescentEstimator(BaseEstimator):
             record=bool(self.record_weights),
         )
         ignorance = self._ignorance(moments, num_outputs)
-        self._check_descent(history["cost"], history["learning_rate"], ignorance, plan.limit)
+        check_descent(self, history["cost"], history["learning_rate"], ignorance, plan.limit)
         # Half the squared errors of all targets, as the mean over all of them.
         unit = 2 / num_outputs if self._link() == "identity" else 1.0
         loss = history.pop("loss") * unit
@@ -312,43 +270,7 @@ class DescentEstimator(BaseEstimator):
         self.n_iter_ = len(loss)
         self._take(weights.astype(np.float64) + shift)
         if not done and self.tol is not None and len(plan.rates) == self.max_iter:
-            self._warn_not_converged()
-
-    def _check_descent(self, costs, rates, ignorance, limit):
-        """Refuses weights of a rate that is too large."""
-        last, lowest = costs[-1], np.min(costs)
-        # Over all rows a cost that rises again shows a rate that is too large; one met batch
-        # by batch wavers even where all is well, unless it is worse than knowing nothing.
-        if self.batch_size is None:
-            risen = last > lowest * (1 + 1e-5)
-        else:
-            risen = last > 10 * ignorance
-        if last <= limit and not risen:
-            return
-        raise ValueError(
-            f"Gradient descent diverged: after {len(costs)} epochs the cost is {last:.4g}, the lowest was "
-            f"{lowest:.4g}, and with all weights 0 it is {ignorance:.4g}. The learning rate, last {rates[-1]:.4g}, is "
-            f"too large for these features: a rate of at most {self.safe_rate_:.4g} will do. learning_rate='auto' "
-            "takes that one"
-            + ("." if self.scaling in SCALINGS else ", and scaling='standardize' allows a larger one.")
-        )
-
-    def _warn_not_converged(self):
-        costs = self.history_["cost"]
-        state = f"its slope is above tol={self.tol}"
-        if self.batch_size is not None:
-            state = f"it may still fall by more than tol={self.tol} of itself"
-        way = "raise `max_iter` or `tol`"
-        if self.batch_size is None and self.learning_rate != "auto":
-            way += f", or try learning_rate='auto' (the safe rate is {self.safe_rate_:.4g})"
-        if self.scaling not in SCALINGS:
-            way += ", or scaling='standardize'"
-        warnings.warn(
-            f"{type(self).__name__} has not converged after {len(costs)} epochs: the cost is {costs[-1]:.6g}, and "
-            f"{state}. To let it, {way}; tol=None asks for exactly `max_iter` epochs.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
+            warn_not_converged(self)
 
     def _take(self, weights):
         """Keeps scaled weights in original units, where the next descent finds them too."""
@@ -414,7 +336,7 @@ class DescentEstimator(BaseEstimator):
         before = None if first else self.history_
         kept = None if first else self._start_weights(X.shape[1], targets.shape[1])
         done = 0 if first else self.n_iter_
-        plan = self._plan(moments, targets.shape[1], self._steps(len(X)), epochs=1, done=done)
+        plan = plan_of(self, moments, targets.shape[1], self._steps(len(X)), epochs=1, done=done)
         if self.learning_rate == "adaptive" and before is not None:
             costs = before["cost"]
             worse = len(costs) > 1 and costs[-1] > costs[-2]
@@ -460,7 +382,7 @@ class DescentEstimator(BaseEstimator):
         kept = self._start_weights(moments.num_features, num_outputs) if self.warm_start else None
         self._learn_scaling(moments)
         self.safe_rate_ = self._safe_rate(moments, tilt)
-        plan = self._plan(moments, num_outputs, found.batches if self.batch_size else 1)
+        plan = plan_of(self, moments, num_outputs, found.batches if self.batch_size else 1)
         if self._reducible(moments, moments.rows):
             self._descend(
                 self._reduced(moments), None, plan, kept, self._centre(moments), moments, num_outputs
@@ -513,7 +435,13 @@ class DescentEstimator(BaseEstimator):
         self._check_missing(X)
         return X @ np.atleast_2d(self.coef_).T + self.intercept_, X.dtype
 
-    def cost(self, X, y, weights=None, sample_weight=None):
+    def cost(
+        self,
+        X: npt.ArrayLike | pd.DataFrame,
+        y: npt.ArrayLike,
+        weights: npt.ArrayLike | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> float | npt.NDArray[np.float64]:
         """What the descent makes small: mean loss and penalties.
 
         The loss of a row is half its squared error, or its cross-entropy, summed over the
@@ -532,6 +460,8 @@ class DescentEstimator(BaseEstimator):
         Raises:
             ValueError: If the weights don't fit the columns and outputs.
         """
+        from tfts.regression.descent import costs_of
+
         check_is_fitted(self)
         X, y, row_weights = self._check_rows(X, y, sample_weight, reset=False)
         targets = self._encode(y, learn=False)
@@ -539,35 +469,10 @@ class DescentEstimator(BaseEstimator):
         if weights is None:
             coefficients = np.atleast_2d(self.coef_)
             weights = self._scaled((coefficients, np.broadcast_to(self.intercept_, (len(coefficients),))))
-        return self._cost(self._rows(X, targets, row_weights), np.asarray(weights, dtype=np.float64))
+        rows, weights = self._rows(X, targets, row_weights), np.asarray(weights, dtype=np.float64)
+        return costs_of(self._link(), rows, weights, self.l1, self.l2, len(self.scale_))
 
-    def _cost(self, rows, weights):
-        from tfts.regression.descent import loss_and_error
-
-        table, targets, row_weights, count = rows
-        shape = (table.shape[1], targets.shape[1])
-        if weights.shape[-2:] != shape:
-            if shape[1] != 1 or weights.shape[-1:] != shape[:1]:
-                raise ValueError(
-                    f"`weights` must be (..., columns, outputs) with {shape[0]} columns, the intercept among "
-                    f"them, and {shape[1]} outputs. Received: shape {weights.shape}."
-                )
-            weights = weights[..., None]
-        points = weights.reshape(-1, *shape)
-        step = max(1, _CHUNK // max(1, targets.size))
-        costs = []
-        for begin in range(0, len(points), step):
-            part = points[begin : begin + step]
-            outputs = np.einsum("rc,pco->pro", table, part).astype(table.dtype)
-            every = np.broadcast_to(targets, outputs.shape)
-            loss = loss_and_error(self._link(), outputs.reshape(-1, shape[1]), every.reshape(-1, shape[1]))[0]
-            penalised = part[:, : len(self.scale_)]
-            penalty = self.l1 * np.abs(penalised) + self.l2 / 2 * penalised**2
-            costs.append(loss.numpy().reshape(len(part), -1) @ row_weights / count + penalty.sum(axis=(1, 2)))
-        costs = np.concatenate(costs).reshape(weights.shape[:-2])
-        return float(costs) if costs.ndim == 0 else costs
-
-    def to_keras(self, dtype="float32"):
+    def to_keras(self, dtype: Literal["float32", "float64"] = "float32") -> keras.Model:
         """A Keras model of the same numbers, scaling inside: one Dense from `features`.
 
         It saves, loads in safe mode and exports like every other model, and predicts from
@@ -600,47 +505,4 @@ class DescentEstimator(BaseEstimator):
         return outputs
 
     def _check_options(self):
-        if isinstance(self.learning_rate, str):
-            if self.learning_rate not in RATES:
-                raise ValueError(
-                    unknown("learning_rate", self.learning_rate, RATES)
-                    + " Or give a number above 0, or a Keras LearningRateSchedule."
-                )
-        elif not isinstance(self.learning_rate, numbers.Real):
-            from keras.optimizers.schedules import LearningRateSchedule
-
-            if not isinstance(self.learning_rate, LearningRateSchedule):
-                raise ValueError(
-                    "`learning_rate` must be 'auto', 'adaptive', a number above 0, or a Keras "
-                    f"LearningRateSchedule. Received: learning_rate={self.learning_rate!r}."
-                )
-        else:
-            _check_number("learning_rate", self.learning_rate, 0, open_below=True)
-        for name in ("max_iter", "n_iter_no_change"):
-            _check_whole(name, getattr(self, name))
-        if self.batch_size is not None:
-            _check_whole("batch_size", self.batch_size, " or None (all rows)")
-        if self.tol is not None:
-            _check_number("tol", self.tol, 0, " or None (no stopping before `max_iter`)")
-        for name in ("l1", "l2"):
-            _check_number(name, getattr(self, name), 0)
-        share = self.validation_fraction
-        if not isinstance(share, numbers.Real) or not 0 < share < 1:
-            raise ValueError(
-                "`validation_fraction` must be a number above 0 and below 1, the share of rows held out. "
-                f"Received: validation_fraction={share!r}."
-            )
-        if self.scaling is not None and self.scaling not in SCALINGS:
-            raise ValueError(unknown("scaling", self.scaling, SCALINGS) + " Or None.")
-
-
-def _check_whole(name, value, more=""):
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"`{name}` must be an int >= 1{more}. Received: {name}={value!r}.")
-
-
-def _check_number(name, value, least, more="", open_below=False):
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or value < least or (open_below and value == least):
-        sign = ">" if open_below else ">="
-        raise ValueError(f"`{name}` must be a number {sign} {least}{more}. Received: {name}={value!r}.")
+        check_options(self)

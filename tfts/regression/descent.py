@@ -12,6 +12,8 @@ import tensorflow as tf
 
 # Multiplications in one compiled call (about a second): between two calls Ctrl-C is heard.
 _WORK = 2**31
+# Values of a cost surface that are held at once.
+_CHUNK = 4_194_304
 
 
 class Plan(NamedTuple):
@@ -115,6 +117,53 @@ def loss_and_slope(link, table, targets, row_weights, count, weights):
     return tf.reduce_sum(loss * row_weights) / count, slope
 
 
+def costs_of(link, rows, weights, l1, l2, num_features):
+    """Mean loss and penalties of `rows` at weights `(..., columns, outputs)`.
+
+    Args:
+        link: As in `loss_and_error`.
+        rows: Tuple `(table, targets, row weights, count)`, see `loss_and_slope`.
+        weights: Array `(..., columns, outputs)`; or `(..., columns)` of one output.
+        l1: Float, strength of the absolute penalty.
+        l2: Float, strength of the squared penalty.
+        num_features: Int: the columns that are penalised, which come first.
+
+    Returns:
+        Float, or an array of the leading axes of `weights`.
+
+    Raises:
+        ValueError: If the weights don't fit the columns and outputs.
+
+    Example:
+
+    >>> table, targets = np.array([[1.0], [2.0]]), np.array([[2.0], [4.0]])
+    >>> costs_of("identity", (table, targets, np.ones(2), 2.0), np.zeros((1, 1)), 0.0, 0.0, 1)
+    5.0
+    """
+    table, targets, row_weights, count = rows
+    shape = (table.shape[1], targets.shape[1])
+    if weights.shape[-2:] != shape:
+        if shape[1] != 1 or weights.shape[-1:] != shape[:1]:
+            raise ValueError(
+                f"`weights` must be (..., columns, outputs) with {shape[0]} columns, the intercept among "
+                f"them, and {shape[1]} outputs. Received: shape {weights.shape}."
+            )
+        weights = weights[..., None]
+    points = weights.reshape(-1, *shape)
+    step = max(1, _CHUNK // max(1, targets.size))
+    costs = []
+    for begin in range(0, len(points), step):
+        part = points[begin : begin + step]
+        outputs = np.einsum("rc,pco->pro", table, part).astype(table.dtype)
+        every = np.broadcast_to(targets, outputs.shape)
+        loss = loss_and_error(link, outputs.reshape(-1, shape[1]), every.reshape(-1, shape[1]))[0]
+        penalised = part[:, :num_features]
+        shrunk = l1 * np.abs(penalised) + l2 / 2 * penalised**2
+        costs.append(loss.numpy().reshape(len(part), -1) @ row_weights / count + shrunk.sum(axis=(1, 2)))
+    costs = np.concatenate(costs).reshape(weights.shape[:-2])
+    return float(costs) if costs.ndim == 0 else costs
+
+
 def penalty(weights, l1, l2):
     """What `l1` and `l2`, each `(columns, 1)`, add to the cost.
 
@@ -130,6 +179,36 @@ def _step(weights, slope, rate, plan):
     """One step; L1 by its proximal map, which ends at exact zeros where a slope would waver."""
     moved = weights - rate * slope
     return tf.sign(moved) * tf.maximum(tf.abs(moved) - rate * plan.l1, 0)
+
+
+def _accelerated(evaluate, weights, point, pace, slope, loss, cost, rate, plan):
+    """One step over the whole table, with momentum; a step that is worse is taken back.
+
+    Gives weights, point, pace, slope, loss and cost anew, whether the step was worse, and
+    whether the slope has become flat.
+    """
+    ahead = _step(weights, slope, rate, plan)
+    moved = ahead - point
+    # Momentum that points uphill is dropped.
+    uphill = tf.reduce_sum((weights - ahead) * moved) > 0
+    pace = tf.where(uphill, tf.ones_like(pace), pace)
+    next_pace = (1 + tf.sqrt(1 + 4 * pace**2)) / 2
+    momentum = tf.where(plan.accelerate, (pace - 1) / next_pace, tf.zeros_like(pace))
+    tried = ahead + momentum * moved
+    tried_loss, tried_slope = evaluate(tried)
+    tried_slope += plan.l2 * tried
+    tried_cost = tried_loss + penalty(tried, plan.l1, plan.l2)
+    worse = tf.logical_not(tried_cost <= cost)
+    rejected = tf.logical_and(worse, tf.logical_or(plan.adaptive, plan.accelerate))
+    point = tf.where(rejected, weights, ahead)
+    pace = tf.where(rejected, tf.ones_like(pace), next_pace)
+    weights = tf.where(rejected, weights, tried)
+    slope = tf.where(rejected, slope, tried_slope)
+    loss = tf.where(rejected, loss, tried_loss)
+    cost = tf.where(rejected, cost, tried_cost)
+    reached = tf.abs(weights - _step(weights, slope, rate, plan)) / rate
+    flat = tf.reduce_all(reached <= plan.tol * plan.unit)
+    return weights, point, pace, slope, loss, cost, worse, flat
 
 
 def _epochs(evaluate, sweep, validate, record, state, until, plan):
@@ -151,27 +230,8 @@ def _epochs(evaluate, sweep, validate, record, state, until, plan):
         rate = plan.rates[epoch] * factor
         flat = tf.constant(False)
         if sweep is None:
-            ahead = _step(weights, slope, rate, plan)
-            moved = ahead - point
-            # Momentum that points uphill is dropped.
-            uphill = tf.reduce_sum((weights - ahead) * moved) > 0
-            pace = tf.where(uphill, tf.ones_like(pace), pace)
-            next_pace = (1 + tf.sqrt(1 + 4 * pace**2)) / 2
-            momentum = tf.where(plan.accelerate, (pace - 1) / next_pace, tf.zeros_like(pace))
-            tried = ahead + momentum * moved
-            tried_loss, tried_slope = evaluate(tried)
-            tried_slope += plan.l2 * tried
-            tried_cost = tried_loss + penalty(tried, plan.l1, plan.l2)
-            worse = tf.logical_not(tried_cost <= cost)
-            rejected = tf.logical_and(worse, tf.logical_or(plan.adaptive, plan.accelerate))
-            point = tf.where(rejected, weights, ahead)
-            pace = tf.where(rejected, tf.ones_like(pace), next_pace)
-            weights = tf.where(rejected, weights, tried)
-            slope = tf.where(rejected, slope, tried_slope)
-            loss = tf.where(rejected, loss, tried_loss)
-            cost = tf.where(rejected, cost, tried_cost)
-            reached = tf.abs(weights - _step(weights, slope, rate, plan)) / rate
-            flat = tf.reduce_all(reached <= plan.tol * plan.unit)
+            moved = _accelerated(evaluate, weights, point, pace, slope, loss, cost, rate, plan)
+            weights, point, pace, slope, loss, cost, worse, flat = moved
         else:
             weights, loss = sweep(weights, rate, epoch)
             tried_cost = loss + penalty(weights, plan.l1, plan.l2)

@@ -1,10 +1,21 @@
 """Linear regression by gradient descent, or in closed form."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import MultiOutputMixin, RegressorMixin
 
 from tfts._messages import unknown
 from tfts.regression._estimator import DescentEstimator
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from keras.optimizers.schedules import LearningRateSchedule
+    from typing_extensions import Self
+
 
 METHODS = ("gd", "ols")
 
@@ -83,23 +94,23 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, DescentEstimator):
 
     def __init__(
         self,
-        learning_rate="auto",
-        batch_size=None,
-        max_iter=2000,
-        tol=1e-6,
-        n_iter_no_change=5,
-        early_stopping=False,
-        validation_fraction=0.1,
-        l1=0.0,
-        l2=0.0,
-        fit_intercept=True,
-        scaling="standardize",
-        method="gd",
-        standard_errors=False,
-        warm_start=False,
-        record_weights=False,
-        random_state=None,
-    ):
+        learning_rate: float | Literal["auto", "adaptive"] | LearningRateSchedule = "auto",
+        batch_size: int | None = None,
+        max_iter: int = 2000,
+        tol: float | None = 1e-06,
+        n_iter_no_change: int = 5,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        fit_intercept: bool = True,
+        scaling: Literal["standardize", "normalize"] | None = "standardize",
+        method: Literal["gd", "ols"] = "gd",
+        standard_errors: bool = False,
+        warm_start: bool = False,
+        record_weights: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         super().__init__(
             learning_rate,
             batch_size,
@@ -119,7 +130,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, DescentEstimator):
         self.method = method
         self.standard_errors = standard_errors
 
-    def predict(self, X):
+    def predict(self, X: npt.ArrayLike | pd.DataFrame) -> npt.NDArray[np.float64]:
         """The expected targets, `(rows,)` or `(rows, targets)`, in the dtype of `X`.
 
         Args:
@@ -129,7 +140,9 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, DescentEstimator):
         outputs = outputs.astype(dtype, copy=False)
         return outputs[:, 0] if self.coef_.ndim == 1 else outputs
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(
+        self, X: npt.ArrayLike | pd.DataFrame, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> Self:
         """One epoch over these rows, going on from the calls before.
 
         Scaling and the safe learning rate are those of the rows of the first call.

@@ -1,13 +1,20 @@
 """Logistic regression by gradient descent, for two classes."""
 
+from __future__ import annotations
+
 import math
 import numbers
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy import special
 from sklearn.utils.multiclass import type_of_target
 
 from tfts.regression._classifier import DescentClassifier
+
+if TYPE_CHECKING:
+    from keras.optimizers.schedules import LearningRateSchedule
 
 
 class LogisticRegression(DescentClassifier):
@@ -51,23 +58,23 @@ class LogisticRegression(DescentClassifier):
 
     def __init__(
         self,
-        learning_rate="auto",
-        batch_size=None,
-        max_iter=2000,
-        tol=1e-6,
-        n_iter_no_change=5,
-        early_stopping=False,
-        validation_fraction=0.1,
-        l1=0.0,
-        l2=1e-4,
-        fit_intercept=True,
-        scaling="standardize",
-        class_weight=None,
-        decision_threshold=0.5,
-        warm_start=False,
-        record_weights=False,
-        random_state=None,
-    ):
+        learning_rate: float | Literal["auto", "adaptive"] | LearningRateSchedule = "auto",
+        batch_size: int | None = None,
+        max_iter: int = 2000,
+        tol: float | None = 1e-06,
+        n_iter_no_change: int = 5,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        l1: float = 0.0,
+        l2: float = 0.0001,
+        fit_intercept: bool = True,
+        scaling: Literal["standardize", "normalize"] | None = "standardize",
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        decision_threshold: float = 0.5,
+        warm_start: bool = False,
+        record_weights: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         super().__init__(
             learning_rate,
             batch_size,

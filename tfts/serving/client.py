@@ -1,11 +1,15 @@
 """Asks a model server for forecasts: a table goes out, a table comes back."""
 
+from __future__ import annotations
+
 import json
 import random
 import time
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tfts._messages import unknown
@@ -60,16 +64,16 @@ class Client:
 
     def __init__(
         self,
-        url,
-        model,
+        url: str,
+        model: str,
         *,
-        version=None,
-        label=None,
-        timeout=10.0,
-        retries=3,
-        backoff=0.1,
-        batch_size=256,
-    ):
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float = 10.0,
+        retries: int = 3,
+        backoff: float = 0.1,
+        batch_size: int = 256,
+    ) -> None:
         parts = urlsplit(url) if isinstance(url, str) else None
         if parts is None or parts.scheme not in _WAYS or not parts.netloc:
             raise ValueError(
@@ -100,11 +104,11 @@ class Client:
     def __exit__(self, *_):
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Lets go of the connection."""
         self._way.close()
 
-    def status(self):
+    def status(self) -> list[dict[str, Any]]:
         """The versions that the server knows of.
 
         Returns:
@@ -117,7 +121,7 @@ class Client:
         found = self._tried(lambda: self._way.status(self.version, self.label))
         return sorted(found, key=lambda one: -one["version"])
 
-    def metadata(self):
+    def metadata(self) -> dict[str, Any]:
         """What the model says of itself: the content of metadata.json, a dict.
 
         Raises:
@@ -125,7 +129,7 @@ class Client:
         """
         return self._metadata(self._current())
 
-    def predict(self, frame, origins="last"):
+    def predict(self, frame: pd.DataFrame, origins: Literal["last", "all"] = "last") -> pd.DataFrame:
         """Forecasts in original units.
 
         Args:
@@ -146,7 +150,9 @@ class Client:
         """
         return self._asked("serving_default", lambda remote: remote.predict(frame, origins))
 
-    def attention(self, frame, origins="last"):
+    def attention(
+        self, frame: pd.DataFrame, origins: Literal["last", "all"] = "last"
+    ) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
         """Forecasts, and what the model looked at for each.
 
         Args:
@@ -167,7 +173,7 @@ class Client:
 
         return self._asked("forecast_with_attention", ask)
 
-    def detect(self, frame):
+    def detect(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Judges every row that has a whole context before it.
 
         Each row is judged by the rows as they stand in the table: unlike

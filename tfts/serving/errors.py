@@ -34,13 +34,12 @@ class ServingError(TftsError, ValueError):
     ('NOT_FOUND', 'Servable not found for request: Latest(load)')
     """
 
-    def __init__(self, code, message):
-        # What a stranger sends may stand in it, and gRPC carries no more than a few thousand.
+    def __init__(self, code: str, message: str) -> None:
         super().__init__(message if len(message) <= MOST_WORDS else f"{message[:MOST_WORDS]}...")
         self.code = code
 
 
-def invalid(message):
+def invalid(message: str) -> ServingError:
     """The error of a request that can't be answered as it is.
 
     Example:
@@ -51,7 +50,7 @@ def invalid(message):
     return ServingError("INVALID_ARGUMENT", message)
 
 
-def require(**packages):
+def require(**packages: str) -> None:
     """Refuses to go on without packages of the extra `serving`.
 
     Args:

@@ -1,5 +1,7 @@
 """Writes a fitted model as `PATH/<name>/<version>/`, which a model server loads as it stands."""
 
+from __future__ import annotations
+
 import contextlib
 import fcntl
 import json
@@ -7,8 +9,10 @@ import os
 import platform
 import re
 import shutil
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,7 +30,16 @@ FORMATS = ("savedmodel", *WRITERS)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def export(source, path, version=None, name=None, *, model=None, units=None, format="savedmodel"):
+def export(
+    source: Any,
+    path: str | Path,
+    version: int | None = None,
+    name: str | None = None,
+    *,
+    model: str | None = None,
+    units: Mapping[str, str] | None = None,
+    format: Literal["savedmodel", "onnx", "litert"] = "savedmodel",
+) -> Path:
     """Exports a model with its scaling inside: raw values in, original units out.
 
     The folder is written beside `PATH/<name>` under a hidden name and then renamed, so

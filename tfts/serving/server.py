@@ -1,11 +1,16 @@
 """A server for development that speaks TensorFlow Serving's REST and gRPC contract."""
 
+from __future__ import annotations
+
 import asyncio
 import concurrent.futures
 import logging
 import signal
 import socket
 import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from tfts.serving.errors import require
 from tfts.serving.models import Models
@@ -120,20 +125,20 @@ class Server:
 
     def __init__(
         self,
-        path,
+        path: str | Path,
         *,
-        host="127.0.0.1",
-        rest_port=8501,
-        grpc_port=8500,
-        max_batch_size=64,
-        batch_timeout=0.0,
-        batch_threads=1,
-        max_queue=10_000,
-        max_body=2**24,
-        read_timeout=30.0,
-        poll=1.0,
-        threads=0,
-    ):
+        host: str = "127.0.0.1",
+        rest_port: int = 8501,
+        grpc_port: int = 8500,
+        max_batch_size: int = 64,
+        batch_timeout: float = 0.0,
+        batch_threads: int = 1,
+        max_queue: int = 10000,
+        max_body: int = 2**24,
+        read_timeout: float = 30.0,
+        poll: float = 1.0,
+        threads: int = 0,
+    ) -> None:
         require(
             starlette="starlette",
             uvicorn="uvicorn",
@@ -187,7 +192,7 @@ class Server:
     def __exit__(self, *_):
         self.stop()
 
-    def stop(self, grace=30.0):
+    def stop(self, grace: float = 30.0) -> None:
         """Takes no more requests, answers those that have come, and ends.
 
         Args:
@@ -260,7 +265,7 @@ class Server:
                 _LOG.exception("The folder of the models can't be read")
 
 
-def serve_until_stopped(path, tell, **options):
+def serve_until_stopped(path: str | Path, tell: Callable[[str], object], **options: Any) -> None:
     """Runs a `Server` until Ctrl-C or a SIGTERM, and then answers what has come.
 
     Args:

@@ -1,15 +1,22 @@
 """Checks an exported folder in a process that knows nothing but TensorFlow's C API."""
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfts.serving import capi
 from tfts.serving.metadata import content_hash, read_metadata
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,12 @@ class Verification:
         latency_ms: List with a dict for each timed batch: `batch`, `p50`, `p99`.
         memory_mb: Megabytes by which the process grew.
         size_mb: Megabytes of all files.
+
+    Example:
+
+    >>> answers = [{"signature": "serving_default", "batch": 1, "error": 3e-7}]
+    >>> Verification(Path("load/1"), "load", 1, True, answers, 0.1, [], 40.0, 2.5).passed
+    True
     """
 
     folder: Path
@@ -39,12 +52,12 @@ class Verification:
     size_mb: float
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
         """Whether the folder is what was exported and gives the recorded answers."""
         return self.is_unchanged and all(row["error"] <= capi.TOLERANCE for row in self.replays)
 
 
-def verify(path, threads=None, repeats=200):
+def verify(path: str | Path, threads: int | None = None, repeats: int = 200) -> Verification:
     """Loads an export as a model server does, and replays its sample requests.
 
     A fresh process, which imports neither TensorFlow's Python package nor keras nor tfts,
@@ -82,7 +95,9 @@ def verify(path, threads=None, repeats=200):
     return verify_all([path], threads, repeats)[0]
 
 
-def verify_all(paths, threads=None, repeats=0):
+def verify_all(
+    paths: Sequence[str | Path], threads: int | None = None, repeats: int = 0
+) -> list[Verification]:
     """`verify` of many folders in one process.
 
     Args:
@@ -128,7 +143,7 @@ def verify_all(paths, threads=None, repeats=0):
     ]
 
 
-def print_verification(verification, console):
+def print_verification(verification: Verification, console: Console) -> None:
     """Prints what was found, as `tfts verify` does.
 
     Args:

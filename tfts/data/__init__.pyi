@@ -1,0 +1,16 @@
+from tfts.data.calendar import add_calendar as add_calendar
+from tfts.data.calendar import calendar_columns as calendar_columns
+from tfts.data.datasets import DATASETS as DATASETS
+from tfts.data.datasets import load_dataset as load_dataset
+from tfts.data.panel import Panel as Panel
+from tfts.data.readers import read_m4 as read_m4
+from tfts.data.readers import read_table as read_table
+from tfts.data.sales import SyntheticSales as SyntheticSales
+from tfts.data.sales import make_sales as make_sales
+from tfts.data.scaling import SCALERS as SCALERS
+from tfts.data.scaling import Scaler as Scaler
+from tfts.data.split import Split as Split
+from tfts.data.split import chronological_split as chronological_split
+from tfts.data.synthetic import SyntheticSeries as SyntheticSeries
+from tfts.data.synthetic import make_series as make_series
+from tfts.data.windows import WindowSpec as WindowSpec
