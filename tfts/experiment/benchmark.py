@@ -20,7 +20,7 @@ from rich.console import Console
 import tfts
 from tfts._files import replacing, write_json, write_table
 from tfts._messages import unknown
-from tfts.config import ENTRY_DATA, ENTRY_KEYS, BenchmarkSettings, Settings, Training
+from tfts.config import ENTRY_DATA, ENTRY_KEYS, BenchmarkSettings, Settings
 from tfts.data.scaling import Scaler
 from tfts.data.split import chronological_split
 from tfts.data.windows import WindowSpec
@@ -31,6 +31,7 @@ from tfts.experiment.tables import forecaster_options, load_frame
 from tfts.forecaster import Forecaster
 from tfts.metrics import ErrorSums, mase_scale
 from tfts.report.suite import write_suite_report
+from tfts.training import TrainingSettings
 
 # Windows that are forecast and scored at once.
 _CHUNK = 2048
@@ -377,7 +378,7 @@ def settings_of(settings, label, horizon, change):
         # An option of the method goes before a setting of the training with its name.
         if key in ENTRY_KEYS:
             entry[key] = value
-        elif label in settings.models and key in Training.model_fields:
+        elif label in settings.models and key in TrainingSettings.model_fields:
             training[key] = value
         else:
             options[key] = value
