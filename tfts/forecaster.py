@@ -465,7 +465,7 @@ class Forecaster:
             rows: Int `(windows,)`: origins.
 
         Returns:
-            Float32 `(windows, horizon, targets)`. Rows past the table's end are NaN.
+            Float64 `(windows, horizon, targets)`. Rows past the table's end are NaN.
         """
         columns = panel.indices(self._targets)
         at = rows[:, None] + np.arange(1, self.spec.horizon + 1)
@@ -1041,7 +1041,7 @@ def target_units(panel):
         return np.ones(1)
     rows = panel.spans.rows()
     at = panel.indices(panel.targets)
-    values = np.where(panel.filled[rows][:, at], np.nan, panel.values[rows][:, at].astype(np.float64))
+    values = np.where(panel.filled[rows][:, at], np.nan, panel.values[rows][:, at])
     deviation = np.nanstd(values, axis=0)
     return np.where(deviation > 0, deviation, 1.0)
 
