@@ -24,16 +24,18 @@ import numpy as np
 import pandas as pd
 
 from tfts.data.panel import Panel
+from tfts.data.scaling import Scaler
 from tfts.data.windows import WindowSpec
 
 COLUMNS = list("abcdefgh")
 
 
 def make_panel(num_rows):
-    """A panel of one series: seeded noise in 8 columns, a row a minute."""
+    """A panel of one series as a network sees it, scaled: seeded noise in 8 columns, a row a minute."""
     values = np.random.default_rng(42).random((num_rows, len(COLUMNS)), dtype=np.float32)
     index = pd.date_range("2000-01-01", periods=num_rows, freq="min")
-    return Panel.from_frame(pd.DataFrame(values, columns=COLUMNS, index=index, copy=False))
+    panel = Panel.from_frame(pd.DataFrame(values, columns=COLUMNS, index=index, copy=False))
+    return Scaler("none").fit(panel).transform(panel)
 
 
 def tfts_windows(panel, context_length, horizon, batch_size):

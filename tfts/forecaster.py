@@ -379,7 +379,7 @@ class Forecaster:
             rows: Int `(windows,)`: origins.
 
         Returns:
-            Float32 `(windows, horizon, targets)`. Rows past the table's end are NaN.
+            Float64 `(windows, horizon, targets)`. Rows past the table's end are NaN.
         """
         return actual_values(panel, rows, self.spec)
 

@@ -125,7 +125,7 @@ def test_panel_gets_known_future_columns_that_are_not_filled():
     assert after.columns == ("load", "temp", "sin_24h", "cos_24h", "hour")
     assert after.known_future == ("temp", "sin_24h", "cos_24h", "hour")
     assert after.targets == ("load",)
-    assert after.values.dtype == np.float32
+    assert after.values.dtype == np.float64
     np.testing.assert_array_equal(after.values[:, :2], before.values)
     turns = [[0, 1, 0], [1, 0, 6], [0, -1, 12], [0, 1, 0], [1, 0, 6]]
     np.testing.assert_allclose(after.values[:, 2:], turns, atol=1e-7)

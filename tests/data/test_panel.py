@@ -32,7 +32,7 @@ def check_refused(message, frame, error=ValueError, **settings):
 
 def test_wide_table_with_a_datetime_index():
     panel = Panel.from_frame(wide(x=range(7)), targets="y")
-    assert panel.values.dtype == np.float32
+    assert panel.values.dtype == np.float64
     np.testing.assert_array_equal(panel.values[:3], [[3, 0], [1, 1], [4, 2]])
     assert (panel.columns, panel.targets, panel.known_future) == (("y", "x"), ("y",), ())
     assert (panel.freq, panel.series, panel.series_name, panel.time_name) == ("D", ("",), None, "time")
@@ -143,7 +143,7 @@ def test_column_names_that_are_no_strings():
 )
 def test_column_types(column, expected):
     panel = Panel.from_frame(pd.DataFrame({"y": column}, index=DAYS[:3]), missing="drop")
-    np.testing.assert_array_equal(panel.values[:, 0], np.float32(expected))
+    np.testing.assert_array_equal(panel.values[:, 0], expected)
     np.testing.assert_array_equal(panel.filled[:, 0], np.isnan(expected))
 
 
@@ -334,7 +334,7 @@ def test_repeated_times(duplicates, expected):
     frame = wide((1, 2, 3, np.nan, 7, np.nan, np.nan, 9), DAYS[[0, 0, 0, 1, 1, 2, 2, 3]])
     frame = frame.iloc[[7, 3, 4, 0, 1, 2, 5, 6]]
     panel = Panel.from_frame(frame, duplicates=duplicates, missing="drop")
-    np.testing.assert_array_equal(panel.values[:, 0], np.float32(expected))
+    np.testing.assert_array_equal(panel.values[:, 0], expected)
 
 
 def test_repeated_times_are_an_error_by_default():
@@ -478,6 +478,41 @@ def test_infinities_and_values_beyond_float32(value, first):
     frame = pd.DataFrame({"s": ["a", "b", "b"], "t": DAYS[[0, 0, 1]], "y": [1.0, 2.0, value]})
     message = rf"Column 'y' has 1 infinite values or values beyond float32 \(first: {first} at series 'b', 2024-01-02"
     check_refused(message, frame, time="t", series="s")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        # A sine on 1e12: float32 resolves 65536 there and would see one value.
+        1e12 + np.sin(np.arange(7)),
+        700_000_001 + 3 * np.arange(7),
+        2**53 - np.arange(7)[::-1],
+        np.array([299.01, 299.02, 0.1, 1 / 3, 1e-40, 299.99, 2.0]),
+        [str(number) for number in 700_000_001.1 + 0.1 * np.arange(7)],
+    ],
+)
+def test_no_digit_is_rounded(values):
+    panel = Panel.from_frame(wide(values))
+    np.testing.assert_array_equal(panel.values[:, 0], np.asarray(values, dtype=np.float64))
+    np.testing.assert_array_equal(panel.to_frame()["y"], panel.values[:, 0])
+    np.testing.assert_array_equal(panel.extend(2).values[:7], panel.values)
+
+
+def test_a_counter_with_gaps_is_filled_to_the_last_digit():
+    values = [700_000_001, 700_000_004, np.nan, np.nan, 700_000_013, 700_000_016, 700_000_019]
+    panel = Panel.from_frame(wide(values), missing="interpolate")
+    assert panel.values[:, 0].tolist() == [700_000_001 + 3 * i for i in range(7)]
+    twice = wide([700_000_001, 700_000_002, 7.0], DAYS[[0, 0, 1]])
+    assert Panel.from_frame(twice, duplicates="mean").values[0, 0] == 700_000_001.5
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64, "Int64"])
+def test_whole_numbers_that_float64_would_round_are_refused(dtype):
+    # 2**53 + 2 is a float64 number, 2**53 + 1 is not.
+    check_refused(
+        r"Column 'y' has 1 whole numbers beyond 2\*\*53 .* \(first: 9007199254740993 at 2024-01-02 00:00:00\)",
+        pd.DataFrame({"y": pd.array([1, 2**53 + 1, 2**53 + 2], dtype=dtype)}, index=DAYS[:3]),
+    )
 
 
 def test_constant_target():

@@ -172,6 +172,30 @@ def test_logarithms_need_targets_above_0():
         scaler.transform(panel_of([3.0, -2.0, np.nan], missing="drop"))
 
 
+@pytest.mark.parametrize("kind", sorted(set(SCALERS) - {"log", "none"}))
+@pytest.mark.parametrize(("level", "size"), [(1e12, 1.0), (700_000_001, 3.0), (0, 1e-20), (-1e9, 1e-3)])
+def test_the_level_costs_no_digit(kind, level, size):
+    steps = np.tile([0.0, 1.0, 2.0, 4.0], 5)
+    values = level + size * steps
+    panel = panel_of(values)
+    scaler = Scaler(kind).fit(panel)
+    # float64 resolves 1e-4 at 1e12 and 1e-7 at 1e9.
+    resolution = np.spacing(np.abs(values).max()) / size
+    plain = Scaler(kind).fit(panel_of(steps)).transform(panel_of(steps), np.float64).values
+    scaled = scaler.transform(panel, np.float64)
+    assert scaled.values.dtype == np.float64
+    np.testing.assert_allclose(scaled.values, plain, rtol=1e-12, atol=2 * resolution)
+    np.testing.assert_allclose(scaler.transform(panel).values, plain, rtol=1e-6, atol=2 * resolution)
+    restored = scaler.inverse(scaled.values[:, None], panel, np.arange(20), ["a"])[:, 0, 0]
+    np.testing.assert_allclose(restored, values, rtol=0, atol=2 * np.spacing(np.abs(values).max()))
+
+
+def test_a_small_spread_on_a_high_level_is_no_constant():
+    # scikit-learn takes 20 rows of 1e12 whose deviation is below 20 * 1e12 * 2**-52 for constant.
+    scaler = Scaler("standard").fit(panel_of(1e12 + np.tile([-0.001953125, 0.001953125], 10)))
+    np.testing.assert_allclose(scaler.scale, 0.001953125)
+
+
 def test_refusals():
     with pytest.raises(
         ValueError, match=r"Unknown scaler 'standart'\. Expected one of: log, minmax, none, robust, standard"
@@ -194,6 +218,9 @@ def test_scale_then_inverse_is_the_identity(values, kind, per_series):
     scaler = Scaler(kind, per_series).fit(panel)
     scaled = scaler.transform(panel).values
     restored = scaler.inverse(scaled[:, None, :], panel, np.arange(len(values)), panel.columns)[:, 0]
-    # Float32 resolves about 1e-7 of the largest number on the way.
+    # Float32 resolves about 1e-7 of the largest scaled number, float64 1e-16.
     reach = np.abs(panel.values).max(axis=0) + np.abs(scaler.scale) * np.abs(scaled).max(axis=0) + 1e-30
     assert (np.abs(restored - panel.values) <= 1e-6 * reach).all()
+    wide = scaler.transform(panel, np.float64).values
+    restored = scaler.inverse(wide[:, None, :], panel, np.arange(len(values)), panel.columns)[:, 0]
+    assert (np.abs(restored - panel.values) <= 1e-14 * reach).all()

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfts.data.panel import Panel
+from tfts.data.scaling import Scaler
 from tfts.data.split import chronological_split
 from tfts.data.windows import WindowSpec
 
@@ -479,10 +480,27 @@ def test_an_order_made_place_by_place_is_a_new_permutation_each_epoch(monkeypatc
     np.testing.assert_array_equal(first, epochs[0])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("writeable", [True, False])
-def test_a_large_table_gives_the_same_windows_shared_or_copied(monkeypatch, writeable):
+def test_a_large_table_gives_the_same_windows_shared_or_copied(monkeypatch, writeable, dtype):
     monkeypatch.setattr("tfts.data.windows._SHARED", 0)
     panel, spec = wide(), WindowSpec(CONTEXT, HORIZON)
+    panel = Scaler("none").fit(panel).transform(panel, dtype)
     panel.values.flags.writeable = writeable
     past = np.concatenate([past for past, _ in spec.dataset(panel, 4).as_numpy_iterator()])
     np.testing.assert_array_equal(past, spec.arrays(panel)[0])
+
+
+def test_arrays_keep_every_digit_and_what_keras_gets_is_float32():
+    panel = Panel.from_frame(pd.DataFrame({"y": 1e12 + np.arange(9.0), "x": np.arange(9.0)}, index=stamps(9)))
+    spec = WindowSpec(CONTEXT, HORIZON, targets="y")
+    past, future = spec.arrays(panel)
+    assert past.dtype == future.dtype == np.float64
+    assert (future[0, :, 0] - past[0, -1, 0]).tolist() == [1, 2, 3]
+    for tensor in gathered(spec.dataset(panel)):
+        assert tensor.dtype == np.float32
+    scaled = Scaler().fit(panel).transform(panel)
+    assert spec.inputs(scaled, spec.origins(scaled)).dtype == np.float32
+    # Before the rounding to float32 the level is gone: the steps are 1 / scale.
+    steps = np.diff(gathered(spec.dataset(scaled))[1][0, :, 0])
+    np.testing.assert_allclose(steps, 1 / np.std(np.arange(9)), rtol=1e-5)

@@ -77,7 +77,7 @@ def add_calendar(panel: Panel, features: Sequence[str]) -> Panel:
         features: Names and periods as in `calendar_columns`.
 
     Returns:
-        A new `Panel` with the float32 columns of `calendar_columns` after its own, and
+        A new `Panel` with the columns of `calendar_columns` after its own, and
         their names at the end of `known_future`. None of their values counts as filled.
 
     Raises:
@@ -103,7 +103,7 @@ def add_calendar(panel: Panel, features: Sequence[str]) -> Panel:
     filled = np.zeros(calendar.shape, dtype=bool)
     return dataclasses.replace(
         panel,
-        values=np.concatenate([panel.values, calendar.to_numpy(np.float32)], axis=1),
+        values=np.concatenate([panel.values, calendar.to_numpy(panel.values.dtype)], axis=1),
         columns=panel.columns + tuple(calendar.columns),
         known_future=panel.known_future + tuple(calendar.columns),
         filled=np.concatenate([panel.filled, filled], axis=1),

@@ -20,6 +20,8 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 _NAMED_BY_END = ("BME", "BQE", "BYE", "ME", "QE", "W", "YE")
 _DAY = 86_400_000_000_000
 _NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+# The whole numbers up to here are all float64 numbers.
+_EXACT = 2**53
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,10 +29,12 @@ class Panel:
     """A table of one or many time series: numeric, sorted, regular in time.
 
     Make one with `Panel.from_frame`. The rows of all series stand one series after
-    another in one float32 table, which windows are gathered from.
+    another in one float64 table, so no digit of the user's is lost; `Scaler.transform`
+    makes the float32 table that the windows of a network are gathered from.
 
     Attributes:
-        values: Float32 `(rows, columns)`, NaN where a value is missing.
+        values: `(rows, columns)`, NaN where a value is missing: float64, or what
+            `Scaler.transform` was asked for.
         columns: Names of the columns of `values`.
         targets: The columns to forecast.
         known_future: The columns whose values are known ahead of time.
@@ -246,7 +250,7 @@ class Panel:
         """A panel with `steps` rows more after each series, as known future still empty."""
         parts, filled, times = [], [], []
         for start, _, _, end in self.spans:
-            empty = np.full((steps, len(self.columns)), np.nan, dtype=np.float32)
+            empty = np.full((steps, len(self.columns)), np.nan, dtype=self.values.dtype)
             parts += [self.values[start:end], empty]
             filled += [self.filled[start:end], np.ones_like(empty, dtype=bool)]
             times += [self.times[start:end], self.future_times(end - 1, steps)]
@@ -358,7 +362,7 @@ class Panel:
             if limit is not None:
                 fits &= right - left - 1 <= limit
             gone, left, right = gone[fits], left[fits], right[fits]
-            before, after = values[left, i].astype(np.float64), values[right, i].astype(np.float64)
+            before, after = values[left, i], values[right, i]
             values[gone, i] = before + (after - before) * ((gone - left) / (right - left))
         return values
 
@@ -474,7 +478,7 @@ def aligned_empty(shape, dtype=np.float32):
 
 
 def _numbers(frame, columns, where):
-    values = aligned_empty((len(frame), len(columns)))
+    values = np.empty((len(frame), len(columns)))
     for i, name in enumerate(columns):
         column = frame[name]
         if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
@@ -491,6 +495,8 @@ def _numbers(frame, columns, where):
                 )
             column = numbers
         numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        if pd.api.types.is_integer_dtype(column):
+            _check_whole_numbers(name, column, numbers, where)
         infinite = np.flatnonzero(np.abs(numbers) > np.finfo(np.float32).max)
         if len(infinite):
             raise ValueError(
@@ -500,6 +506,18 @@ def _numbers(frame, columns, where):
             )
         values[:, i] = numbers
     return values
+
+
+def _check_whole_numbers(name, column, numbers, where):
+    """Refuses integers that float64 would round."""
+    large = np.flatnonzero(np.abs(numbers) >= _EXACT)
+    lost = [row for row in large if int(numbers[row]) != column.iloc[row]]
+    if lost:
+        raise ValueError(
+            f"Column {str(name)!r} has {len(lost)} whole numbers beyond 2**53 that float64 can't hold to the last "
+            f"digit (first: {column.iloc[lost[0]]} at {where(lost[0])}). Take a common start off first, or leave "
+            "the column out."
+        )
 
 
 def _nanoseconds(times):
@@ -546,7 +564,7 @@ def _merge_duplicates(values, times, codes, duplicates):
     kept = values[heads + sizes - 1] if duplicates == "last" else values[heads]
     if duplicates == "mean":
         many = sizes > 1
-        block = values[np.repeat(many, sizes)].astype(np.float64)
+        block = values[np.repeat(many, sizes)]
         inner = np.cumsum(sizes[many]) - sizes[many]
         # Missing values do not count in a mean; all missing stays missing.
         seen = ~np.isnan(block)
@@ -670,8 +688,7 @@ def _regularise(values, times, codes, freq, where):
                     f"A row does not lie on the times of freq={freq!r} that start at {times[start]}: "
                     f"{where(row)}. Give another `freq`."
                 )
-            part = aligned_empty((len(grid), values.shape[1]))
-            part[:] = np.nan
+            part = np.full((len(grid), values.shape[1]), np.nan)
             part[place] = values[start:end]
         parts.append(part)
         grids.append(grid)

@@ -11,27 +11,44 @@ from tfts.data.panel import aligned_empty
 
 
 def _standard(table):
+    low, size = _within_one(table)
     fitted = preprocessing.StandardScaler().fit(table)
-    return fitted.mean_, fitted.scale_
+    return low + size * fitted.mean_, size * fitted.scale_
 
 
 def _minmax(table):
+    low, size = _within_one(table)
     fitted = preprocessing.MinMaxScaler().fit(table)
-    return fitted.data_min_, 1 / fitted.scale_
+    return low + size * fitted.data_min_, size / fitted.scale_
 
 
 def _robust(table):
+    low, size = _within_one(table)
     fitted = preprocessing.RobustScaler().fit(table)
-    return fitted.center_, fitted.scale_
+    return low + size * fitted.center_, size * fitted.scale_
 
 
 def _none(table):
     return np.zeros(table.shape[1]), np.ones(table.shape[1])
 
 
-# Name -> function of a float64 table (rows, columns), NaN where a value is missing, that
-# gives (offset, scale), each (columns,), so that scaled = (value - offset) / scale. Of "log"
-# the table holds the logarithms of the targets.
+def _within_one(table):
+    """Moves each column to 0 .. 1 in place, and gives what was subtracted and divided by.
+
+    scikit-learn takes a column for constant whose spread is small beside its level, and
+    one of tiny numbers.
+    """
+    low = np.nanmin(table, axis=0)
+    size = np.nanmax(table, axis=0) - low
+    size[size == 0] = 1
+    table -= low
+    table /= size
+    return low, size
+
+
+# Name -> function of a float64 table (rows, columns), NaN where a value is missing, which it
+# may change, that gives (offset, scale), each (columns,), so that scaled = (value - offset) /
+# scale. Of "log" the table holds the logarithms of the targets.
 SCALERS = {"log": _standard, "minmax": _minmax, "none": _none, "robust": _robust, "standard": _standard}
 
 
@@ -103,7 +120,7 @@ class Scaler:
         return self
 
     def _learn(self, panel, parts, columns):
-        table = np.concatenate([panel.values[part, columns] for part in parts]).astype(np.float64)
+        table = np.concatenate([panel.values[part, columns] for part in parts]).astype(np.float64, copy=False)
         table[np.concatenate([panel.filled[part, columns] for part in parts])] = np.nan
         self._take_logarithms(table, self.columns[columns])
         offset, scale = np.zeros(table.shape[1]), np.ones(table.shape[1])
@@ -112,18 +129,29 @@ class Scaler:
             offset[known], scale[known] = SCALERS[self.kind](table[:, known])
         return offset, scale
 
-    def transform(self, panel):
-        """A panel of the same rows with scaled values, float32."""
-        values = aligned_empty(panel.values.shape)
+    def transform(self, panel, dtype=np.float32):
+        """A panel of the same rows with scaled values.
+
+        Args:
+            panel: A `Panel`.
+            dtype: Of the scaled values: float32, which networks compute in, or float64.
+                The offset is subtracted in float64 in any case.
+
+        Returns:
+            A `Panel`.
+        """
+        values = aligned_empty(panel.values.shape, dtype)
         values[:] = np.nan
         for name, span in zip(panel.series, panel.spans, strict=True):
             offset, scale = self.affine(name, panel.columns)
-            # In pieces, because a float64 copy of a long series is twice the size of the table.
+            # In pieces, because a second float64 copy of a long series would fill the memory.
             for begin in range(span.start, span.end, 100_000):
                 piece = slice(begin, min(begin + 100_000, span.end))
                 wide = panel.values[piece].astype(np.float64)
                 self._take_logarithms(wide, panel.columns)
-                values[piece] = (wide - offset) / scale
+                wide -= offset
+                wide /= scale
+                values[piece] = wide
         return dataclasses.replace(panel, values=values)
 
     def _take_logarithms(self, table, columns):
@@ -196,7 +224,7 @@ class Scaler:
         pairs = [self.affine(name, targets) for name in panel.series]
         offset = np.stack([pair[0] for pair in pairs])[of]
         scale = np.stack([pair[1] for pair in pairs])[of]
-        restored = values * scale[:, None, :]
+        restored = np.multiply(values, scale[:, None, :], dtype=np.float64)
         restored += offset[:, None, :]
         for i, target in enumerate(targets):
             if target in self.logged:

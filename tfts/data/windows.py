@@ -144,7 +144,8 @@ class WindowSpec:
             `tf.data.Dataset` of `(inputs, future)`. `inputs` is `past`, float32 `(batch,
             context_length, features)`, or with known columns or a teacher a dict of
             `past`, `known_future` `(batch, context_length + horizon, known)` and
-            `teacher`. `future` is float32 `(batch, horizon, targets)`.
+            `teacher`. `future` is float32 `(batch, horizon, targets)`. A panel that is not
+            scaled is rounded to float32 as well.
 
         Raises:
             ValueError: If there is no window.
@@ -193,7 +194,8 @@ class WindowSpec:
         """The windows as NumPy arrays, for scikit-learn and the other Keras backends.
 
         They are views of the panel's table where one series without gaps allows it, and
-        copies elsewhere.
+        copies elsewhere: float32 of a panel that was scaled for a network, float64 of one
+        in original units.
 
         Args:
             panel: A `Panel`.
@@ -254,7 +256,7 @@ class WindowSpec:
         return _plain(_batches(batch, len(rows), batch_size))
 
     def past(self, panel, rows):
-        """`past` of the given origins, float32 `(windows, context_length, features)`."""
+        """`past` of the given origins, `(windows, context_length, features)`, like `panel.values`."""
         return _windows(panel, self.features(panel), rows - self.context_length + 1, self.context_length)
 
     def known(self, panel, rows):
@@ -329,9 +331,12 @@ class WindowSpec:
         import tensorflow as tf
 
         def table(columns):
-            if columns == panel.columns:
+            if columns == panel.columns and panel.values.dtype == np.float32:
                 return _on_host(panel.values)
-            return _on_host(np.ascontiguousarray(panel.values[:, panel.indices(columns)]))
+            made = aligned_empty((len(panel.values), len(columns)))
+            for i, at in enumerate(panel.indices(columns)):
+                made[:, i] = panel.values[:, at]
+            return _on_host(made)
 
         known = self.known_columns(panel)
         features, targets = self.features(panel), self.target_columns(panel)

@@ -24,6 +24,15 @@ class TrainingRows:
         scaler: `Scaler` fitted on the training rows.
         spec: `WindowSpec` of the windows to forecast.
         stride: Rows from one training window to the next.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"y": [0.0, 2.0, 4.0]}, index=pd.date_range("2024-01-01", periods=3))
+    >>> train = Panel.from_frame(frame)
+    >>> rows = TrainingRows(train, None, Scaler("minmax").fit(train), WindowSpec(1, 1))
+    >>> rows.scaled()[0].values[:, 0].tolist()
+    [0.0, 0.5, 1.0]
     """
 
     train: Panel
@@ -60,6 +69,12 @@ class Predictor(abc.ABC):
         name: What it is called in tables.
         model: After `fit`, the Keras model or the baseline; before, `None`.
         history: Dict from `"loss"`, `"val_loss"` to a list with a value for each epoch.
+
+    Example:
+
+    >>> from tfts.predictors import BaselinePredictor
+    >>> issubclass(BaselinePredictor, Predictor)
+    True
     """
 
     name: str

@@ -1,5 +1,7 @@
 """The kinds of predictors, and the one that a model asks for."""
 
+from pathlib import Path
+
 from tfts._messages import unknown
 from tfts.baselines import BASELINES
 from tfts.predictors.baseline import BaselinePredictor
@@ -60,5 +62,17 @@ def load_predictor(folder, described, model, model_options):
 
     Returns:
         A fitted `Predictor`.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from tfts.forecaster import Forecaster
+    >>> frame = pd.DataFrame({"y": range(9)}, index=pd.date_range("2024-01-01", periods=9))
+    >>> predictor = Forecaster("drift", context_length=2, horizon=1).fit(frame).predictor
+    >>> folder = Path("drift")
+    >>> folder.mkdir()
+    >>> described = predictor.save(folder)
+    >>> load_predictor(folder, described, "drift", {}).model.get_state() == predictor.model.get_state()
+    True
     """
-    return PREDICTORS[described["kind"]].load(folder, described, model, model_options)
+    return PREDICTORS[described["kind"]].load(Path(folder), described, model, model_options)

@@ -28,7 +28,7 @@ def target_units(panel):
         return np.ones(1)
     rows = panel.spans.rows()
     at = panel.indices(panel.targets)
-    values = np.where(panel.filled[rows][:, at], np.nan, panel.values[rows][:, at].astype(np.float64))
+    values = np.where(panel.filled[rows][:, at], np.nan, panel.values[rows][:, at])
     deviation = np.nanstd(values, axis=0)
     return np.where(deviation > 0, deviation, 1.0)
 

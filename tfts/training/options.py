@@ -217,7 +217,14 @@ _EXPECTED = {
 
 
 class TrainingArguments(typing.TypedDict, total=False):
-    """The options of `Forecaster.fit` as a type checker sees them."""
+    """The options of `Forecaster.fit` as a type checker sees them.
+
+    Example:
+
+    >>> chosen: TrainingArguments = {"epochs": 5}
+    >>> TrainingOptions.of(**chosen).epochs
+    5
+    """
 
     epochs: int
     batch_size: int
@@ -241,7 +248,15 @@ class TrainingArguments(typing.TypedDict, total=False):
 
 
 def takes_training_options(function):
-    """Shows each option of `TrainingOptions` in the signature of a function with `**training`."""
+    """Shows each option of `TrainingOptions` in the signature of a function with `**training`.
+
+    Example:
+
+    >>> @takes_training_options
+    ... def fit(data, **training): ...
+    >>> inspect.signature(fit).parameters["epochs"].default
+    20
+    """
     own = inspect.signature(function)
     kept = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
     options = [
