@@ -78,6 +78,23 @@ def test_a_series_column_gives_one_forecast_for_each_series():
     np.testing.assert_allclose(forecasts.loc[forecasts["series"] == "a", "load"], seen[-24:-21], rtol=1e-5)
 
 
+def test_a_series_that_training_has_not_seen_is_scaled_by_its_own_context():
+    small, large = table(61), 50 * table(61)
+    known, new = (frame.assign(shop=name).rename_axis("when") for frame, name in ((large, "a"), (small, "b")))
+    options = {"time": "when", "series": "shop", "per_series": True}
+    fitted = forecaster("linear", **options).fit(known.reset_index(), **QUICK)
+    with pytest.warns(UserWarning, match=r"1 series were not among the training rows \(first: 'b'\)"):
+        forecasts = fitted.predict(new.reset_index())
+    # Not the scale of the other shop, which is fifty times as large.
+    assert (np.abs(forecasts["load"] - small["load"].iloc[-1]) < 60).all()
+    # What comes after the first context changes no scale: none of it was known at the first origin.
+    longer = new.copy()
+    longer.iloc[CONTEXT:, 0] *= 3
+    with pytest.warns(UserWarning, match="were not among the training rows"):
+        first = [fitted.predict(f.reset_index(), origins="all")["load"].iloc[0] for f in (new, longer)]
+    assert first[0] == first[1]
+
+
 def test_all_origins_run_to_the_end_of_the_table():
     frame = table(53)
     forecasts = forecaster("persistence").fit(frame).predict(frame, origins="all")

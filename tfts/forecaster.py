@@ -1,6 +1,7 @@
 """One model from a table to forecasts in original units, and to a folder and back."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,8 @@ class Forecaster:
         limit: Longest gap in rows that `missing="interpolate"` fills.
         duplicates: What to do about rows with one time, see `Panel.from_frame`.
         scaler: A name of `SCALERS`, see `Scaler`.
-        per_series: Whether each series has a scale of its own.
+        per_series: Whether each series has a scale of its own. A series that training has not seen
+            is scaled by its first `context_length` rows, with a warning.
         stride: Rows from one training window to the next.
         model_options: Dict of further options of the builder or baseline.
 
@@ -407,7 +409,7 @@ class Forecaster:
             `past`, or with known columns a dict, as from `WindowSpec.inputs`.
         """
         self._check_fitted()
-        return self.spec.inputs(self.scaler_.transform(panel), rows)
+        return self.spec.inputs(self._scaler(panel).transform(panel), rows)
 
     def forecast_inputs(self, inputs, panel, rows):
         """Forecasts of a network from scaled inputs, which may have been changed.
@@ -425,7 +427,7 @@ class Forecaster:
         """
         self._check_network("takes no inputs from outside")
         values = self.predictor.forecast_inputs(inputs, len(rows), self.spec, len(self._targets))
-        return self.scaler_.inverse(values, panel, rows, self._targets)
+        return self._scaler(panel).inverse(values, panel, rows, self._targets)
 
     def attention(self, panel, rows):
         """Attention scores of the given origins, `(windows, heads, horizon or query, context)`.
@@ -580,7 +582,18 @@ class Forecaster:
 
     def _forecast(self, panel, rows):
         """Yields origins and their forecasts in original units, part by part."""
-        return self.predictor.forecasts(panel, self.scaler_, self.spec, rows)
+        return self.predictor.forecasts(panel, self._scaler(panel), self.spec, rows)
+
+    def _scaler(self, panel):
+        """The scaler, with a scale for the series of the panel that training has not seen."""
+        scaler, new = self.scaler_.with_unseen(panel, self.spec.context_length)
+        if new:
+            warnings.warn(
+                f"{len(new)} series were not among the training rows (first: {new[0]!r}), so each is scaled by its "
+                f"own first {self.spec.context_length} rows.",
+                stacklevel=5,
+            )
+        return scaler
 
     def table(self, panel, rows, forecasts):
         """Forecasts as the rows that `predict` gives.

@@ -1,5 +1,6 @@
 """Scalers: fitted on training rows, invertible, small enough for any export."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -65,8 +66,9 @@ class Scaler:
             takes the logarithms of the targets before it scales all columns as `"standard"`
             does: errors are then relative ones, and series of any size weigh alike. All
             targets must be above 0.
-        per_series: Whether each series has its own offset and scale. A series that was
-            not seen in `fit` takes those of all training rows together.
+        per_series: Whether each series has its own offset and scale. For one that was not seen in
+            `fit`, `with_unseen` takes them from its first rows; else it has those of all training
+            rows together.
 
     Attributes:
         columns: Names of the columns, tuple.
@@ -153,6 +155,49 @@ class Scaler:
                 wide /= scale
                 values[piece] = wide
         return dataclasses.replace(panel, values=values)
+
+    def with_unseen(self, panel, num_rows):
+        """The scaler with an offset and scale for series that `fit` has not seen, with `per_series`.
+
+        They come from the first rows of each series, which were known at every origin with
+        a context before it. Columns known ahead, and columns that are constant there, keep the
+        scale of all training rows.
+
+        Args:
+            panel: `Panel` in original units.
+            num_rows: Int, rows of a context.
+
+        Returns:
+            Tuple of a scaler, this one where there is nothing to add, and the list of the new
+            names.
+
+        Example:
+
+        >>> import pandas as pd
+        >>> from tfts.data.panel import Panel
+        >>> days = pd.date_range("2024-01-01", periods=3)
+        >>> old, new = (pd.DataFrame({"shop": name, "day": days, "y": y}) for name, y in
+        ...             (("a", [1.0, 2.0, 3.0]), ("b", [100.0, 300.0, 500.0])))
+        >>> made = {"time": "day", "series": "shop"}
+        >>> scaler = Scaler("minmax", per_series=True).fit(Panel.from_frame(old, **made))
+        >>> more, names = scaler.with_unseen(Panel.from_frame(new, **made), num_rows=2)
+        >>> names, *(part.tolist() for part in more.affine("b", ["y"]))
+        (['b'], [100.0], [200.0])
+        """
+        at = [i for i, name in enumerate(panel.series) if name not in self.series_offset]
+        if not self.per_series or not at:
+            return self, []
+        more = copy.copy(self)
+        more.series_offset, more.series_scale = dict(self.series_offset), dict(self.series_scale)
+        for i in at:
+            name, span = panel.series[i], panel.spans[i]
+            rows = slice(span.start, min(span.start + num_rows, span.observed_end))
+            offset, scale = self._learn(panel, [rows], slice(None))
+            flat = np.ptp(panel.values[rows], axis=0)
+            pooled = np.array([c in panel.known_future for c in self.columns])
+            more.series_offset[name] = np.where(pooled, self.offset, offset)
+            more.series_scale[name] = np.where(pooled | ~(flat > 0), self.scale, scale)
+        return more, [panel.series[i] for i in at]
 
     def _take_logarithms(self, table, columns):
         """Puts logarithms in place of the values of the logged columns."""
