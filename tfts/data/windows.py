@@ -87,6 +87,37 @@ class WindowSpec:
         targets, known = self.target_columns(panel), self.known_columns(panel)
         return targets + tuple(c for c in panel.columns if c not in targets and c not in known)
 
+    def task(self, panel, output="point"):
+        """What a model of these windows is for.
+
+        Args:
+            panel: A `Panel`.
+            output: `Output`, or its name in `OUTPUTS`.
+
+        Returns:
+            `Task`.
+
+        Example:
+
+        >>> from tfts.data.panel import Panel
+        >>> frame = pd.DataFrame({"y": [1.0, 2.0], "x": [3.0, 4.0]},
+        ...                      index=pd.date_range("2024-01-01", periods=2))
+        >>> task = WindowSpec(context_length=1).task(Panel.from_frame(frame, targets=["y"]))
+        >>> task.targets, task.past
+        (('y',), ('x',))
+        """
+        from tfts.task import Task
+
+        targets = self.target_columns(panel)
+        return Task(
+            self.context_length,
+            self.horizon,
+            targets=targets,
+            past=self.features(panel)[len(targets) :],
+            known_future=self.known_columns(panel),
+            output=output,
+        )
+
     def origins(self, panel):
         """Rows of all origins whose future the panel holds, in the order of `dataset`.
 
@@ -127,7 +158,16 @@ class WindowSpec:
         series = np.asarray(panel.series, dtype=object)[panel.series_of(rows)]
         return pd.DataFrame({"series": series, "origin": panel.times[rows]})
 
-    def dataset(self, panel, batch_size=64, shuffle=False, seed=None, teacher_forcing=False, epoch=None):
+    def dataset(
+        self,
+        panel,
+        batch_size=64,
+        shuffle=False,
+        seed=None,
+        teacher_forcing=False,
+        epoch=None,
+        beside=None,
+    ):
         """All windows as batches for `model.fit`.
 
         Args:
@@ -139,6 +179,8 @@ class WindowSpec:
                 `"teacher"`, for models built with `teacher_forcing`.
             epoch: int64 `tf.Variable`, the number of the epoch that is to come, on which the order then
                 depends; else it depends on how often the dataset was gone through.
+            beside: Function of the origins of a batch, int `(batch,)`, which gives a tensor
+                that comes third in each batch, where Keras looks for sample weights.
 
         Returns:
             `tf.data.Dataset` of `(inputs, future)`. `inputs` is `past`, float32 `(batch,
@@ -162,7 +204,7 @@ class WindowSpec:
             made, after = inputs(at), future(at)
             if teacher_forcing:
                 made = {**(made if isinstance(made, dict) else {"past": made}), "teacher": after}
-            return made, after
+            return (made, after) if beside is None else (made, after, beside(at))
 
         count = len(rows)
         origins = _places(rows, panel)

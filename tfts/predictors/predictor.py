@@ -46,6 +46,12 @@ class TrainingRows:
         whole = self.scaler.transform(whole)
         return tuple(dataclasses.replace(whole, spans=part.spans) for part in (train, valid))
 
+    def windows(self, options):
+        """The windows of a training, `TableWindows`."""
+        from tfts.predictors.windows import TableWindows
+
+        return TableWindows(self, options)
+
     def digest(self):
         """A fingerprint of the values of both parts, a list of str."""
         return [part.digest() for part in (self.train, self.validation) if part is not None]
