@@ -486,3 +486,24 @@ def test_a_large_table_gives_the_same_windows_shared_or_copied(monkeypatch, writ
     panel.values.flags.writeable = writeable
     past = np.concatenate([past for past, _ in spec.dataset(panel, 4).as_numpy_iterator()])
     np.testing.assert_array_equal(past, spec.arrays(panel)[0])
+
+
+def test_a_longer_history_gives_the_windows_of_a_longer_context():
+    frame = pd.DataFrame({"y": np.arange(40.0)}, index=stamps(40))
+    frame.iloc[20:23] = np.nan
+    # A gap of three rows is too long to be filled.
+    panel = Panel.from_frame(frame, missing="interpolate", limit=2)
+    longer, spec = WindowSpec(11, 3), WindowSpec(5, 3, history=11)
+    np.testing.assert_array_equal(spec.origins(panel), longer.origins(panel))
+    # Origins 10 to 16 before the gap and 33 to 36 after it.
+    assert spec.origins(panel).tolist() == [*range(10, 17), *range(33, 37)]
+    past, future = spec.arrays(panel)
+    np.testing.assert_array_equal(past, longer.arrays(panel)[0][:, 6:])
+    np.testing.assert_array_equal(future, longer.arrays(panel)[1])
+    with pytest.raises(ValueError, match=r"a window takes 33 \(.*history=30.* Use more rows or shorter windows"):
+        WindowSpec(5, 3, history=30).origins(chronological_split(panel, 0.2, 0, context="own").train)
+
+
+def test_a_history_holds_the_context():
+    with pytest.raises(ValueError, match=r"`history` must be None or at least context_length=5.*history=3"):
+        WindowSpec(5, 3, history=3)

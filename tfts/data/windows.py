@@ -31,6 +31,9 @@ class WindowSpec:
         known_future: Columns known ahead, which enter for context and horizon. `None`
             takes the panel's. The columns that are not named here are part of `past`.
         stride: Rows from one origin to the next, int >= 1.
+        history: Rows up to the origin that must be there and free of gaps, int >=
+            `context_length`; `None` takes that. Models that see contexts of different lengths
+            have the same windows where it is the longest of them.
 
     Raises:
         ValueError: If a length is not an int >= 1.
@@ -51,16 +54,27 @@ class WindowSpec:
     targets: tuple | None = None
     known_future: tuple | None = None
     stride: int = 1
+    history: int | None = None
 
     def __post_init__(self):
         for name in ("context_length", "horizon", "stride"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"`{name}` must be an int >= 1 (rows). Received: {name}={value!r}.")
+        if self.history is not None and not self.history >= self.context_length:
+            raise ValueError(
+                f"`history` must be None or at least context_length={self.context_length}. Received: "
+                f"history={self.history!r}."
+            )
         for name in ("targets", "known_future"):
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
+
+    @property
+    def _seen(self):
+        """Rows that must be there up to an origin."""
+        return self.context_length if self.history is None else self.history
 
     def target_columns(self, panel):
         """Names of the columns that are forecast, a tuple."""
@@ -309,7 +323,7 @@ class WindowSpec:
         known = self.known_columns(panel)
         parts = []
         for span in panel.spans:
-            first = max(span.start + self.context_length, span.target_start) - 1
+            first = max(span.start + self._seen, span.target_start) - 1
             last = span.observed_end - 1 - observed_future
             if known:
                 last = min(last, span.end - 1 - self.horizon)
@@ -327,7 +341,7 @@ class WindowSpec:
         known = self.known_columns(panel)
         past = panel.indices(self.features(panel))
         ahead = panel.indices(known)
-        context, future = (rows - self.context_length + 1, rows + 1), (rows + 1, rows + self.horizon + 1)
+        context, future = (rows - self._seen + 1, rows + 1), (rows + 1, rows + self.horizon + 1)
         good = _free(_absent(panel, past), *context)
         good &= ~panel.filled[np.ix_(rows, past)].any(axis=1)
         if known:
@@ -339,7 +353,7 @@ class WindowSpec:
         return rows[good]
 
     def _why_none(self, panel, observed_future):
-        need = self.context_length + observed_future
+        need = self._seen + observed_future
         lengths = panel.spans.observed_end - panel.spans.start
         longest = int(np.argmax(lengths))
         span = panel.spans[longest]
@@ -348,10 +362,11 @@ class WindowSpec:
             if panel.series_name is not None
             else "The table"
         )
+        history = f", history={self.history}" if self._seen > self.context_length else ""
         text = (
             f"{of} has {lengths[longest]} rows from {panel.times[span.start]} on, of which "
             f"{span.observed_end - span.target_start} may be forecast; a window takes {need} "
-            f"(context_length={self.context_length}, horizon={self.horizon})"
+            f"(context_length={self.context_length}, horizon={self.horizon}{history})"
         )
         if len(self._room(panel, observed_future)):
             return (

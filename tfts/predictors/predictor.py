@@ -35,7 +35,7 @@ class TrainingRows:
     @property
     def training_spec(self):
         """`WindowSpec` of the windows to learn from."""
-        return dataclasses.replace(self.spec, stride=self.stride)
+        return dataclasses.replace(self.spec, stride=self.stride, history=None)
 
     def scaled(self):
         """Both parts scaled, as views of one table where they are parts of one panel."""
