@@ -92,8 +92,10 @@ def search_once(settings, frame, calendar, seed, chosen, directory):
     default = Forecaster(chosen.model, **common)
     default.fit(parts.train, validation=parts.validation, seed=seed, verbose=0, **training)
     fitted = {"default": default}
-    best, options = TableTrials(chosen.model, before, common, training).forecaster(found.best_settings)
-    fitted["best"] = best.fit(parts.train, **{"validation": parts.validation, "seed": seed, **options})
+    trials = TableTrials(chosen.model, before, common, training)
+    options = dict(trials.options(found.best_settings, seed))
+    best = trials.forecaster(found.best_settings)
+    fitted["best"] = best.fit(parts.train, validation=parts.validation, **options)
     fitted["best, refitted"] = found.best_forecaster(refit=True)
     return found, fitted, parts, seconds
 

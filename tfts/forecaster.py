@@ -302,7 +302,8 @@ class Forecaster:
         Returns:
             Tuple `(model, windows, validation_windows)`: a compiled `keras.Model`, which
             computes as `precision` says, and two `tf.data.Dataset` of scaled windows, the
-            last `None` without validation.
+            last `None` without validation. With `metrics`, where series have scales of their
+            own or values were filled, the units of a batch come third in it.
 
         Raises:
             ValueError: If the table or an option can't be used.

@@ -37,11 +37,6 @@ ERRORS = {
 }
 
 
-def _original(values, offset, scale, log, dtype):
-    values = values * ops.convert_to_tensor(scale, dtype=dtype) + ops.convert_to_tensor(offset, dtype=dtype)
-    return ops.exp(values) if log else values
-
-
 def _observed(y_true, y_pred, sample_weight, dtype):
     """Actuals without NaN, forecasts, and the weight of every point: 0 where unobserved."""
     actual, forecast = ops.cast(y_true, dtype), ops.cast(y_pred, dtype)
@@ -94,16 +89,18 @@ class MeanError(keras.metrics.Metric):
         self.denominator = self.add_weight(name="denominator", initializer="zeros")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        actual, forecast, weight = _observed(y_true, y_pred, sample_weight, self.dtype)
+        self._add(*_observed(y_true, y_pred, sample_weight, self.dtype), self.offset, self.scale)
+
+    def _add(self, actual, forecast, weight, offset, scale):
+        offset, scale = (ops.convert_to_tensor(of, dtype=self.dtype) for of in (offset, scale))
         # The difference first: beside a large offset it would lose digits.
-        error = (forecast - actual) * ops.convert_to_tensor(self.scale, dtype=self.dtype)
+        error = (forecast - actual) * scale
         # A 0 comes back from its scaled value with the rounding of the offset.
-        zero = _EPSILON * ops.maximum(1, 2 * ops.abs(ops.convert_to_tensor(self.offset, dtype=self.dtype)))
-        actual, forecast = (
-            _original(values, self.offset, self.scale, self.log, self.dtype) for values in (actual, forecast)
-        )
+        zero = _EPSILON * ops.maximum(1, 2 * ops.abs(offset))
+        actual, forecast = actual * scale + offset, forecast * scale + offset
         if self.log:
-            error, zero = forecast - actual, 0.0
+            actual, forecast, zero = ops.exp(actual), ops.exp(forecast), 0.0
+            error = forecast - actual
         numerator, denominator = ERRORS[self.error](error, actual, forecast, zero)
         self.numerator.assign_add(ops.sum(ops.where(weight > 0, numerator * weight, 0)))
         self.denominator.assign_add(ops.sum(denominator * weight))
@@ -165,14 +162,16 @@ class R2(keras.metrics.Metric):
     def update_state(self, y_true, y_pred, sample_weight=None):
         actual, forecast, weight = _observed(y_true, y_pred, sample_weight, self.dtype)
         if self.log:
-            actual, forecast = (
-                _original(values, self.offset, self.scale, True, self.dtype) for values in (actual, forecast)
-            )
+            offset, scale = (ops.convert_to_tensor(of, dtype=self.dtype) for of in (self.offset, self.scale))
+            actual, forecast = ops.exp(actual * scale + offset), ops.exp(forecast * scale + offset)
+        self._add(actual, forecast - actual, weight)
+
+    def _add(self, actual, error, weight):
         num_targets = actual.shape[-1]
         if not self._built:
             self._build(num_targets)
         weight = ops.reshape(ops.broadcast_to(weight, ops.shape(actual)), (-1, num_targets))
-        actual, forecast = ops.reshape(actual, (-1, num_targets)), ops.reshape(forecast, (-1, num_targets))
+        actual, error = ops.reshape(actual, (-1, num_targets)), ops.reshape(error, (-1, num_targets))
 
         # Chan's merge of the mean and the squared distances to it.
         count = ops.sum(weight, axis=0)
@@ -183,7 +182,7 @@ class R2(keras.metrics.Metric):
         self.spread.assign_add(spread + self.count * (mean - self.mean) * step)
         self.mean.assign_add(step)
         self.count.assign(total)
-        self.squared.assign_add(ops.sum(weight * (forecast - actual) ** 2, axis=0))
+        self.squared.assign_add(ops.sum(weight * error**2, axis=0))
 
     def result(self):
         if not self._built:
@@ -197,3 +196,132 @@ class R2(keras.metrics.Metric):
 
     def get_config(self):
         return {**super().get_config(), "offset": self.offset, "scale": self.scale, "log": self.log}
+
+
+@keras.saving.register_keras_serializable(package="tfts")
+class WindowMeanError(MeanError):
+    """`MeanError` of windows that bring their own units, as series that each have a scale do.
+
+    The units come where Keras passes sample weights, see `UnweightedLoss`. Windows that come
+    without are not scored: the result is NaN.
+
+    Args:
+        error: As of `MeanError`.
+        log: As of `MeanError`.
+        name: As of `MeanError`.
+        dtype: As of `MeanError`.
+
+    Call arguments:
+        y_true: Float tensor `(batch, horizon, targets)`, scaled.
+        y_pred: The same.
+        sample_weight: Float tensor `(batch, 2, horizon, targets)`, offset and scale of each
+            value. A value whose scale is NaN is not scored.
+
+    Example:
+
+    >>> metric = WindowMeanError("mae")
+    >>> units = [[[[100.0]], [[20.0]]], [[[0.0]], [[4.0]]]]
+    >>> metric.update_state([[[0.5]], [[1.0]]], [[[0.75]], [[1.5]]], units)
+    >>> float(metric.result())  # of 0.25 times 20 and 0.5 times 4
+    3.5
+    """
+
+    own_units = True
+
+    def __init__(self, error, log=False, name=None, dtype=None):
+        super().__init__(error, log=log, name=name, dtype=dtype)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        if sample_weight is not None:
+            actual, forecast, weight, offset, scale = _own_units(y_true, y_pred, sample_weight, self.dtype)
+            self._add(actual, forecast, weight, offset, scale)
+
+    def get_config(self):
+        config = super().get_config()
+        return {name: value for name, value in config.items() if name not in ("offset", "scale")}
+
+
+@keras.saving.register_keras_serializable(package="tfts")
+class WindowR2(R2):
+    """`R2` of windows that bring their own units, as `WindowMeanError` takes them.
+
+    Args:
+        offset: Float or one for each target: the level of all series together, which the
+            values are taken from so that no digit is lost.
+        log: As of `R2`.
+        name: As of `R2`.
+        dtype: As of `R2`.
+
+    Example:
+
+    >>> metric = WindowR2(offset=100.0)
+    >>> units = [[[[101.0]], [[2.0]]], [[[103.0]], [[1.0]]]]
+    >>> metric.update_state([[[0.0]], [[0.0]]], [[[0.0]], [[1.0]]], units)
+    >>> float(metric.result())  # 101 and 103 where 101 and 104 were forecast
+    0.5
+    """
+
+    own_units = True
+
+    def __init__(self, offset=0.0, log=False, name="r2", dtype=None):
+        super().__init__(offset, log=log, name=name, dtype=dtype)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        if sample_weight is None:
+            return
+        actual, forecast, weight, offset, scale = _own_units(y_true, y_pred, sample_weight, self.dtype)
+        if self.log:
+            actual, forecast = ops.exp(actual * scale + offset), ops.exp(forecast * scale + offset)
+            self._add(actual, forecast - actual, weight)
+            return
+        level = ops.convert_to_tensor(self.offset, dtype=self.dtype)
+        self._add(actual * scale + (offset - level), (forecast - actual) * scale, weight)
+
+    def result(self):
+        return super().result() if self._built else ops.convert_to_tensor(float("nan"), dtype=self.dtype)
+
+    def get_config(self):
+        config = super().get_config()
+        return {name: value for name, value in config.items() if name != "scale"}
+
+
+@keras.saving.register_keras_serializable(package="tfts")
+class UnweightedLoss(keras.losses.Loss):
+    """A loss that does not look at sample weights, in whose place windows bring their units.
+
+    Keras gives what comes third in a batch to the loss and to metrics alike.
+
+    Args:
+        loss: A Keras loss, its name or its config.
+        name: Str.
+
+    Example:
+
+    >>> float(UnweightedLoss("mse")([[[1.0]]], [[[3.0]]], sample_weight=[[[[0.0]], [[9.0]]]]))
+    4.0
+    """
+
+    def __init__(self, loss, name="loss"):
+        super().__init__(name=name)
+        self.loss = keras.losses.get(loss)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        if isinstance(self.loss, keras.losses.Loss):
+            return self.loss(y_true, y_pred)
+        return super().__call__(y_true, y_pred)
+
+    def call(self, y_true, y_pred):
+        return self.loss(y_true, y_pred)
+
+    def get_config(self):
+        return {"name": self.name, "loss": keras.losses.serialize(self.loss)}
+
+
+def _own_units(y_true, y_pred, units, dtype):
+    """As `_observed`, and the offset and the scale of every value."""
+    units = ops.cast(units, dtype)
+    offset, scale = units[:, 0], units[:, 1]
+    scored = ops.logical_not(ops.isnan(scale))
+    actual, forecast, weight = _observed(y_true, y_pred, None, dtype)
+    actual, forecast = ops.where(scored, actual, 0), ops.where(scored, forecast, 0)
+    return actual, forecast, weight * ops.cast(scored, dtype), offset, ops.where(scored, scale, 1)

@@ -549,7 +549,11 @@ def bias(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
 
 
 def keras_metric(
-    name: str, offset: npt.ArrayLike = 0.0, scale: npt.ArrayLike = 1.0, log: bool = False
+    name: str,
+    offset: npt.ArrayLike = 0.0,
+    scale: npt.ArrayLike = 1.0,
+    log: bool = False,
+    own_units: bool = False,
 ) -> keras.Metric:
     """The same metric while a Keras model trains, in original units.
 
@@ -561,6 +565,8 @@ def keras_metric(
         offset: Float or one for each target, from the scaler.
         scale: Float > 0 or one for each target, from the scaler.
         log: Whether the scaled values are those of logarithms.
+        own_units: Whether each window brings offset and scale of its own in place of sample
+            weights, as `WindowMeanError` takes them; then for `weighted_metrics`.
 
     Returns:
         A `keras.metrics.Metric` for `model.compile(metrics=[...])`. It sums in float32,
@@ -576,7 +582,7 @@ def keras_metric(
     >>> float(metric.result())
     5.0
     """
-    from tfts.keras_metrics import ERRORS, R2, MeanError
+    from tfts.keras_metrics import ERRORS, R2, MeanError, WindowMeanError, WindowR2
 
     choices = [*ERRORS, "r2"]
     if name == "mase":
@@ -586,6 +592,8 @@ def keras_metric(
         )
     if name not in choices:
         raise ValueError(unknown("metric", name, choices))
+    if own_units:
+        return WindowMeanError(name, log) if name != "r2" else WindowR2(offset, log)
     if name != "r2":
         return MeanError(name, offset, scale, log)
     # An affine scaler does not change r2.

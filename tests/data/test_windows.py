@@ -504,3 +504,26 @@ def test_arrays_keep_every_digit_and_what_keras_gets_is_float32():
     # Before the rounding to float32 the level is gone: the steps are 1 / scale.
     steps = np.diff(gathered(spec.dataset(scaled))[1][0, :, 0])
     np.testing.assert_allclose(steps, 1 / np.std(np.arange(9)), rtol=1e-5)
+
+
+def test_a_longer_history_gives_the_windows_of_a_longer_context():
+    frame = pd.DataFrame({"y": np.arange(40.0)}, index=stamps(40))
+    frame.iloc[20:23] = np.nan
+    # A gap of three rows is too long to be filled.
+    panel = Panel.from_frame(frame, missing="interpolate", limit=2)
+    longer, spec = WindowSpec(11, 3), WindowSpec(5, 3, history=11)
+    np.testing.assert_array_equal(spec.origins(panel), longer.origins(panel))
+    # Origins 10 to 16 before the gap and 33 to 36 after it.
+    assert spec.origins(panel).tolist() == [*range(10, 17), *range(33, 37)]
+    past, future = spec.arrays(panel)
+    np.testing.assert_array_equal(past, longer.arrays(panel)[0][:, 6:])
+    np.testing.assert_array_equal(future, longer.arrays(panel)[1])
+    with pytest.raises(
+        ValueError, match=r"a window takes 33 \(.*history=30.* Use more rows or shorter windows"
+    ):
+        WindowSpec(5, 3, history=30).origins(chronological_split(panel, 0.2, 0, context="own").train)
+
+
+def test_a_history_holds_the_context():
+    with pytest.raises(ValueError, match=r"`history` must be None or at least context_length=5.*history=3"):
+        WindowSpec(5, 3, history=3)

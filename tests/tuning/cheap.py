@@ -31,12 +31,16 @@ class CheapTrials:
     """Stands in for `TableTrials`: the curve falls to `error(settings)` over the epochs."""
 
     num_parts = 1
+    fixed = ()
     builder = staticmethod(linear)
 
     def __init__(self, error=planted, epochs=4, parts=1, seconds=0.0):
         self.error, self.num_parts, self.seconds = error, parts, seconds
         self.training = self.given = {"epochs": epochs}
         self.fitted = []
+
+    def compare(self, settings):
+        pass
 
     def check(self, settings):
         pass

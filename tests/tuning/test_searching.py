@@ -93,9 +93,9 @@ def test_a_loaded_search_tells_the_same(found):
 
 
 def test_another_search_in_the_folder_is_refused(found, frame):
-    with pytest.raises(ValueError, match=r"other settings \(changed: objective\)"):
+    with pytest.raises(ValueError, match=r"another search \(changed: objective\)"):
         real_search(frame, found.directory, objective="val_mae")
-    with pytest.raises(ValueError, match=r"\(changed: trials\)"):
+    with pytest.raises(ValueError, match=r"\(changed: training rows, validation rows\)"):
         real_search(frame + 1, found.directory)
 
 
@@ -285,6 +285,7 @@ def test_ctrl_c_ends_with_the_best_so_far(monkeypatch, tmp_path, capsys):
     trials = Stopped()
     made = cheap_search(monkeypatch, trials, directory=tmp_path / "s", max_trials=6, verbose=1)
     assert len(made.results()) == 3
+    assert (made.complete, made.interrupted) == (False, True)
     assert made.best_trial in (0, 1, 2)
     said = capsys.readouterr().out
     assert "Stopped" in said

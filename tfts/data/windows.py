@@ -31,6 +31,9 @@ class WindowSpec:
         known_future: Columns known ahead, which enter for context and horizon. `None`
             takes the panel's. The columns that are not named here are part of `past`.
         stride: Rows from one origin to the next, int >= 1.
+        history: Rows up to the origin that must be there and free of gaps, int >=
+            `context_length`; `None` takes that. Models that see contexts of different lengths
+            have the same windows where it is the longest of them.
 
     Raises:
         ValueError: If a length is not an int >= 1.
@@ -51,16 +54,27 @@ class WindowSpec:
     targets: tuple | None = None
     known_future: tuple | None = None
     stride: int = 1
+    history: int | None = None
 
     def __post_init__(self):
         for name in ("context_length", "horizon", "stride"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"`{name}` must be an int >= 1 (rows). Received: {name}={value!r}.")
+        if self.history is not None and not self.history >= self.context_length:
+            raise ValueError(
+                f"`history` must be None or at least context_length={self.context_length}. Received: "
+                f"history={self.history!r}."
+            )
         for name in ("targets", "known_future"):
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
+
+    @property
+    def _seen(self):
+        """Rows that must be there up to an origin."""
+        return self.context_length if self.history is None else self.history
 
     def target_columns(self, panel):
         """Names of the columns that are forecast, a tuple."""
@@ -86,6 +100,37 @@ class WindowSpec:
         """Names of the columns of `past`, a tuple: the targets first, then the others."""
         targets, known = self.target_columns(panel), self.known_columns(panel)
         return targets + tuple(c for c in panel.columns if c not in targets and c not in known)
+
+    def task(self, panel, output="point"):
+        """What a model of these windows is for.
+
+        Args:
+            panel: A `Panel`.
+            output: `Output`, or its name in `OUTPUTS`.
+
+        Returns:
+            `Task`.
+
+        Example:
+
+        >>> from tfts.data.panel import Panel
+        >>> frame = pd.DataFrame({"y": [1.0, 2.0], "x": [3.0, 4.0]},
+        ...                      index=pd.date_range("2024-01-01", periods=2))
+        >>> task = WindowSpec(context_length=1).task(Panel.from_frame(frame, targets=["y"]))
+        >>> task.targets, task.past
+        (('y',), ('x',))
+        """
+        from tfts.task import Task
+
+        targets = self.target_columns(panel)
+        return Task(
+            self.context_length,
+            self.horizon,
+            targets=targets,
+            past=self.features(panel)[len(targets) :],
+            known_future=self.known_columns(panel),
+            output=output,
+        )
 
     def origins(self, panel):
         """Rows of all origins whose future the panel holds, in the order of `dataset`.
@@ -127,7 +172,16 @@ class WindowSpec:
         series = np.asarray(panel.series, dtype=object)[panel.series_of(rows)]
         return pd.DataFrame({"series": series, "origin": panel.times[rows]})
 
-    def dataset(self, panel, batch_size=64, shuffle=False, seed=None, teacher_forcing=False, epoch=None):
+    def dataset(
+        self,
+        panel,
+        batch_size=64,
+        shuffle=False,
+        seed=None,
+        teacher_forcing=False,
+        epoch=None,
+        beside=None,
+    ):
         """All windows as batches for `model.fit`.
 
         Args:
@@ -139,6 +193,8 @@ class WindowSpec:
                 `"teacher"`, for models built with `teacher_forcing`.
             epoch: int64 `tf.Variable`, the number of the epoch that is to come, on which the order then
                 depends; else it depends on how often the dataset was gone through.
+            beside: Function of the origins of a batch, int `(batch,)`, which gives a tensor
+                that comes third in each batch, where Keras looks for sample weights.
 
         Returns:
             `tf.data.Dataset` of `(inputs, future)`. `inputs` is `past`, float32 `(batch,
@@ -163,7 +219,7 @@ class WindowSpec:
             made, after = inputs(at), future(at)
             if teacher_forcing:
                 made = {**(made if isinstance(made, dict) else {"past": made}), "teacher": after}
-            return made, after
+            return (made, after) if beside is None else (made, after, beside(at))
 
         count = len(rows)
         origins = _places(rows, panel)
@@ -269,7 +325,7 @@ class WindowSpec:
         known = self.known_columns(panel)
         parts = []
         for span in panel.spans:
-            first = max(span.start + self.context_length, span.target_start) - 1
+            first = max(span.start + self._seen, span.target_start) - 1
             last = span.observed_end - 1 - observed_future
             if known:
                 last = min(last, span.end - 1 - self.horizon)
@@ -287,7 +343,7 @@ class WindowSpec:
         known = self.known_columns(panel)
         past = panel.indices(self.features(panel))
         ahead = panel.indices(known)
-        context, future = (rows - self.context_length + 1, rows + 1), (rows + 1, rows + self.horizon + 1)
+        context, future = (rows - self._seen + 1, rows + 1), (rows + 1, rows + self.horizon + 1)
         good = _free(_absent(panel, past), *context)
         good &= ~panel.filled[np.ix_(rows, past)].any(axis=1)
         if known:
@@ -299,7 +355,7 @@ class WindowSpec:
         return rows[good]
 
     def _why_none(self, panel, observed_future):
-        need = self.context_length + observed_future
+        need = self._seen + observed_future
         lengths = panel.spans.observed_end - panel.spans.start
         longest = int(np.argmax(lengths))
         span = panel.spans[longest]
@@ -308,10 +364,11 @@ class WindowSpec:
             if panel.series_name is not None
             else "The table"
         )
+        history = f", history={self.history}" if self._seen > self.context_length else ""
         text = (
             f"{of} has {lengths[longest]} rows from {panel.times[span.start]} on, of which "
             f"{span.observed_end - span.target_start} may be forecast; a window takes {need} "
-            f"(context_length={self.context_length}, horizon={self.horizon})"
+            f"(context_length={self.context_length}, horizon={self.horizon}{history})"
         )
         if len(self._room(panel, observed_future)):
             return (

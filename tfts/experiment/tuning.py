@@ -135,7 +135,7 @@ def _say_so_far(search, output, workers, console):
     results = search.results()
     if (results["status"] == "finished").any():
         print_trials(results, search.objective, console)
-    if search.note.startswith("Stopped"):
+    if search.interrupted:
         raise KeyboardInterrupt
     logs = [(output / "workers" / f"worker{i + 1}.log") for i in range(workers)]
     told = "".join(f"\n{path}: {_last_line(path)}" for path in logs)

@@ -8,7 +8,6 @@ from tfts.predictors.predictor import Predictor
 from tfts.training import (
     compile_network,
     kept_random_state,
-    network_metric,
     network_to_keep,
     network_to_train,
     train_network,
@@ -61,7 +60,8 @@ class NetworkPredictor(Predictor):
         with kept_random_state():
             (model, windows, checked), keep = self.prepared(rows, options)
             identity = {"model": self.name, **settings, **options.identity()}
-            best = train_network(model, windows, checked, options, identity, rows.digest())
+            digest = rows.digest() if options.folder is not None else None
+            best = train_network(model, windows, checked, options, identity, digest)
             self.model, self.history = keep(model), best.history
         return best.seconds
 
@@ -69,7 +69,7 @@ class NetworkPredictor(Predictor):
         """The network that `fit` trains.
 
         Args:
-            rows: `TrainingRows`.
+            rows: `TrainingRows`, or what else gives `windows` and a `digest`.
             options: `TrainingOptions`.
 
         Returns:
@@ -77,42 +77,38 @@ class NetworkPredictor(Predictor):
             `epoch` whose order they have, and the validation windows or `None`; and a function
             from the trained network to the one to keep.
         """
+        made = rows.windows(options)
+        model, keep = self.network(made.task, made.steps, options, made.metrics)
+        made.start(model)
+        teacher = any(tensor.name == "teacher" for tensor in model.inputs)
+        return (model, *made.datasets(teacher)), keep
+
+    def network(self, task, steps, options, metrics=list):
+        """A compiled network with new weights.
+
+        Args:
+            task: `Task`.
+            steps: Training steps in an epoch.
+            options: `TrainingOptions`.
+            metrics: Function that gives new Keras metrics.
+
+        Returns:
+            Tuple of the network and of a function from the trained network to the one to keep.
+        """
         import keras
 
         keras.utils.set_random_seed(options.seed)
-        train, valid = rows.scaled()
-        spec, size = rows.training_spec, options.batch_size
-        steps = -(-len(spec.origins(train)) // size)
-        metrics = [network_metric(name, rows.scaler, rows.train, train) for name in options.metrics]
-        make = functools.partial(self._made, spec, train, steps, options, metrics)
+        make = functools.partial(self._made, task, steps, options, metrics)
         policies = training_policies(options.precision, self.source)
-        model = network_to_train(make, policies)
-        if options.linear_start == "ridge":
-            from tfts.linear_start import start_from_ridge
-
-            start_from_ridge(model, train, spec, valid)
-        teacher = any(tensor.name == "teacher" for tensor in model.inputs)
-        windows = functools.partial(
-            spec.dataset, train, size, shuffle=True, seed=options.seed, teacher_forcing=teacher
-        )
-        checked = None
-        if valid is not None:
-            checked = rows.spec.dataset(valid, max(size, 256), teacher_forcing=teacher)
         keep = functools.partial(network_to_keep, make=make, policies=policies)
-        return (model, windows, checked), keep
+        return network_to_train(make, policies), keep
 
-    def _made(self, spec, scaled, steps, options, metrics):
-        """A compiled network with new weights."""
+    def _made(self, task, steps, options, metrics):
         from tfts.models import build_model
         from tfts.predictors.template import Template
 
-        sizes = (
-            spec.context_length,
-            len(spec.features(scaled)),
-            spec.horizon,
-            len(scaled.targets),
-            len(scaled.known_future),
-        )
+        columns = task.num_features, task.horizon, task.num_targets, task.num_known_future
+        sizes = (task.context_length, *columns)
         if isinstance(self.source, Template):
             model = self.source.make(*sizes)
             if self.source.compiled:
@@ -123,7 +119,7 @@ class NetworkPredictor(Predictor):
                 functools.partial(build_model, self.source) if isinstance(self.source, str) else self.source
             )
             model = build(*sizes, **self.model_options)
-        compile_network(model, steps, options, metrics)
+        compile_network(model, steps, options, metrics())
         return model
 
     def _predict(self, panel, spec, rows):

@@ -44,7 +44,7 @@ class TrainingRows:
     @property
     def training_spec(self):
         """`WindowSpec` of the windows to learn from."""
-        return dataclasses.replace(self.spec, stride=self.stride)
+        return dataclasses.replace(self.spec, stride=self.stride, history=None)
 
     def scaled(self):
         """Both parts scaled, as views of one table where they are parts of one panel."""
@@ -54,6 +54,12 @@ class TrainingRows:
         whole = dataclasses.replace(train, spans=train.spans.replace(end=valid.spans.end))
         whole = self.scaler.transform(whole)
         return tuple(dataclasses.replace(whole, spans=part.spans) for part in (train, valid))
+
+    def windows(self, options):
+        """The windows of a training, `TableWindows`."""
+        from tfts.predictors.windows import TableWindows
+
+        return TableWindows(self, options)
 
     def digest(self):
         """A fingerprint of the values of both parts, a list of str."""

@@ -31,14 +31,20 @@ def compile_network(model, steps, options, metrics=()):
     import keras
 
     jit, together = options.jit_compile, options.steps_per_execution
+    loss, metrics = keras.losses.get(options.loss), list(metrics)
+    own_units = any(getattr(metric, "own_units", False) for metric in metrics)
+    if own_units:
+        from tfts.keras_metrics import UnweightedLoss
+
+        loss = UnweightedLoss(loss)
     if jit == "auto":
         jit = _suits_xla(model, steps * options.epochs)
     if together == "auto":
         together = min(_STEPS_TOGETHER, steps) if keras.backend.backend() == "tensorflow" else 1
     model.compile(
         _optimizer(steps, options),
-        loss=keras.losses.get(options.loss),
-        metrics=list(metrics),
+        loss=loss,
+        **{"weighted_metrics" if own_units else "metrics": metrics},
         jit_compile=jit,
         steps_per_execution=together,
     )
@@ -48,7 +54,8 @@ def compile_network(model, steps, options, metrics=()):
     model.optimizer.build(model.trainable_variables)
     if metrics:
         shape = (1, *model.output_shape[1:])
-        model.compute_metrics(None, np.zeros(shape, "float32"), np.zeros(shape, "float32"))
+        zeros, units = np.zeros(shape, "float32"), np.zeros((1, 2, *shape[1:]), "float32")
+        model.compute_metrics(None, zeros, zeros, units if own_units else None)
         model.reset_metrics()
 
 

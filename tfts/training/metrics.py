@@ -33,7 +33,7 @@ def target_units(panel):
     return np.where(deviation > 0, deviation, 1.0)
 
 
-def network_metric(name, scaler, train, scaled):
+def network_metric(name, scaler, train, scaled, own_units=False):
     """A metric in the units of the table, of scaled tensors.
 
     Args:
@@ -41,6 +41,7 @@ def network_metric(name, scaler, train, scaled):
         scaler: The fitted `Scaler`.
         train: `Panel` of training rows, original units.
         scaled: The same, scaled.
+        own_units: Whether windows bring their own units, see `window_units`.
 
     Returns:
         A Keras metric: of one target in its own units, of several each in units of its
@@ -60,6 +61,8 @@ def network_metric(name, scaler, train, scaled):
     2.236
     """
     offset, scale = scaler.affine(None, scaled.targets)
+    if own_units:
+        return keras_metric(name, offset / target_units(train), log=scaler.logged, own_units=True)
     if scaler.logged:
         return keras_metric(name, offset - np.log(target_units(train)), scale, log=True)
     size = scale if len(scale) == 1 else 1 / target_units(scaled)

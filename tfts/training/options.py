@@ -48,7 +48,9 @@ class TrainingSettings(pydantic.BaseModel):
             the network learns what the ridge misses, and a lower learning rate will do.
         metrics: Names of METRICS that the history shows beside the loss, for example
             `"val_rmse"`: one target in its own units, several each in units of its
-            standard deviation in the training rows. mase is none of them.
+            standard deviation in the training rows. `"val_rmse"` is what `evaluate` says of
+            the validation rows with the weights of that epoch, series of different scales and
+            filled values too. mase is none of them.
         patience: Epochs without a better validation loss before training stops;
             `None` never stops early.
         jit_compile: Whether XLA compiles the training step; `"auto"` does so for fits

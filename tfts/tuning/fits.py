@@ -1,18 +1,26 @@
-"""What the trials of a table and those of windows have in common."""
+"""What trials on a table and trials on windows have in common."""
 
+import copy
 import dataclasses
-import functools
 import inspect
-import json
+import time
 
+import keras
 import numpy as np
 
-from tfts.models import build_model
-from tfts.training import Diverged, TrainingOptions, compile_network, network_to_train, training_policies
+from tfts.models import MODELS
+from tfts.predictors import NetworkPredictor
+from tfts.training import Diverged, TrainingOptions
+from tfts.tuning.described import told
 
 OBJECTIVES = ("val_rmse", "val_mae")
 # What a trial that diverged scores: worse than any trial that did not.
 PENALTY = 1e9
+# Options of `fit` that a search has its own of, and what they are there.
+_OF_THE_SEARCH = {
+    "seed": "`seed` is an argument of the search itself",
+    "folder": "a search keeps what is half done in its own `directory`",
+}
 
 
 @dataclasses.dataclass
@@ -39,8 +47,136 @@ class Fit:
     keep: object = None
 
 
+class Trials:
+    """Fits and scores networks; subclasses say on which windows.
+
+    Args:
+        model: Name of `MODELS` or a builder.
+        training: Dict of options of `Forecaster.fit`.
+        objective: Name in `OBJECTIVES`.
+
+    Raises:
+        ValueError: If an option of the training is unknown or can't be used in a search.
+    """
+
+    # Settings that the data have made already.
+    fixed = ()
+
+    def __init__(self, model, training, objective):
+        self.model = model
+        self.builder = MODELS[model] if isinstance(model, str) else model
+        self.training = {"verbose": 0, **training}
+        self.metric = objective.removeprefix("val_")
+        TrainingOptions.of(**training)
+        for name, why in _OF_THE_SEARCH.items():
+            if name in training:
+                raise ValueError(
+                    f"`training` can't hold `{name}`: {why}. Received: training={{{name!r}: {training[name]!r}}}."
+                )
+
+    @property
+    def num_parts(self):
+        """Networks fitted for one seed."""
+        return 1
+
+    def compare(self, settings):
+        """Learns which settings may come, so that all of them are scored on the same windows.
+
+        Args:
+            settings: List of dicts of settings.
+        """
+
+    def fit(self, settings, part, seed, callbacks=(), epochs=None):
+        """Fits a network and scores it.
+
+        Args:
+            settings: Dict of settings.
+            part: Which of the rolling parts, int.
+            seed: Of the training.
+            callbacks: Further Keras callbacks.
+            epochs: Epochs, in place of the settings' own.
+
+        Returns:
+            A `Fit`.
+
+        Raises:
+            Diverged: If the loss or the score is not finite.
+        """
+        began = time.monotonic()
+        # The networks of earlier trials would fill the memory.
+        keras.utils.clear_session()
+        options = self.options(settings, seed, epochs, callbacks)
+        history, keep = self._fitted(settings, part, options)
+        curve = history[f"val_{self.metric}"]
+        best = int(np.nanargmin(history["val_loss"]))
+        if not np.isfinite(curve[best]):
+            raise Diverged(f"The score is {curve[best]} after {len(curve)} epochs.")
+        return Fit(curve[best], best + 1, time.monotonic() - began, curve, keep)
+
+    def options(self, settings, seed, epochs=None, callbacks=()):
+        """The `TrainingOptions` of one fit.
+
+        Args:
+            settings: Dict of settings.
+            seed: Of the training.
+            epochs: Epochs, in place of the settings' own.
+            callbacks: Callbacks beside the user's.
+        """
+        # What holds a state, as a callback does, is that of one fit alone.
+        given = {**self.training, **parts_of(settings, self.builder)[1]}
+        given = {name: own_copy(value) for name, value in given.items()}
+        others = given.get("metrics", ())
+        others = [others] if isinstance(others, str) else others
+        given["metrics"] = list(dict.fromkeys([self.metric, *others]))
+        given["callbacks"] = [*given.get("callbacks", ()), *callbacks]
+        if epochs is not None:
+            given["epochs"] = epochs
+        return TrainingOptions.of(**given, seed=seed)
+
+    def _check(self, task, model_options, settings):
+        """Refuses settings that no network can be built or compiled with."""
+        options = self.options(settings, 0)
+        try:
+            predictor = NetworkPredictor(self.model, copy.deepcopy(model_options))
+            predictor.network(task, 1, options.changed(jit_compile=False))
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"The space holds settings that can't be fitted, {model_options}, optimizer={options.optimizer!r}, "
+                f"loss={options.loss!r}: {error}"
+            ) from error
+
+    def _described(self, model_options):
+        """What tells these trials from others but for their data, as plain data."""
+        own = {k: v for k, v in self.training.items() if k not in ("verbose", "callbacks")}
+        return {"model": told(self.model), "options": told(model_options), "training": told(own)}
+
+
+def own_copy(value):
+    """A copy that shares no state.
+
+    Example:
+
+    >>> loss = keras.losses.Huber(3.0)
+    >>> float(own_copy(loss)([[0.0]], [[5.0]])), own_copy(loss) is loss
+    (10.5, False)
+    """
+    if isinstance(value, keras.losses.Loss):
+        # Python's own copy goes through the config, and in Keras 3.15.1 that of Huber lacks its delta.
+        made = object.__new__(type(value))
+        vars(made).update({name: copy.deepcopy(part) for name, part in vars(value).items()})
+        return made
+    return copy.deepcopy(value)
+
+
 def parts_of(settings, builder):
-    """Settings of the model, the training and the data."""
+    """Settings of the model, the training and the data, three dicts.
+
+    Example:
+
+    >>> from tfts.models import linear
+    >>> parts_of({"shared": True, "epochs": 3, "context_length": 7}, linear)
+    ({'shared': True}, {'epochs': 3}, {'context_length': 7})
+    """
     own, fit = inspect.signature(builder).parameters, TrainingOptions.model_fields
     parts = {}, {}, {}
     for name, value in settings.items():
@@ -48,31 +184,3 @@ def parts_of(settings, builder):
         of = 1 if name in fit else 0 if name in own and name != "context_length" else 2
         parts[of][name] = value
     return parts
-
-
-def check_network(model, sizes, model_options, options):
-    build = functools.partial(build_model, model) if isinstance(model, str) else model
-    policies = training_policies(options.precision, model)
-    try:
-        network = network_to_train(functools.partial(build, *sizes, **model_options), policies)
-        compile_network(network, 1, options.changed(jit_compile=False))
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"The space holds settings that can't be fitted, {model_options}, optimizer={options.optimizer!r}, "
-            f"loss={options.loss!r}: {error}"
-        ) from error
-
-
-def finite(fit):
-    if not np.isfinite(fit.score):
-        raise Diverged(f"The score is {fit.score} after {len(fit.curve)} epochs.")
-    return fit
-
-
-def as_text(options):
-    """Options as text that is the same in every process: an object is told by its type."""
-
-    def named(value):
-        return getattr(value, "__qualname__", type(value).__qualname__)
-
-    return {name: json.dumps(value, sort_keys=True, default=named) for name, value in sorted(options.items())}

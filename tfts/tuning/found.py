@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 
 from tfts.forecaster import Forecaster
+from tfts.tuning.folder import read_described
 from tfts.tuning.oracles import trial_folder
 from tfts.tuning.records import best_record, curves_table, read_record, read_records, results_table
 
@@ -25,6 +26,7 @@ class Search:
         space: Dict of the names of the settings, their ranges and defaults.
         default_trial: 0, the number of the trial with the defaults.
         complete: Whether nothing was left to do when the search ended; `None` when loaded.
+        interrupted: Whether Ctrl-C ended it.
         note: Sentence on why the search ended before `max_trials`, or `None`.
 
     Example:
@@ -37,6 +39,7 @@ class Search:
 
     default_trial = 0
     complete = note = None
+    interrupted = False
 
     def __init__(self, directory, described, trials=None, seed=0):
         self.directory = Path(directory)
@@ -51,13 +54,9 @@ class Search:
 
         Raises:
             FileNotFoundError: If the folder holds no search.
+            ValueError: If another version of tfts wrote it.
         """
-        path = Path(directory) / "search.json"
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{directory} holds no search: {path.name} is not there. Give the `directory` of a search."
-            )
-        described = json.loads(path.read_text())
+        described = read_described(directory)
         return cls(directory, described, seed=described["seed"])
 
     def results(self):

@@ -12,7 +12,7 @@ from tfts.tuning.folder import claim, join
 from tfts.tuning.found import Search
 from tfts.tuning.oracles import ORACLES
 from tfts.tuning.space import Space
-from tfts.tuning.trials import make_trials
+from tfts.tuning.trials import VALIDATION, make_trials
 from tfts.tuning.tuner import Tuner, epochs_of
 
 
@@ -33,7 +33,7 @@ def search(
     seed=0,
     directory=None,
     overwrite=False,
-    validation=0.15,
+    validation=VALIDATION,
     training=None,
     tensorboard=None,
     verbose="auto",
@@ -49,7 +49,8 @@ def search(
     Args:
         model: Name of `MODELS`, or a builder with the arguments of those.
         data: DataFrame in original units; `Panel`; parts of `chronological_split`, whose
-            test rows are not looked at; or a pair of `tf.data.Dataset` of windows.
+            test rows are not looked at; or a pair of `tf.data.Dataset` of windows, which give
+            the same windows each time that they are read, in any order.
         context_length: Rows the model sees; where the space names it, that of trial 0.
         horizon: Rows it forecasts.
         space: `"default"`, the space that comes with the builder; or one as for `Space`.
@@ -58,7 +59,8 @@ def search(
         max_trials: Most trials.
         objective: `"val_rmse"` or `"val_mae"`: the error of one target in its own units; of
             several in units of their standard deviations in the training rows, over all
-            targets. Windows that are made already are scored in their own units.
+            targets. All trials are scored on the same windows, those with the longest of the
+            contexts before them. Windows that are made already are scored in their own units.
         budget_seconds: Seconds after which no trial begins and the running one stops,
             counted over resumed calls. Trial 0 always ends.
         rolling_origins: Into how many parts the validation rows are cut; each is scored by a
@@ -68,9 +70,11 @@ def search(
             earlier ones after the same epoch.
         seed: Of the proposals and of the first weights.
         directory: Folder of the search. `None` takes a temporary one.
-        overwrite: Whether a search with other settings in `directory` may be replaced.
+        overwrite: Whether a search with other settings, or on rows of other values, may be
+            replaced in `directory`.
         validation: Share or first time of the validation rows, where `data` is no split.
-        training: Dict of options of `Forecaster.fit`.
+        training: Dict of options of `Forecaster.fit`, but for `seed` and `folder`. What holds
+            a state, such as a callback, is copied for each network.
         tensorboard: Folder for TensorBoard logs, or `None`.
         verbose: 0 prints nothing.
         console: `rich.console.Console` for progress; by default a new one.
@@ -96,13 +100,13 @@ def search(
     (0.003, 2)
     """
     options = {**options}
-    if not _is_windows(data):
-        if context_length is None or horizon is None:
-            raise ValueError(
-                "`context_length` and `horizon` are needed to make windows of a table. Received: "
-                f"{context_length=}, {horizon=}."
-            )
-        options |= {"context_length": context_length, "horizon": horizon}
+    sizes = {"context_length": context_length, "horizon": horizon}
+    if not _is_windows(data) and None in sizes.values():
+        raise ValueError(
+            "`context_length` and `horizon` are needed to make windows of a table. Received: "
+            f"{context_length=}, {horizon=}."
+        )
+    options |= {name: value for name, value in sizes.items() if value is not None}
     _check_limits(tuner, max_trials, executions_per_trial, budget_seconds)
     training = dict(training or {})
     trials = make_trials(model, data, training, objective, validation, rolling_origins, options)
@@ -137,7 +141,7 @@ def search(
     )
     made.search()
     found = Search(directory, described, trials, seed)
-    found.complete, found.note = made.complete, made.note
+    found.complete, found.interrupted, found.note = made.complete, made.interrupted, made.note
     return found
 
 
@@ -153,13 +157,10 @@ def _check_limits(tuner, max_trials, executions_per_trial, budget_seconds):
 
 def _check_settings(trials, space):
     """Refuses a space with a value that can't be fitted."""
-    trials.check({})
-    checked = set()
-    for settings in space.representatives():
-        key = space.key(settings)
-        if key not in checked:
-            checked.add(key)
-            trials.check(settings)
+    every = {space.key(settings): settings for settings in [space.defaults, *space.representatives()]}
+    trials.compare(list(every.values()))
+    for settings in [{}, *every.values()]:
+        trials.check(settings)
 
 
 def make_space(space, model, trials):
@@ -185,9 +186,8 @@ def make_space(space, model, trials):
                 "A builder of your own has no default space. Give `space`, a dict from names of settings to ranges."
             )
         space = dict(SPACES[model])
-        if not hasattr(trials, "options"):
-            # Batches of windows that are made already have their size.
-            space.pop("batch_size", None)
+        for name in trials.fixed:
+            space.pop(name, None)
     return Space(space, trials.builder, trials.given)
 
 

@@ -9,7 +9,7 @@ from keras_tuner.engine import hyperparameters as kinds
 
 from tfts._messages import unknown
 from tfts.forecaster import Forecaster
-from tfts.training.options import WEIGHT_DECAY
+from tfts.training.options import WEIGHT_DECAY, TrainingSettings
 from tfts.tuning import ranges
 from tfts.tuning.entries import checked_entries, in_order
 
@@ -17,7 +17,6 @@ from tfts.tuning.entries import checked_entries, in_order
 DATA_SETTINGS = ("context_length", "scaler", "per_series", "stride", "calendar")
 # Arguments of a builder that come from the table, and its name.
 _SIZES = ("context_length", "num_features", "horizon", "num_targets", "num_known_future", "name")
-_NOT_TUNED = ("self", "data", "validation", "seed", "callbacks", "folder", "verbose", "metrics")
 # Evenly spaced values that a grid takes from a range without steps.
 _GRID_VALUES = 5
 
@@ -63,7 +62,11 @@ class Space:
         of_windows = _defaults(Forecaster.__init__)
         defaults = {
             **_defaults(builder),
-            **_defaults(Forecaster.fit, _NOT_TUNED),
+            **{
+                name: field.default
+                for name, field in TrainingSettings.model_fields.items()
+                if name != "metrics"
+            },
             **{name: of_windows.get(name) for name in DATA_SETTINGS},
         }
         self._known = tuple(defaults)
@@ -372,7 +375,7 @@ class Space:
         return settings
 
 
-def _defaults(function, left_out=_SIZES):
-    """Default of every keyword of a function."""
+def _defaults(function):
+    """Default of every keyword of a function that is a setting."""
     parameters = inspect.signature(function).parameters.values()
-    return {p.name: p.default for p in parameters if p.name not in left_out and p.default is not p.empty}
+    return {p.name: p.default for p in parameters if p.name not in _SIZES and p.default is not p.empty}

@@ -1,24 +1,17 @@
-"""Trials on a table: what one is, and which rows its networks learn from and are scored on."""
+"""Trials on a table: which rows their networks learn from, and on which all of them are scored."""
 
 import copy
 import dataclasses
-import hashlib
-import time
 
-import keras
-import numpy as np
 import pandas as pd
 
 from tfts.data.panel import Panel
 from tfts.data.split import chronological_split
-from tfts.data.windows import WindowSpec
 from tfts.forecaster import Forecaster
-from tfts.models import MODELS
-from tfts.training import TrainingOptions, target_units
-from tfts.tuning.fits import Fit, as_text, check_network, finite, parts_of
+from tfts.tuning.fits import Trials, parts_of
 
 
-class TableTrials:
+class TableTrials(Trials):
     """Fits and scores networks on a table.
 
     Args:
@@ -36,7 +29,7 @@ class TableTrials:
 
     Example:
 
-    >>> import pandas as pd
+    >>> import numpy as np, pandas as pd
     >>> frame = pd.DataFrame({"y": np.arange(40.0) % 7}, index=pd.date_range("2024-01-01", periods=40))
     >>> trials = TableTrials("linear", frame, {"context_length": 7, "horizon": 1}, {"verbose": 0})
     >>> fit = trials.fit({"epochs": 2}, part=0, seed=0)
@@ -54,17 +47,14 @@ class TableTrials:
         validation=0.15,
         rolling_origins=1,
     ):
-        self.model = model
-        self.builder = MODELS[model] if isinstance(model, str) else model
-        self.options = dict(options)
-        self.training = {"verbose": 0, **training}
-        self.metric = objective.removeprefix("val_")
+        super().__init__(model, training, objective)
+        self.table_options = dict(options)
         self.rolling_origins = rolling_origins
         self._data, self._validation = data, validation
-        self._rows = {}
+        self._rows, self._history = {}, None
         self.given = {
-            **{k: v for k, v in self.options.items() if k not in ("model_options", "horizon")},
-            **self.options.get("model_options", {}),
+            **{k: v for k, v in self.table_options.items() if k not in ("model_options", "horizon")},
+            **(self.table_options.get("model_options") or {}),
             **self.training,
         }
 
@@ -73,70 +63,37 @@ class TableTrials:
         """Networks fitted for one seed."""
         return self.rolling_origins
 
+    def compare(self, settings):
+        """Scores all trials on the windows that have the longest of the contexts before them."""
+        contexts = [one.get("context_length", self.table_options["context_length"]) for one in settings]
+        self._history = max(contexts, default=None)
+
     def forecaster(self, settings):
-        """An unfitted `Forecaster` with the settings, and the options of its `fit`.
-
-        Returns:
-            Tuple `(forecaster, options)`.
-        """
-        model, training, data = parts_of(settings, self.builder)
-        options = {**self.options, **data}
-        options["model_options"] = {**(self.options.get("model_options") or {}), **model}
-        return Forecaster(self.model, **options), {**self.training, **training}
-
-    def fit(self, settings, part, seed, callbacks=(), epochs=None):
-        """Fits a network and scores it.
-
-        Args:
-            settings: Dict of settings.
-            part: Which of the rolling parts, int.
-            seed: Of `Forecaster.fit`.
-            callbacks: Further Keras callbacks.
-            epochs: Epochs, in place of the settings' own.
-
-        Returns:
-            A `Fit`.
-
-        Raises:
-            Diverged: If the loss or the score is not finite.
-        """
-        began = time.monotonic()
-        # The networks of earlier trials would fill the memory.
-        keras.utils.clear_session()
-        forecaster, training = self.forecaster(settings)
-        train, valid = self.parts(forecaster)[part]
-        if epochs is not None:
-            training["epochs"] = epochs
-        callbacks = [*copy.deepcopy(list(training.pop("callbacks", ()))), *callbacks]
-        forecaster.fit(
-            train, validation=valid, metrics=[self.metric], seed=seed, callbacks=callbacks, **training
-        )
-        curve = forecaster.history_[f"val_{self.metric}"]
-        best = int(np.nanargmin(forecaster.history_["val_loss"]))
-        score = curve[best]
-        if forecaster.settings["per_series"] or forecaster.scaler_.logged or valid.filled.any():
-            # Only then does Keras see other units, or rows that evaluate leaves out; and a forecast
-            # that is far off overflows its float32 as an exponential.
-            table = forecaster.evaluate(valid, [self.metric])
-            errors = table[self.metric].to_numpy() / target_units(train)
-            score = float(np.sqrt(np.mean(errors**2)) if self.metric == "rmse" else np.mean(errors))
-        seconds = time.monotonic() - began
-        return finite(Fit(score, best + 1, seconds, curve, keep=forecaster.save))
+        """An unfitted `Forecaster` with the settings."""
+        model, _, data = parts_of(settings, self.builder)
+        options = {**self.table_options, **data}
+        options["model_options"] = {**(self.table_options.get("model_options") or {}), **model}
+        return Forecaster(self.model, **copy.deepcopy(options))
 
     def refit(self, settings, epochs, seed):
         """A `Forecaster` fitted on training and validation rows together."""
-        forecaster, training = self.forecaster(settings)
+        forecaster = self.forecaster(settings)
         train, valid = self._own_rows(forecaster)
         spans = train.spans.replace(observed_end=valid.spans.observed_end, end=valid.spans.end)
-        training["epochs"] = epochs
-        return forecaster.fit(dataclasses.replace(train, spans=spans), validation=0, seed=seed, **training)
+        options = self.options(settings, seed, epochs)
+        return forecaster.fit(dataclasses.replace(train, spans=spans), validation=0, **dict(options))
 
     def compiled(self, settings, seed):
-        """`Forecaster.compiled` for the first rolling part: model, windows, validation windows."""
-        forecaster, training = self.forecaster(settings)
+        """`Forecaster.compiled` for the first rolling part, and the options of the training.
+
+        Returns:
+            Tuple of that of the model, the windows and the validation windows, and of
+            `TrainingOptions`.
+        """
+        options = self.options(settings, seed)
+        forecaster = self._scored_alike(settings)
         train, valid = self.parts(forecaster)[0]
-        made = forecaster.compiled(train, validation=valid, metrics=[self.metric], seed=seed, **training)
-        return made, TrainingOptions.of(**{**training, "seed": seed})
+        return forecaster.compiled(train, validation=valid, **dict(options)), options
 
     def parts(self, forecaster):
         """Pairs of training and validation rows, one for each rolling origin."""
@@ -148,46 +105,46 @@ class TableTrials:
         Raises:
             ValueError: If the builder, the optimizer or the windows refuse them.
         """
-        forecaster, training = self.forecaster(settings)
+        forecaster = self._scored_alike(settings)
         parts = self.parts(forecaster)
-        stride = forecaster.settings["stride"]
+        spec = forecaster.spec
+        learnt = dataclasses.replace(spec, stride=forecaster.settings["stride"], history=None)
         for train, valid in parts:
-            WindowSpec(forecaster.spec.context_length, forecaster.spec.horizon, stride=stride).origins(train)
-            forecaster.spec.origins(valid)
-        spec, panel = forecaster.spec, parts[0][0]
-        check_network(
-            self.model,
-            (
-                spec.context_length,
-                len(spec.features(panel)),
-                spec.horizon,
-                len(panel.targets),
-                len(panel.known_future),
-            ),
-            forecaster.settings["model_options"],
-            TrainingOptions.of(**training),
-        )
+            learnt.origins(train)
+            spec.origins(valid)
+        self._check(spec.task(parts[0][0]), forecaster.settings["model_options"], settings)
 
     def describe(self):
-        """What tells this task from another, as plain data."""
-        train, valid = self._own_rows(self.forecaster({})[0])
-        own = {k: v for k, v in self.training.items() if k not in ("verbose", "callbacks")}
+        """What tells these trials from others, as plain data."""
+        train, valid = self._own_rows(self.forecaster({}))
         return {
-            "model": self.model if isinstance(self.model, str) else self.builder.__qualname__,
-            "options": as_text(self.options),
-            "training": as_text(own),
-            "rows": [train.spans[:100].tolist(), valid.spans[:100].tolist()],
-            "values": hashlib.sha256(np.ascontiguousarray(train.values).tobytes()).hexdigest()[:16],
-            "columns": list(train.columns),
+            **self._described(self.table_options),
             "rolling_origins": self.rolling_origins,
+            "training rows": train.digest(),
+            "validation rows": valid.digest(),
         }
+
+    def _fitted(self, settings, part, options):
+        forecaster = self._scored_alike(settings)
+        train, valid = self.parts(forecaster)[part]
+        forecaster.fit(train, validation=valid, **dict(options))
+        return forecaster.history_, forecaster.save
+
+    def _scored_alike(self, settings):
+        """A forecaster that is validated on the windows that every trial is scored on."""
+        forecaster = self.forecaster(settings)
+        own = forecaster.spec.context_length
+        forecaster.spec = dataclasses.replace(forecaster.spec, history=max(own, self._history or own))
+        return forecaster
 
     def _own_rows(self, forecaster):
         """Training and validation rows, in original units; one table for each calendar."""
         calendar = tuple(forecaster.settings["calendar"])
         if calendar not in self._rows:
             data = self._data
-            if calendar != tuple(self.options.get("calendar") or ()) and not isinstance(data, pd.DataFrame):
+            if calendar != tuple(self.table_options.get("calendar") or ()) and not isinstance(
+                data, pd.DataFrame
+            ):
                 raise ValueError(
                     "'calendar' can only be searched where the data are a DataFrame: a panel and its parts have "
                     f"their calendar columns already. Received: calendar={list(calendar)}."
@@ -214,7 +171,7 @@ def rolling_parts(train, valid, count):
 
     Example:
 
-    >>> import pandas as pd
+    >>> import numpy as np, pandas as pd
     >>> frame = pd.DataFrame({"y": np.arange(20.0)}, index=pd.date_range("2024-01-01", periods=20))
     >>> train, valid, _ = chronological_split(Panel.from_frame(frame), validation=0.4, test=0)
     >>> [a.spans.tolist() + b.spans.tolist() for a, b in rolling_parts(train, valid, 2)]

@@ -5,10 +5,12 @@ import keras
 from tfts._messages import unknown
 from tfts.data.split import Split
 from tfts.models import MODELS
-from tfts.training import TrainingOptions
 from tfts.tuning.fits import OBJECTIVES
 from tfts.tuning.table_trials import TableTrials
 from tfts.tuning.window_trials import WindowTrials
+
+# Share of the validation rows where none is given.
+VALIDATION = 0.15
 
 
 def make_trials(model, data, training, objective, validation, rolling_origins, options):
@@ -35,15 +37,10 @@ def make_trials(model, data, training, objective, validation, rolling_origins, o
         raise ValueError(unknown("objective", objective, OBJECTIVES))
     if isinstance(rolling_origins, bool) or not isinstance(rolling_origins, int) or rolling_origins < 1:
         raise ValueError(f"`rolling_origins` must be an int >= 1. Received: {rolling_origins=}.")
-    TrainingOptions.of(**training)
     import tensorflow as tf
 
     if isinstance(data, tuple | list) and any(isinstance(part, tf.data.Dataset) for part in data):
-        if len(data) != 2 or rolling_origins != 1:
-            raise ValueError(
-                "Windows come as a pair of datasets, (training, validation), with rolling_origins=1. Received: "
-                f"{len(data)} datasets, {rolling_origins=}."
-            )
+        _check_windows(data, validation, rolling_origins, options)
         return WindowTrials(model, tuple(data), training, options.get("model_options"), objective)
     if isinstance(data, tuple | list):
         data = Split(*data) if len(data) == 3 else Split(*data, None)
@@ -51,8 +48,32 @@ def make_trials(model, data, training, objective, validation, rolling_origins, o
             raise ValueError(
                 "A split for a search needs training and validation rows: the objective is scored there."
             )
+        _check_validation("A split", validation)
     elif not validation:
         raise ValueError(
             f"`validation` must be above 0: the objective is scored there. Received: {validation=}."
         )
     return TableTrials(model, data, options, training, objective, validation, rolling_origins)
+
+
+def _check_windows(data, validation, rolling_origins, options):
+    if len(data) != 2 or rolling_origins != 1:
+        raise ValueError(
+            "Windows come as a pair of datasets, (training, validation), with rolling_origins=1. Received: "
+            f"{len(data)} datasets, {rolling_origins=}."
+        )
+    unused = sorted(name for name in options if name != "model_options")
+    if unused:
+        raise ValueError(
+            f"The windows are made already, so {', '.join(map(repr, unused))} would do nothing. Leave it out, or give "
+            "a DataFrame or a Panel in place of the datasets."
+        )
+    _check_validation("A pair of datasets", validation)
+
+
+def _check_validation(what, validation):
+    if validation != VALIDATION:
+        raise ValueError(
+            f"{what} holds the validation rows already, so `validation` would do nothing. Leave it out. Received: "
+            f"{validation=}."
+        )

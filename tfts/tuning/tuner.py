@@ -41,7 +41,7 @@ class Tuner(base_tuner.BaseTuner):
             oracle.reload()
             oracle.on_change()
         self._failure = None
-        self.complete, self.note = True, None
+        self.complete, self.interrupted, self.note = True, False, None
         self.busy = 1
 
     def save(self):
@@ -70,7 +70,7 @@ class Tuner(base_tuner.BaseTuner):
                 else:
                     self._work()
             except KeyboardInterrupt:
-                self.complete = False
+                self.complete, self.interrupted = False, True
                 self.note = "Stopped. The same call goes on; the best so far is kept."
         if self.note is None and self.own.exhausted:
             self.note = (
@@ -135,9 +135,12 @@ class Tuner(base_tuner.BaseTuner):
             self._stop_where_all_fail()
             return None
         score = record["score"]
-        if record["status"] == "pruned":
-            ended = [r["score"] for r in read_records(self.folder) if r["status"] == "finished"]
-            score = max([score, *([statistics.median(ended)] if ended else [])])
+        ended = [r["score"] for r in read_records(self.folder) if r["status"] == "finished"]
+        if ended and record["status"] == "pruned":
+            score = max(score, statistics.median(ended))
+        elif ended and record["status"] == "diverged":
+            # Errors of large values are above any number that is fixed.
+            score = max(score, 10 * max(ended))
         return {self.own.objective.name: score}
 
     def _run(self, number, trial):

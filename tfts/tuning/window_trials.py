@@ -2,24 +2,20 @@
 
 import copy
 import functools
-import time
 
 import keras
+import numpy as np
 
 from tfts.metrics import keras_metric
-from tfts.models import MODELS, build_model
-from tfts.training import (
-    TrainingOptions,
-    compile_network,
-    network_to_keep,
-    network_to_train,
-    train_network,
-    training_policies,
-)
-from tfts.tuning.fits import Fit, as_text, check_network, finite, parts_of
+from tfts.predictors import NetworkPredictor
+from tfts.task import Task
+from tfts.tuning.fits import Trials, parts_of
+
+# Cardinalities of a `tf.data.Dataset` that are no number of batches.
+_INFINITE, _UNKNOWN = -1, -2
 
 
-class WindowTrials:
+class WindowTrials(Trials):
     """Fits and scores networks on windows that are there already.
 
     Args:
@@ -42,98 +38,186 @@ class WindowTrials:
     2
     """
 
-    num_parts = rolling_origins = 1
+    rolling_origins = 1
+    fixed = ("batch_size",)
 
     def __init__(self, model, data, training, model_options=None, objective="val_rmse"):
-        self.model = model
-        self.builder = MODELS[model] if isinstance(model, str) else model
-        self._train, self._valid = data
-        self.training = {"verbose": 0, **training}
-        self.metric = objective.removeprefix("val_")
+        super().__init__(model, training, objective)
         self.model_options = dict(model_options or {})
         self.given = {**self.model_options, **self.training}
-        inputs, future = self._train.element_spec
-        past = inputs["past"] if isinstance(inputs, dict) else inputs
-        known = (
-            inputs["known_future"].shape[-1] if isinstance(inputs, dict) and "known_future" in inputs else 0
-        )
-        self.sizes = (past.shape[1], past.shape[2], future.shape[1], future.shape[2], known)
-
-    def fit(self, settings, part, seed, callbacks=(), epochs=None):
-        """As `TableTrials.fit`."""
-        began = time.monotonic()
-        # The networks of earlier trials would fill the memory.
-        keras.utils.clear_session()
-        (model, train, valid), options, keep = self._prepared(settings, seed)
-        options = options.changed(
-            epochs=epochs or options.epochs,
-            callbacks=[*copy.deepcopy(list(options.callbacks)), *callbacks],
-        )
-        best = train_network(model, train, valid, options)
-        model = keep(model)
-        curve = best.history[f"val_{self.metric}"]
-        return finite(
-            Fit(
-                score=curve[best.best_epoch - 1],
-                epochs=best.best_epoch,
-                seconds=time.monotonic() - began,
-                curve=curve,
-                keep=functools.partial(_save_model, model),
-            )
-        )
+        self.windows = ReadyWindows(*data)
+        self._refuse(training)
 
     def refit(self, settings, epochs, seed):
         """A `keras.Model` fitted on training and validation windows together."""
-        (model, train, valid), options, keep = self._prepared(settings, seed, epochs)
-        train_network(model, train.concatenate(valid), None, options.changed(patience=None))
-        return keep(model)
+        predictor, options = self._predictor(settings), self.options(settings, seed, epochs)
+        predictor.fit(self.windows.together(), options, {})
+        return predictor.model
 
     def compiled(self, settings, seed):
-        """Tuple of the compiled model and both datasets, and the options of the training."""
-        return self._prepared(settings, seed)[:2]
-
-    def _prepared(self, settings, seed, epochs=None):
-        model_options, training, _ = parts_of(settings, self.builder)
-        options = TrainingOptions.of(**{**self.training, **training, "seed": seed})
-        options = options.changed(epochs=epochs or options.epochs)
-        keras.utils.set_random_seed(seed)
-        build = functools.partial(build_model, self.model) if isinstance(self.model, str) else self.model
-        steps = max(int(self._train.cardinality()), 1)
-
-        def make():
-            model = build(*self.sizes, **{**self.model_options, **model_options})
-            compile_network(model, steps, options, [keras_metric(self.metric)])
-            return model
-
-        policies = training_policies(options.precision, self.model)
-        keep = functools.partial(network_to_keep, make=make, policies=policies)
-        return (network_to_train(make, policies), self._train, self._valid), options, keep
+        """As `TableTrials.compiled`."""
+        options = self.options(settings, seed)
+        return self._predictor(settings).prepared(self.windows, options)[0], options
 
     def check(self, settings):
         """As `TableTrials.check`."""
         model_options, training, data = parts_of(settings, self.builder)
-        fixed = sorted({*data, *({"batch_size"} & training.keys())})
+        fixed = sorted({*data, *(set(self.fixed) & training.keys())})
         if fixed:
             raise ValueError(
                 f"The windows are made already, so {', '.join(map(repr, fixed))} can't be searched. Give a DataFrame "
                 "or a Panel in place of the datasets."
             )
-        check_network(
-            self.model,
-            self.sizes,
-            {**self.model_options, **model_options},
-            TrainingOptions.of(**{**self.training, **training}),
-        )
+        self._refuse(training)
+        self._check(self.windows.task, {**self.model_options, **model_options}, settings)
 
     def describe(self):
         """As `TableTrials.describe`."""
-        own = {k: v for k, v in self.training.items() if k not in ("verbose", "callbacks")}
+        names = ("training windows", "validation windows")
         return {
-            "model": self.model if isinstance(self.model, str) else self.builder.__qualname__,
-            "options": as_text(self.model_options),
-            "training": as_text(own),
-            "windows": [list(self.sizes), int(self._train.cardinality()), int(self._valid.cardinality())],
+            **self._described(self.model_options),
+            "task": self.windows.task.get_config(),
+            **dict(zip(names, self.windows.digest(), strict=True)),
         }
+
+    def _fitted(self, settings, part, options):
+        predictor = self._predictor(settings)
+        predictor.fit(self.windows, options, {})
+        return predictor.history, functools.partial(_save_model, predictor.model)
+
+    def _predictor(self, settings):
+        model_options = parts_of(settings, self.builder)[0]
+        return NetworkPredictor(self.model, {**self.model_options, **model_options})
+
+    def _refuse(self, training):
+        """Refuses options that would do nothing with windows that are made already."""
+        if training.get("linear_start", "zeros") != "zeros":
+            raise ValueError(
+                "linear_start='ridge' fits a ridge to the rows of a table, and the windows are made already. Give a "
+                f"DataFrame or a Panel, or leave it out. Received: linear_start={training['linear_start']!r}."
+            )
+        if "batch_size" in training:
+            raise ValueError(
+                "The windows are made already, in batches of their own, so `batch_size` does nothing. Leave it out, or "
+                f"give a DataFrame or a Panel. Received: batch_size={training['batch_size']!r}."
+            )
+
+
+class ReadyWindows:
+    """Windows of the user's, as `NetworkPredictor` takes the windows of a table.
+
+    Args:
+        train: `tf.data.Dataset` of `(inputs, future)` batches.
+        valid: The same of the validation windows, or `None`.
+
+    Attributes:
+        task: As of `TableWindows`.
+        steps: As of `TableWindows`; counted once where the dataset does not know.
+
+    Raises:
+        ValueError: If the batches are not pairs, have no fixed shape, or have no end.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> windows = tf.data.Dataset.from_tensors((tf.ones((3, 7, 1)), tf.ones((3, 2, 1))))
+    >>> made = ReadyWindows(windows.repeat(5), windows)
+    >>> made.task.context_length, made.task.horizon, made.steps
+    (7, 2, 5)
+    """
+
+    def __init__(self, train, valid):
+        self.task = _task(train)
+        self._train = _counted("training", train)
+        self._valid = None if valid is None else _counted("validation", valid)
+        self.steps = int(self._train.cardinality())
+        self._metrics = ()
+
+    def together(self):
+        """Training windows that hold the validation windows too."""
+        return ReadyWindows(self._train.concatenate(self._valid), None)
+
+    def windows(self, options):
+        """The same for a training with these options."""
+        made = copy.copy(self)
+        made._metrics = options.metrics
+        return made
+
+    def metrics(self):
+        """New Keras metrics in the units of the windows."""
+        return [keras_metric(name) for name in self._metrics]
+
+    def start(self, model):
+        """Nothing: first weights from a ridge take a table."""
+
+    def datasets(self, teacher_forcing):
+        """Training and validation windows."""
+        return self._train, self._valid
+
+    def digest(self):
+        """Fingerprints of the values of both datasets, in whatever order their windows come."""
+        return [_digest(dataset) for dataset in (self._train, self._valid) if dataset is not None]
+
+
+def _counted(name, dataset):
+    """A dataset that knows how many batches it has, which are counted where it does not."""
+    import tensorflow as tf
+
+    steps = int(dataset.cardinality())
+    if steps == _INFINITE:
+        raise ValueError(
+            f"The {name} windows never end, so that no epoch does. Leave out repeat() without a number, or add "
+            "take(batches)."
+        )
+    if steps == _UNKNOWN:
+        steps = sum(1 for _ in dataset)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    if not steps:
+        raise ValueError(f"The {name} windows hold no batch. Expected one or more.")
+    return dataset
+
+
+def _task(dataset):
+    """The `Task` that the shapes of windows tell."""
+    spec = dataset.element_spec
+    if not isinstance(spec, tuple) or len(spec) != 2:
+        raise ValueError(f"Batches of windows are pairs, (inputs, future). Received: {spec}.")
+    inputs, future = spec
+    past = inputs["past"] if isinstance(inputs, dict) else inputs
+    known = inputs["known_future"].shape[-1] if isinstance(inputs, dict) and "known_future" in inputs else 0
+    if past.shape.rank != 3 or future.shape.rank != 3 or None in (*past.shape[1:], *future.shape[1:], known):
+        raise ValueError(
+            "Windows have fixed shapes: past (batch, context_length, features), future (batch, horizon, targets). "
+            f"Received: past {past.shape}, future {future.shape}."
+        )
+    if past.shape[2] < future.shape[2]:
+        raise ValueError(
+            f"The first columns of `past` are the targets, of which there are {future.shape[2]}. Received: past "
+            f"{past.shape}."
+        )
+    return Task(past.shape[1], future.shape[1], future.shape[2], past.shape[2] - future.shape[2], known)
+
+
+def _digest(dataset):
+    """A sum over all windows of a hash of each, which no order changes."""
+    total, factors = 0, {}
+    for batch in dataset.as_numpy_iterator():
+        parts = [np.ascontiguousarray(part) for part in keras.tree.flatten(batch)]
+        for at, part in enumerate(parts):
+            parts[at] = part.reshape(len(part), -1).view(np.uint8).reshape(len(part), -1)
+        rows = np.concatenate(parts, axis=1)
+        width = -(-rows.shape[1] // 8)
+        words = np.zeros((len(rows), 8 * width), np.uint8)
+        words[:, : rows.shape[1]] = rows
+        if width not in factors:
+            factors[width] = np.random.default_rng(0).integers(0, 2**64, width, dtype=np.uint64) | np.uint64(
+                1
+            )
+        hashes = (words.view(np.uint64) * factors[width]).sum(axis=1, dtype=np.uint64)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            hashes = (hashes ^ (hashes >> np.uint64(shift))) * np.uint64(factor)
+        total = (total + int(hashes.sum(dtype=np.uint64))) % 2**64
+    return f"{total:016x}"
 
 
 def _save_model(model, folder):

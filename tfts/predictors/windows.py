@@ -1,0 +1,69 @@
+"""The windows of a table that a network learns from, and all that it must be told of them."""
+
+import functools
+
+from tfts.training import needs_window_units, network_metric, target_units, window_units
+
+
+class TableWindows:
+    """Scaled windows of training and validation rows, for one training.
+
+    Args:
+        rows: `TrainingRows`.
+        options: `TrainingOptions`.
+
+    Attributes:
+        task: `Task` of the network.
+        steps: Training steps in an epoch.
+
+    Example:
+
+    >>> import numpy as np, pandas as pd
+    >>> from tfts.data.panel import Panel
+    >>> from tfts.data.scaling import Scaler
+    >>> from tfts.data.windows import WindowSpec
+    >>> from tfts.predictors import TrainingRows
+    >>> from tfts.training import TrainingOptions
+    >>> days = pd.date_range("2024-01-01", periods=20)
+    >>> panel = Panel.from_frame(pd.DataFrame({"a": np.arange(20.0)}, index=days))
+    >>> rows = TrainingRows(panel, None, Scaler().fit(panel), WindowSpec(5, 2))
+    >>> windows = TableWindows(rows, TrainingOptions(batch_size=7))
+    >>> windows.task.features, windows.steps
+    (('a',), 2)
+    """
+
+    def __init__(self, rows, options):
+        self._rows, self._options = rows, options
+        self._spec = rows.training_spec
+        self._train, self._valid = rows.scaled()
+        self.task = self._spec.task(self._train)
+        self.steps = -(-len(self._spec.origins(self._train)) // options.batch_size)
+        self._own_units = bool(options.metrics) and needs_window_units(rows.scaler, self._train, self._valid)
+
+    def metrics(self):
+        """New Keras metrics in the units of the table."""
+        of = self._rows.scaler, self._rows.train, self._train, self._own_units
+        return [network_metric(name, *of) for name in self._options.metrics]
+
+    def start(self, model):
+        """Gives a network the first weights that the options ask for."""
+        if self._options.linear_start == "ridge":
+            from tfts.linear_start import start_from_ridge
+
+            start_from_ridge(model, self._train, self._spec, self._valid)
+
+    def datasets(self, teacher_forcing):
+        """What gives the training windows of an epoch's order, and the validation windows or `None`."""
+        size, order = self._options.batch_size, {"shuffle": True, "seed": self._options.seed}
+        train = self._maker(self._spec, self._train, size, teacher_forcing, **order)
+        if self._valid is None:
+            return train, None
+        return train, self._maker(self._rows.spec, self._valid, max(size, 256), teacher_forcing)()
+
+    def _maker(self, spec, panel, size, teacher_forcing, **order):
+        beside = None
+        if self._own_units:
+            beside = window_units(self._rows.scaler, panel, spec.horizon, target_units(self._rows.train))
+        return functools.partial(
+            spec.dataset, panel, size, teacher_forcing=teacher_forcing, beside=beside, **order
+        )
