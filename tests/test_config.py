@@ -1,9 +1,20 @@
+import io
+import json
 import re
 import textwrap
+from inspect import signature
 
 import pytest
 
-from tfts.config import BenchmarkSettings, TuneSettings, parse_settings, read_settings
+from tfts.config import (
+    BenchmarkSettings,
+    DetectionSettings,
+    Settings,
+    TuneSettings,
+    parse_settings,
+    read_settings,
+)
+from tfts.training import TrainingSettings
 
 GOOD = textwrap.dedent("""\
     seed: 7
@@ -109,9 +120,6 @@ def test_missing_file_names_the_nearest(tmp_path):
 
 
 def test_a_file_holds_every_option_of_fit_but_those_of_one_call():
-    from inspect import signature
-
-    from tfts.config import TrainingSettings
     from tfts.forecaster import Forecaster
     from tfts.training.options import OF_THE_CALL
 
@@ -122,6 +130,45 @@ def test_a_file_holds_every_option_of_fit_but_those_of_one_call():
         assert parameters[name].default == field.default, name
     settings = parse_settings(GOOD, ["training.metrics=[rmse]", "training.steps_per_execution=2"])
     assert (settings.training.metrics, settings.training.steps_per_execution) == (["rmse"], 2)
+    for kind in (Settings, TuneSettings, DetectionSettings, BenchmarkSettings):
+        assert kind.model_fields["training"].annotation is TrainingSettings
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        ("metrics=[rmse, mae]", ["rmse", "mae"]),
+        ("metrics=mape", ["mape"]),
+        ("steps_per_execution=4", 4),
+        ("loss={class_name: Huber, config: {delta: 2.0}}", {"class_name": "Huber", "config": {"delta": 2.0}}),
+        ("patience=null", None),
+        ("jit_compile=false", False),
+        ("learning_rate=1", 1.0),
+    ],
+)
+def test_every_option_of_fit_can_be_written_in_a_file(change, value):
+    settings = parse_settings(GOOD, [f"training.{change}"])
+    name = change.partition("=")[0]
+    assert getattr(settings.training, name) == value
+    # As run.json holds it, and reads it again.
+    plain = json.loads(json.dumps(settings.model_dump(mode="json")))
+    assert Settings.model_validate(plain) == settings
+
+
+def test_metrics_and_steps_of_a_file_reach_the_fit(tmp_path):
+    from rich.console import Console
+
+    from tfts.experiment.forecasting import run
+    from tfts.forecaster import Forecaster
+
+    text = """
+    data: {source: dataset, name: sunspots}
+    window: {context_length: 11, horizon: 2}
+    training: {epochs: 1, metrics: [rmse], steps_per_execution: 2}
+    models: {linear: {}}
+    """
+    run(parse_settings(text), tmp_path / "run", console=Console(file=io.StringIO()))
+    assert "val_rmse" in Forecaster.load(tmp_path / "run" / "models" / "linear").history_
 
 
 TUNE = """\

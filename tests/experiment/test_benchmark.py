@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from tfts.config import BenchmarkSettings, parse_settings, read_settings
-from tfts.experiment import benchmark
+from tfts.experiment import benchmark, suite_plan, suite_run
 
 TEXT = """
 data: {source: file, path: %s, time: date}
@@ -59,7 +60,7 @@ def run(settings, output, **options):
 
 
 def test_scores_are_those_of_errors_in_deviations_of_the_training_rows(table):
-    record, losses = benchmark.score_method(suite(table), "persistence", horizon=5)
+    record, losses = suite_run.score_method(suite(table), "persistence", horizon=5)
     values = wave()[["load", "price"]].to_numpy()
     # 211 rows, of which 139 are training rows, 31 validation rows, and the last 41 test rows.
     scaled = values / values[:139].std(axis=0)
@@ -73,22 +74,22 @@ def test_scores_are_those_of_errors_in_deviations_of_the_training_rows(table):
     validation = [np.mean((scaled[i + 1 : i + 6] - scaled[i]) ** 2) for i in range(138, 170 - 5)]
     assert record["validation"] == pytest.approx(np.mean(validation), rel=1e-4)
     assert {"fit_seconds", "predict_seconds", "seconds", "memory_mb", "versions", "cores"} <= record.keys()
-    original, _ = benchmark.score_method(suite(table, "protocol.units=original"), "persistence", horizon=5)
+    original, _ = suite_run.score_method(suite(table, "protocol.units=original"), "persistence", horizon=5)
     assert original["scores"]["mse"] > 3 * record["scores"]["mse"]
 
 
 def test_settings_are_chosen_on_validation_rows_whatever_the_test_rows_are(table, tmp_path):
-    record, _ = benchmark.score_method(suite(table), "linear_regression", horizon=5)
+    record, _ = suite_run.score_method(suite(table), "linear_regression", horizon=5)
     assert [tried["settings"] for tried in record["tried"]] == [{"alpha": 1e-3}, {"alpha": 1e3}]
     assert record["validation"] == min(tried["score"] for tried in record["tried"])
     assert record["chosen"] in [tried["settings"] for tried in record["tried"]]
     noisy = wave()
     noisy.loc[noisy.index[-41:], ["load", "price"]] = np.random.default_rng(1).normal(size=(41, 2)) * 99
     noisy.to_csv(tmp_path / "noisy.csv", index=False)
-    other, _ = benchmark.score_method(suite(tmp_path / "noisy.csv"), "linear_regression", horizon=5)
+    other, _ = suite_run.score_method(suite(tmp_path / "noisy.csv"), "linear_regression", horizon=5)
     assert other["tried"] == record["tried"]
     assert other["scores"] != record["scores"]
-    told, _ = benchmark.score_method(suite(table), "linear_regression", 5, chosen={"alpha": 1e3})
+    told, _ = suite_run.score_method(suite(table), "linear_regression", 5, chosen={"alpha": 1e3})
     assert told["tried"] == record["tried"][1:]
 
 
@@ -96,7 +97,7 @@ def test_a_network_is_fitted_with_what_the_entry_says(table):
     entry = (
         "models={small: {model: linear, context_length: 7, training: {epochs: 3}, choose: {shared: [true]}}}"
     )
-    record, losses = benchmark.score_method(suite(table, entry), "small", horizon=3, seed=4)
+    record, losses = suite_run.score_method(suite(table, entry), "small", horizon=3, seed=4)
     # One map of 7 rows to 3 and its intercepts.
     assert (record["parameters"], record["epochs"], record["context_length"]) == (24, 3, 7)
     assert (record["model"], record["seed"], record["chosen"]) == ("linear", 4, {"shared": True})
@@ -107,7 +108,7 @@ def test_a_network_is_fitted_with_what_the_entry_says(table):
 def test_another_number_of_test_windows_is_an_error(table):
     message = "says that 36 test windows are scored at horizon 3, but there are 39"
     with pytest.raises(ValueError, match=message):
-        benchmark.score_method(suite(table, "protocol.windows=[37, 36]"), "persistence", horizon=3)
+        suite_run.score_method(suite(table, "protocol.windows=[37, 36]"), "persistence", horizon=3)
 
 
 def test_a_method_may_look_further_back_than_the_windows_that_are_scored(table):
@@ -116,15 +117,15 @@ def test_a_method_may_look_further_back_than_the_windows_that_are_scored(table):
         "protocol.windows=[24, 26]",
         "baselines.long={model: drift, context_length: 60}",
     )
-    short, _ = benchmark.score_method(suite(table, *own), "persistence", horizon=5)
-    long, _ = benchmark.score_method(suite(table, *own), "long", horizon=5)
+    short, _ = suite_run.score_method(suite(table, *own), "persistence", horizon=5)
+    long, _ = suite_run.score_method(suite(table, *own), "long", horizon=5)
     # 41 - 13 - 5 + 1 windows lie wholly inside the test rows.
     assert short["windows"] == long["windows"] == 24
     far = suite(table, "baselines={long: {model: drift, context_length: 150}}")
     with pytest.raises(
         ValueError, match=r"of 27 validation windows can't be forecast with context_length=150"
     ):
-        benchmark.score_method(far, "long", horizon=5)
+        suite_run.score_method(far, "long", horizon=5)
 
 
 def test_scores_of_many_series_by_hand(tmp_path):
@@ -138,7 +139,7 @@ def test_scores_of_many_series_by_hand(tmp_path):
     baselines: {{persistence: {{}}}}
     """
     settings = parse_settings(text, kind=BenchmarkSettings)
-    record, losses = benchmark.score_method(settings, "persistence", horizon=2)
+    record, losses = suite_run.score_method(settings, "persistence", horizon=2)
     # D1: 8 forecast, 9 and 11 come; D2: 6 forecast, 3 and 3 come.
     smape = [200 * (1 / 17 + 3 / 19) / 2, 200 * 3 / 9]
     # Differences over two rows of all rows before the test rows: 2 2 2 2 3, and 0 0 0 2.
@@ -201,7 +202,7 @@ def told(monkeypatch):
 
     def here(settings, of, chosen, output, python):
         calls.append((of["label"], of["seed"], chosen))
-        record, losses = benchmark.score_method(settings, of["label"], of["horizon"], of["seed"], chosen)
+        record, losses = suite_run.score_method(settings, of["label"], of["horizon"], of["seed"], chosen)
         np.savez(output / "losses" / f"{of['key']}.npz", **losses)
         record |= {"status": "finished", "recipe": json.loads(json.dumps(of["recipe"]))}
         (output / "runs" / f"{of['key']}.json").write_text(json.dumps(record))
@@ -217,7 +218,8 @@ def test_changed_runs_are_refused_and_repeated_when_wanted(table, tmp_path, told
     run(settings, output, only=["drift", "persistence"], horizons=[3])
     changed = suite(table, "baselines.drift={context_length: 11}")
     with pytest.raises(
-        ValueError, match=r"holds 1 runs with other settings \(changed: baselines.drift.context_length\)"
+        ValueError,
+        match=r"holds 1 runs with other settings or rows \(changed: baselines.drift.context_length\)",
     ):
         benchmark.benchmark(changed, output, only=["drift"])
     _, printed = run(changed, output, only=["drift", "persistence"], horizons=[3], overwrite=True)
@@ -231,8 +233,34 @@ def test_changed_runs_are_refused_and_repeated_when_wanted(table, tmp_path, told
 def test_a_file_with_other_rows_is_noticed(finished, tmp_path):
     output, _, _ = finished
     wave(seed=3).to_csv(tmp_path / "wave.csv", index=False)
-    with pytest.raises(ValueError, match=r"2 runs with other settings \(changed: data.path\).*--overwrite"):
+    with pytest.raises(
+        ValueError, match=r"2 runs with other settings or rows \(changed: data.rows\).*--overwrite"
+    ):
         benchmark.benchmark(suite(tmp_path / "wave.csv"), output)
+
+
+def test_a_folder_of_another_version_is_refused(finished, table, tmp_path):
+    output = tmp_path / "old"
+    shutil.copytree(finished[0], output)
+    described = json.loads((output / "suite.json").read_text())
+    del described["format"]
+    (output / "suite.json").write_text(json.dumps(described))
+    with pytest.raises(ValueError, match=r"suite\.json was written by tfts .* in form 1, but this one"):
+        benchmark.benchmark(suite(table), output)
+
+
+@pytest.mark.parametrize(
+    ("code", "log", "said"),
+    [
+        (2, "noise\n`lookbacks` must be ints.\n\n", "`lookbacks` must be ints."),
+        (1, "Traceback\nIndexError: list index", "a fault of tfts: IndexError: list index"),
+        (-9, "", "the process was ended by SIGKILL"),
+        (70, "", "a fault of tfts: the process ended with 70"),
+    ],
+)
+def test_why_a_run_failed_is_told_with_whose_fault_it_is(tmp_path, code, log, said):
+    (tmp_path / "run.log").write_text(log)
+    assert benchmark._why_failed(code, tmp_path / "run.log") == said
 
 
 def test_a_run_over_budget_is_given_up_once(table, tmp_path):
@@ -254,7 +282,7 @@ def test_a_run_that_fails_leaves_the_others_alone(table, tmp_path):
     error, printed = run(settings, tmp_path / "run", horizons=[3])
     assert isinstance(error, ValueError)
     assert "1 of 2 runs failed" in str(error)
-    assert "- 3-ridge: ValueError: `lookbacks` must be at most context_length=13" in str(error)
+    assert "- 3-ridge: `lookbacks` must be at most context_length=13" in str(error)
     assert "3-drift: MSE" in printed
     assert (tmp_path / "run" / "logs" / "3-ridge.log").is_file()
     assert pd.read_csv(tmp_path / "run" / "summary.csv")["model"].tolist() == ["drift"]
@@ -266,7 +294,7 @@ def test_later_seeds_take_what_the_first_one_chose(table, tmp_path, told):
     assert told == [("linear", 0, None), ("linear", 1, {"learning_rate": 3e-2})]
     assert found["seeds"].tolist() == [2]
     assert "±" in printed
-    assert benchmark.plan(settings)["3-linear-1"]["recipe"]["first_seed"] == 0
+    assert suite_plan.plan(settings)["3-linear-1"]["recipe"]["first_seed"] == 0
 
 
 def test_names_and_folders_that_can_not_be(table, tmp_path):
@@ -284,7 +312,7 @@ def test_names_and_folders_that_can_not_be(table, tmp_path):
     with pytest.raises(ValueError, match="is not empty and holds no suite"):
         benchmark.benchmark(settings, tmp_path)
     with pytest.raises(ValueError, match=r"split\.validation and split\.test must be above 0"):
-        benchmark.score_method(suite(table, "split.validation=0"), "persistence", 3)
+        suite_run.score_method(suite(table, "split.validation=0"), "persistence", 3)
 
 
 # Ten thousand fits, which nobody waits for.
@@ -320,9 +348,9 @@ def test_ctrl_c_ends_with_the_table_so_far_and_leaves_no_process(table, tmp_path
 def test_a_run_ends_when_the_command_that_started_it_is_gone(table, tmp_path):
     settings = suite(table, LONG)
     task = {"settings": settings.model_dump(mode="json"), "chosen": None, "output": str(tmp_path)}
-    task["plan"] = benchmark.plan(settings)["5-linear_regression"]
+    task["plan"] = suite_plan.plan(settings)["5-linear_regression"]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from tfts.experiment.benchmark import work; work()"],
+        [sys.executable, "-c", "from tfts.experiment.suite_run import work; work()"],
         stdin=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.getcwd()},
     )
@@ -353,7 +381,7 @@ def test_the_protocols_score_every_window_that_they_name(shared_data, name, file
         CONFIGS / f"{name}.yaml", [f"data.path={shared_data / file}"], kind=BenchmarkSettings
     )
     horizon = settings.protocol.horizons[0]
-    record, _ = benchmark.score_method(settings, "persistence", horizon)
+    record, _ = suite_run.score_method(settings, "persistence", horizon)
     assert record["windows"] == settings.protocol.windows[0]
     if score is not None:
         assert record["scores"][settings.protocol.metrics[0]] == pytest.approx(score, abs=1e-4)
@@ -363,6 +391,6 @@ def test_the_protocols_score_every_window_that_they_name(shared_data, name, file
 def test_seasonal_naive_of_m4_hourly_has_the_score_of_the_competition(shared_data):
     path = shared_data / "m4" / "Hourly-train.csv"
     settings = read_settings(CONFIGS / "m4_hourly.yaml", [f"data.path={path}"], kind=BenchmarkSettings)
-    record, _ = benchmark.score_method(settings, "seasonal_naive", horizon=48)
+    record, _ = suite_run.score_method(settings, "seasonal_naive", horizon=48)
     assert record["scores"]["smape"] == pytest.approx(13.912, abs=1e-3)
     assert record["scores"]["mase"] == pytest.approx(1.193, abs=1e-3)

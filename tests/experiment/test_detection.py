@@ -1,6 +1,7 @@
 import inspect
 import io
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -80,6 +81,39 @@ def test_same_command_again_fits_nothing_and_finds_the_same(finished):
     pd.testing.assert_frame_equal(again, events)
     with pytest.raises(ValueError, match=r"other settings \(changed: detector.k\)"):
         run(folder / "shops.csv", folder / "run", "detector.k=6")
+
+
+def test_a_detector_of_rows_that_have_changed_is_fitted_again(finished, tmp_path):
+    _, table, *_ = finished
+    path = tmp_path / "shops.csv"
+    table.to_csv(path, index=False)
+    run(path, tmp_path / "run", "data.series=shop")
+    (tmp_path / "run" / "monitor.json").write_text("{}")
+    later = table.assign(sold=table["sold"].mask(table["day"] == table["day"].max(), 7.0))
+    later.to_csv(path, index=False)
+    _, text = run(path, tmp_path / "run")
+    assert "These rows have changed since the last start: judged." in text
+    assert "already fitted" in text
+    assert (tmp_path / "run" / "monitor.json").is_file()
+    earlier = later.assign(sold=later["sold"] * (1 + (later["day"] < "2023-02-01")))
+    earlier.to_csv(path, index=False)
+    events, text = run(path, tmp_path / "run")
+    assert "changed since the last start: learnt." in text
+    assert "already fitted" not in text
+    assert not (tmp_path / "run" / "monitor.json").exists()
+    fresh, _ = run(path, tmp_path / "fresh")
+    pd.testing.assert_frame_equal(events, fresh)
+
+
+def test_a_folder_of_another_version_is_refused(finished, tmp_path):
+    folder, *_ = finished
+    shutil.copytree(folder / "run", tmp_path / "old")
+    described = json.loads((tmp_path / "old" / "run.json").read_text())
+    (tmp_path / "old" / "run.json").write_text(json.dumps({**described, "format": 1}))
+    with pytest.raises(ValueError, match=r"run\.json was written by tfts .* in form 1, but this one"):
+        run(folder / "shops.csv", tmp_path / "old")
+    with pytest.raises(ValueError, match=r"Give the same command with another --output\."):
+        watch(tmp_path / "old", [])
 
 
 def test_overwrite_fits_again(finished, tmp_path):

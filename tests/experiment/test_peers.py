@@ -8,7 +8,9 @@ import pytest
 
 from tfts.config import BenchmarkSettings, Peer, parse_settings
 from tfts.experiment import peers
-from tfts.experiment.benchmark import benchmark, plan, score_peer
+from tfts.experiment.benchmark import benchmark
+from tfts.experiment.suite_plan import plan
+from tfts.experiment.suite_run import score_peer
 
 SUITE = """
 data: {source: synthetic, options: {num_steps: 400}}

@@ -166,6 +166,17 @@ def test_another_run_is_not_mixed_in(cars):
     assert again["rows"].tolist() == [40, 10, 40, 10]
 
 
+def test_rows_that_have_changed_are_said_and_fitted_again(cars):
+    first, printed = run(CARS, "data.missing=drop")
+    assert "have changed" not in printed
+    path = Path("cars.csv")
+    table = pd.read_csv(path)
+    table.assign(mpg=2 * table["mpg"]).to_csv(path, index=False)
+    again, printed = run(CARS, "data.missing=drop")
+    assert "These rows have changed since the last start: training, test." in printed
+    assert again.loc[1, "rmse"] == pytest.approx(2 * first.loc[1, "rmse"], rel=1e-3)
+
+
 def test_a_fit_that_fails_leaves_a_run_that_says_so(cars, monkeypatch):
     run(CARS, "data.missing=drop")
 

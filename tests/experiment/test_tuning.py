@@ -185,6 +185,17 @@ def test_a_folder_of_another_search_is_kept(done):
         tune(done.run, "tune.tuner=random")
 
 
+def test_a_search_on_rows_that_have_changed_is_not_gone_on_with(done, tmp_path):
+    shutil.copytree(done.run, tmp_path / "run")
+    path = tmp_path / "run" / "run.json"
+    described = json.loads(path.read_text())
+    described["rows"]["validation"] = "5c0f2a91d3e7b864"
+    path.write_text(json.dumps(described))
+    with pytest.raises(ValueError, match=r"holds a run of other rows \(changed: validation\).*--overwrite"):
+        tune(tmp_path / "run")
+    assert (tmp_path / "run" / "search").is_dir()
+
+
 def test_best_settings_changed_by_hand_are_kept(done, tmp_path):
     path = tmp_path / "sun.best.yaml"
     shutil.copy(done.folder / "sun.best.yaml", path)

@@ -248,7 +248,7 @@ def test_a_stopped_run_tells_what_is_fitted(tmp_path, monkeypatch):
 def test_a_folder_without_a_run_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"holds no run: run\.json is not there"):
         write_report(tmp_path)
-    (tmp_path / "run.json").write_text('{"settings": {}, "versions": {}}')
+    (tmp_path / "run.json").write_text('{"format": 2, "settings": {}, "versions": {}}')
     with pytest.raises(ValueError, match=r"run\.json does not hold data, split"):
         write_report(tmp_path)
     assert not (tmp_path / "report.html").exists()

@@ -69,7 +69,7 @@ def folder(tmp_path_factory):
     written = {"runs": runs, "differences": compared, "summary": summary(SETTINGS, runs, compared)}
     for name, table in written.items():
         write_table(table, folder / f"{name}.csv")
-    described = {"settings": SETTINGS.model_dump(mode="json"), "versions": {"tfts": "0.1.0"}}
+    described = {"format": 2, "settings": SETTINGS.model_dump(mode="json"), "versions": {"tfts": "0.1.0"}}
     write_json(described, folder / "suite.json")
     assert write_report(folder) == folder / "report.html"
     yield folder

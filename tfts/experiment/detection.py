@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import shutil
 import sys
 import time
 import warnings
@@ -13,7 +14,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from tfts._files import write_json, write_table
+from tfts._files import check_run_format, write_json, write_table
 from tfts.anomaly.detector import AnomalyDetector
 from tfts.anomaly.events import event_table
 from tfts.config import DetectionSettings
@@ -103,11 +104,13 @@ def _fit_or_load(settings, learnt, digest, output, console):
     if is_made_of(folder, made_of):
         console.print("Detector: already fitted")
         return AnomalyDetector.load(folder)
+    # What is of other rows must not be taken for the run's, should this one be stopped; what a
+    # live feed knew was known of that detector.
+    shutil.rmtree(folder, ignore_errors=True)
+    (output / "monitor.json").unlink(missing_ok=True)
     detector = fit_detector(settings, learnt)
     detector.save(folder)
     mark(folder, made_of)
-    # What a live feed knew was known of another detector.
-    (output / "monitor.json").unlink(missing_ok=True)
     return detector
 
 
@@ -247,7 +250,9 @@ def read_run(run_dir):
         raise FileNotFoundError(
             f"{run_dir} holds no detector: detector/detector.json is not there. Give the --output of `tfts detect`."
         )
-    settings = DetectionSettings.model_validate(json.loads((run_dir / "run.json").read_text())["settings"])
+    described = json.loads((run_dir / "run.json").read_text())
+    check_run_format(described, run_dir / "run.json")
+    settings = DetectionSettings.model_validate(described["settings"])
     return settings, AnomalyDetector.load(run_dir / "detector")
 
 

@@ -1,5 +1,6 @@
 """The methods of a run, fitted, or found fitted on the same rows with the same settings."""
 
+import shutil
 from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -48,6 +49,9 @@ def fit_methods(settings, parts, rows, output, console):
             console.print(f"{title}: already fitted")
             fitted[name] = Forecaster.load(folder)
             continue
+        # What is of other rows must not be taken for the run's, should this one be stopped.
+        for old in (folder, Path(output) / "nulls" / name):
+            shutil.rmtree(old, ignore_errors=True)
         options = {key: value for key, value in options.items() if key != "training"}
         forecaster = Forecaster(name, **forecaster_options(settings), model_options=options)
         _fit(forecaster, settings, parts, output, console, title)
@@ -146,7 +150,8 @@ def write_searches(fitted, output, console):
     Example:
 
     >>> from rich.console import Console
-    >>> write_searches({"persistence": Forecaster("persistence")}, "sunspots", Console())
+    >>> fitted = {"persistence": Forecaster("persistence", context_length=22, horizon=3)}
+    >>> write_searches(fitted, "sunspots", Console())
     {}
     """
     searched = {}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tfts._files import check_run_files, write_figure
+from tfts._files import check_run_files, check_run_format, write_figure
 from tfts.comparison import verdict
 from tfts.report.forecasting import differences_shown, read_scores
 from tfts.report.page import Page, shown_time
@@ -49,6 +49,7 @@ def write_suite_report(run_dir):
             f"{run_dir} holds no suite: {path.name} is not there. Give the --output of `tfts benchmark`."
         )
     described = json.loads(path.read_text())
+    check_run_format(described, path)
     check_run_files(run_dir, _FILES, "tfts benchmark")
     runs, table, compared = (read_scores(run_dir / name) for name in _FILES)
     settings = described["settings"]

@@ -1,0 +1,213 @@
+"""The sections of a file of settings, and what each command needs of them."""
+
+import datetime
+import typing
+
+import pydantic
+from pydantic import Field
+
+from tfts.training import TrainingSettings
+
+# YAML reads 2017-06-26 as a date; the settings keep times as text.
+_Time = typing.Annotated[
+    str, pydantic.BeforeValidator(lambda v: v.isoformat() if isinstance(v, datetime.date) else v)
+]
+
+
+class Section(pydantic.BaseModel):
+    """Keys with a type each, of which none may be unknown."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Data(Section):
+    """Where the table comes from and what its columns mean."""
+
+    source: typing.Literal["synthetic", "sales", "dataset", "file", "m4"] = Field(
+        description="synthetic (make_series), sales (make_sales), dataset (ships with statsmodels), file (path) or "
+        "m4 (path of a training file of the competition, its test file beside it)"
+    )
+    name: str | None = Field(None, description="name of the dataset")
+    path: str | None = Field(None, description="CSV or Parquet file")
+    options: dict[str, typing.Any] = Field({}, description="options of make_series or make_sales")
+    columns: list[str] | None = Field(None, description="columns to keep")
+    encoding: str | None = Field(None, description="encoding of a CSV file")
+    na_values: list[str | float] | None = Field(None, description="further marks of a missing value")
+    time: str | list[str] | None = Field(None, description="time column, or date and hour columns")
+    series: str | None = Field(None, description="column that tells the series apart")
+    freq: str | None = Field(None, description="time step")
+    start: _Time | None = Field(None, description="first time that is used")
+    end: _Time | None = Field(None, description="last time that is used")
+    targets: list[str] | None = Field(None, description="columns to forecast")
+    known_future: list[str] = Field([], description="columns known ahead")
+    calendar: list[str] = Field([], description="calendar features to add")
+    missing: typing.Literal["raise", "interpolate", "drop"] = "raise"
+    limit: int | None = Field(10, ge=1, description="longest gap in rows that is interpolated")
+    duplicates: typing.Literal["raise", "first", "last", "mean"] = "raise"
+    scaler: str = "standard"
+    per_series: bool = False
+
+    @pydantic.model_validator(mode="after")
+    def _one_source(self):
+        if self.source in ("file", "m4") and self.path is None:
+            raise ValueError("`path` is missing. Give it in the file, or with --set data.path=FILE")
+        if self.source == "dataset" and self.name is None:
+            raise ValueError("`name` is missing: the name of the dataset")
+        return self
+
+
+class Window(Section):
+    """What one example is."""
+
+    context_length: int = Field(ge=1)
+    horizon: int = Field(ge=1)
+    stride: int = Field(1, ge=1, description="rows from one training window to the next")
+
+
+class Split(Section):
+    """Shares, numbers, or first times, of the validation and the test rows."""
+
+    validation: float | int | _Time = 0.15
+    test: float | int | _Time = 0.15
+    gap: int = Field(0, ge=0)
+    context: typing.Literal["carry", "own"] = "carry"
+
+
+class Report(Section):
+    """What is written beside the scores."""
+
+    forecasts: typing.Literal["parquet", "csv"] = "parquet"
+    attention_windows: int = Field(256, ge=10, description="most windows whose attention is analysed")
+    attention_nulls: list[typing.Literal["shuffled_targets", "permuted_rows"]] = Field(
+        ["shuffled_targets"], description="networks with nothing to find, to compare attention with"
+    )
+    seasonal_lags: list[int] | None = Field(None, description="rows back to watch; null finds them")
+    regimes: list[str] = Field([], description="columns: windows where one is not 0 are compared")
+
+
+class Settings(Section):
+    """Everything `tfts run` needs to know."""
+
+    data: Data
+    window: Window
+    split: Split = Split()
+    training: TrainingSettings = TrainingSettings()
+    baselines: dict[str, dict[str, typing.Any]] = {}
+    models: dict[str, dict[str, typing.Any]] = {}
+    report: Report = Report()
+    seed: int = 0
+
+
+class Tune(Section):
+    """What is searched and how; the options of `search`."""
+
+    model: str
+    model_options: dict[str, typing.Any] = Field({}, description="options that are not searched")
+    space: typing.Literal["default"] | dict[str, typing.Any] = Field(
+        "default", description="the model's own, or settings with their values or ranges"
+    )
+    tuner: typing.Literal["bayesian", "hyperband", "random", "grid"] = "bayesian"
+    max_trials: int = Field(20, ge=1)
+    objective: str = "val_rmse"
+    budget_seconds: float | None = Field(None, gt=0, description="after which no trial is begun")
+    rolling_origins: int = Field(1, ge=1, description="validation parts that score a trial")
+    executions_per_trial: int = Field(1, ge=1, description="seeds whose scores are averaged")
+    pruning: bool = Field(True, description="whether trials worse than the median are stopped")
+    tensorboard: bool = Field(False, description="whether logs for TensorBoard are written")
+    refit: bool = Field(True, description="whether the best learns from the validation rows too")
+
+
+class TuneSettings(Section):
+    """Everything `tfts tune` needs to know."""
+
+    data: Data
+    window: Window
+    split: Split = Split()
+    training: TrainingSettings = TrainingSettings()
+    tune: Tune
+    seed: int = 0
+
+
+class Detector(Section):
+    """How rows are judged; the options of `AnomalyDetector`."""
+
+    model: str = "lstm_regressor"
+    model_options: dict[str, typing.Any] = {}
+    context_length: int = Field(28, ge=1)
+    irregular: typing.Literal["regularise", "step_length"] = "regularise"
+    log: list[str] = Field([], description="columns that go by factors")
+    same_row: dict[str, list[str]] = Field({}, description="targets that explain a target of the same row")
+    score: str = "residual"
+    context: list[str] = Field([], description="what the spread of residuals depends on")
+    direction: typing.Literal["both", "up", "down"] = "both"
+    smooth: int | None = Field(None, ge=2, description="rows of the running average")
+    single_rows: bool = Field(True, description="judge single rows beside the running average")
+    threshold: str = "std"
+    k: float = Field(3.0, gt=0, description="deviations, of std and mad")
+    threshold_options: dict[str, typing.Any] = {}
+    min_size: float | dict[str, float] = Field(0.0, description="smallest residual worth an alarm")
+    confirm: tuple[int, int] = (1, 1)
+    gap: int = Field(0, ge=0)
+    cool_down: int = Field(0, ge=0)
+    new_normal: int | None = Field(None, ge=2)
+    replace: list[str] | None = Field(None, description="targets whose flagged values are replaced")
+    validation: float = Field(0.15, ge=0, le=0.9)
+    calibration: float = Field(0.2, gt=0, le=0.9)
+
+
+class DetectionSettings(Section):
+    """Everything `tfts detect` needs to know."""
+
+    data: Data
+    detector: Detector = Detector()
+    training: TrainingSettings = TrainingSettings()
+    learn: float | _Time = Field(
+        0.5, description="share of the rows to learn from, or the first time to judge"
+    )
+    exclude: list[tuple[_Time, _Time]] = Field(
+        [], description="first and last time of rows known to be wrong"
+    )
+    seed: int = 0
+
+
+class Table(Section):
+    """Where the rows come from and what their columns mean."""
+
+    source: typing.Literal["sklearn", "file"] = Field(
+        description="sklearn (ships with scikit-learn: name) or file (path)"
+    )
+    name: str | None = Field(None, description="name of the data set of scikit-learn")
+    path: str | None = Field(None, description="CSV or Parquet file")
+    encoding: str | None = Field(None, description="encoding of a CSV file")
+    na_values: list[str | float] | None = Field(None, description="further marks of a missing value")
+    targets: list[str] | None = Field(None, min_length=1, description="columns to explain")
+    features: list[str] | None = Field(None, min_length=1, description="columns that explain them")
+    missing: typing.Literal["raise", "drop", "mean"] = "raise"
+
+    @pydantic.model_validator(mode="after")
+    def _one_source(self):
+        if self.source == "file" and self.path is None:
+            raise ValueError("`path` is missing. Give it in the file, or with --set data.path=FILE")
+        if self.source == "file" and self.targets is None:
+            raise ValueError("`targets` is missing: the columns to explain")
+        if self.source == "sklearn" and self.name is None:
+            raise ValueError("`name` is missing: the name of the data set")
+        return self
+
+
+class RowSplit(Section):
+    """Which rows are only scored."""
+
+    test: float = Field(0.25, gt=0, lt=1, description="share of the rows")
+    shuffle: bool = Field(True, description="whether they are drawn; the last ones otherwise")
+
+
+class RegressSettings(Section):
+    """Everything `tfts regress` needs to know."""
+
+    task: typing.Literal["linear", "logistic", "softmax"]
+    data: Table
+    split: RowSplit = RowSplit()
+    options: dict[str, typing.Any] = Field({}, description="options of the estimator")
+    metrics: list[str] | None = Field(None, min_length=1)
+    seed: int = 0

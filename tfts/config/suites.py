@@ -1,0 +1,107 @@
+"""The settings of a suite of `tfts benchmark`."""
+
+import typing
+
+import pydantic
+from pydantic import Field
+
+from tfts.config.sections import Data, Section, Split
+from tfts.training import TrainingSettings
+
+
+class Protocol(Section):
+    """What is forecast and how it is scored, the same for all methods of a suite."""
+
+    context_length: int = Field(ge=1, description="rows seen, where a method names no others")
+    horizons: list[int] = Field(min_length=1, description="rows forecast, each by itself")
+    stride: int = Field(1, ge=1, description="rows from one training window to the next")
+    windows: list[int] | None = Field(None, description="test windows that must be scored, for each horizon")
+    units: typing.Literal["standardised", "original"] = Field(
+        "standardised", description="standardised divides errors by the deviation of the training rows"
+    )
+    metrics: list[typing.Literal["mse", "mae", "rmse", "smape", "mase"]] = Field(
+        ["mse", "mae"], min_length=1, description="the first decides"
+    )
+    season_length: int | None = Field(None, ge=1, description="rows in a season, for mase")
+
+    @pydantic.model_validator(mode="after")
+    def _fits(self):
+        if min(self.horizons) < 1 or len(set(self.horizons)) < len(self.horizons):
+            raise ValueError(f"`horizons` must be different ints >= 1. Received: {self.horizons}")
+        if self.windows is not None and len(self.windows) != len(self.horizons):
+            raise ValueError(
+                f"`windows` must hold a number for each of the {len(self.horizons)} horizons. Received: {self.windows}"
+            )
+        relative = [name for name in self.metrics if name in ("smape", "mase")]
+        if relative and self.units != "original":
+            raise ValueError(f"{relative[0]} is of original units: give units: original")
+        if "mase" in self.metrics and self.season_length is None:
+            raise ValueError(
+                "`season_length` is missing: mase divides by the error of the value a season ago"
+            )
+        return self
+
+
+class Budget(Section):
+    """Seconds after which something is stopped; null for never."""
+
+    run_seconds: float | None = Field(None, gt=0, description="of one run, which is then given up")
+    suite_seconds: float | None = Field(None, gt=0, description="after which no run is begun")
+
+
+class Published(Section):
+    """Scores of others, one for each horizon; null where there is none."""
+
+    model: str
+    source: str
+    lookback: int | str | None = Field(None, description="rows seen")
+    mse: list[float | None] | None = None
+    mae: list[float | None] | None = None
+    rmse: list[float | None] | None = None
+    smape: list[float | None] | None = None
+    mase: list[float | None] | None = None
+
+
+class Peer(Section):
+    """A model of another package, for `--peers`."""
+
+    model: str = Field(description="name of a model of neuralforecast")
+    options: dict[str, typing.Any] = Field({}, description="its arguments beside the horizon")
+    horizons: list[int] | None = Field(None, description="for which it is run; null for all")
+
+
+class BenchmarkSettings(Section):
+    """Everything `tfts benchmark` needs to know."""
+
+    data: Data
+    split: Split = Split()
+    protocol: Protocol
+    seeds: list[int] = Field([0, 1, 2], min_length=1, description="with each of which a network is fitted")
+    budget: Budget = Budget()
+    training: TrainingSettings = TrainingSettings()
+    baselines: dict[str, dict[str, typing.Any]] = Field({}, description="methods without a seed")
+    models: dict[str, dict[str, typing.Any]] = Field({}, description="networks")
+    peers: dict[str, Peer] = Field({}, description="models of other packages")
+    published: list[Published] = Field([], description="scores to compare with")
+
+    @pydantic.model_validator(mode="after")
+    def _fits(self):
+        for row in self.published:
+            for name in ("mse", "mae", "rmse", "smape", "mase"):
+                scores = getattr(row, name)
+                if scores is not None and len(scores) != len(self.protocol.horizons):
+                    raise ValueError(
+                        f"`published` must hold a score of {row.model} for each of the "
+                        f"{len(self.protocol.horizons)} horizons. Received: {name}: {scores}"
+                    )
+        labels = [*self.baselines, *self.models, *self.peers]
+        twice = [label for label in labels if labels.count(label) > 1]
+        if twice:
+            raise ValueError(f"{twice[0]!r} stands twice among baselines, models and peers")
+        return self
+
+
+# What an entry of a suite says beside the options of its method.
+ENTRY_DATA = ("calendar", "per_series", "scaler")
+ENTRY_KEYS = ("backend", "choose", "context_length", "model", "training", *ENTRY_DATA)
+BACKENDS = ("jax", "tensorflow", "torch")
