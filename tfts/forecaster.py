@@ -254,8 +254,9 @@ class Forecaster:
     ):
         """Learns scaler and model from a table.
 
-        A baseline uses `validation` alone of these options (those rows are left out, as
-        for the networks). A compiled Keras model brings its own optimizer and loss.
+        A baseline uses `validation` alone of these options: a `ridge` chooses its settings on
+        those rows, and all others, which choose nothing, learn from them too. A compiled
+        Keras model brings its own optimizer and loss.
 
         Args:
             data: DataFrame in original units, or a `Panel`.

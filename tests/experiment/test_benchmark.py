@@ -13,7 +13,9 @@ import pytest
 from rich.console import Console
 
 from tfts.config import BenchmarkSettings, parse_settings, read_settings
+from tfts.data.split import chronological_split
 from tfts.experiment import benchmark
+from tfts.forecaster import Forecaster
 
 TEXT = """
 data: {source: file, path: %s, time: date}
@@ -90,6 +92,22 @@ def test_settings_are_chosen_on_validation_rows_whatever_the_test_rows_are(table
     assert other["scores"] != record["scores"]
     told, _ = benchmark.score_method(suite(table), "linear_regression", 5, chosen={"alpha": 1e3})
     assert told["tried"] == record["tried"][1:]
+
+
+def test_a_baseline_is_judged_on_rows_it_has_not_seen_and_then_learns_from_them(table):
+    record, _ = benchmark.score_method(suite(table), "linear_regression", 5, chosen={"alpha": 1e-3})
+    frame = wave().set_index("date")
+    made = Forecaster("linear_regression", context_length=13, horizon=5, model_options={"alpha": 1e-3})
+    parts = chronological_split(made.panel(frame), 31, 41)
+    variance = frame[:139].var(ddof=0).to_numpy()
+
+    def score(part, validation):
+        fitted = made.clone().fit(parts.train, validation=validation)
+        return np.mean(fitted.evaluate(part, ["mse"])["mse"] / variance)
+
+    assert record["validation"] == pytest.approx(score(parts.validation, 0), rel=1e-4)
+    assert record["scores"]["mse"] == pytest.approx(score(parts.test, parts.validation), rel=1e-4)
+    assert score(parts.test, 0) != pytest.approx(score(parts.test, parts.validation), rel=1e-3)
 
 
 def test_a_network_is_fitted_with_what_the_entry_says(table):

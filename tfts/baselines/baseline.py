@@ -1,5 +1,7 @@
 """The interface of all baselines."""
 
+import dataclasses
+
 import numpy as np
 
 
@@ -12,6 +14,10 @@ class Baseline:
     that `get_state` saves.
 
     Attributes:
+        holds_out: Whether it chooses between settings on held-out rows, which `_learn` then
+            does not see. A method without such a choice learns from those rows too.
+        copies_values: Whether each forecast is a value of the table or a median of some, so
+            that it is the same in any units and needs no scaler, which would cost digits.
         targets_: Names of the columns that `fit` learnt to forecast, in order.
 
     Example:
@@ -32,22 +38,28 @@ class Baseline:
     [[[3.0]], [[3.0]]]
     """
 
+    holds_out = False
+    copies_values = False
+
     def fit(self, panel, spec, validation=None):
         """Learns from the panel's own rows; rows before `target_start` are context.
 
         Args:
             panel: The training `Panel`, scaled or in original units.
             spec: A `WindowSpec`.
-            validation: A `Panel` of later rows, on which a method chooses between its
-                settings if it has any to choose between.
+            validation: A `Panel` of the later rows of the same split. A method that
+                `holds_out` chooses between its settings on them; every other learns from
+                them as from the training rows.
 
         Returns:
             The baseline.
 
         Raises:
-            ValueError: If there are too few rows.
+            ValueError: If there are too few rows, or `validation` is no part of the same table.
         """
         self.targets_ = list(spec.target_columns(panel))
+        if validation is not None and not self.holds_out:
+            panel, validation = _together(panel, validation), None
         self._choose(panel, spec, validation)
         self._learn(panel, spec)
         return self
@@ -107,3 +119,21 @@ class Baseline:
 
     def _learn(self, panel, spec):
         """Sets the learnt attributes. A method without any has nothing to do."""
+
+
+def _together(panel, validation):
+    """The training and the validation rows of one split as one part."""
+    same = panel.series == validation.series and panel.times.equals(validation.times)
+    if not same or (panel.bounds[:, 2] > validation.bounds[:, 1]).any():
+        raise ValueError(
+            "`validation` must hold later rows of the same table and series as the training rows, as from "
+            f"chronological_split. Received: {panel!r} and {validation!r}."
+        )
+    bounds = np.concatenate([panel.bounds[:, :2], validation.bounds[:, 2:]], axis=1)
+    if panel.values is validation.values:
+        return dataclasses.replace(panel, bounds=bounds)
+    # Each part was scaled by itself, so that its own rows are all that its table surely holds.
+    values = panel.values.copy()
+    for (_, _, stop, _), (_, _, _, end) in zip(panel.bounds, validation.bounds, strict=True):
+        values[stop:end] = validation.values[stop:end]
+    return dataclasses.replace(panel, values=values, bounds=bounds)

@@ -109,6 +109,8 @@ class Ridge(Baseline):
     averaged: Caruana et al., Ensemble Selection from Libraries of Models, ICML 2004.
     """
 
+    holds_out = True
+
     def __init__(
         self,
         lookbacks=None,
