@@ -218,9 +218,10 @@ class Forecaster:
     def fit(self, data, *, validation=0.15, **training):
         """Learns scaler and model from a table.
 
-        A baseline uses `validation` alone of these options (those rows are left out, as
-        for the networks). A compiled Keras model brings its own optimizer and loss; every
-        fit begins with new weights and leaves the model that was given as it is.
+        A baseline uses `validation` alone of these options: a `ridge` chooses its settings on
+        those rows, and all others, which choose nothing, learn from them too. A compiled
+        Keras model brings its own optimizer and loss; every fit begins with new weights and
+        leaves the model that was given as it is.
 
         Args:
             data: DataFrame in original units, or a `Panel`.

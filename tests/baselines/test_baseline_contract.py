@@ -111,6 +111,42 @@ def test_nothing_outside_the_training_rows_is_learnt(name, fitted):
             assert again.get_state()[key] == value
 
 
+def test_held_out_rows_are_learnt_from_unless_settings_are_chosen_on_them(name):
+    train, validation, test = chronological_split(make_panel(), 0.2, 0.2)
+    both = dataclasses.replace(
+        train,
+        spans=train.spans.replace(observed_end=validation.spans.observed_end, end=validation.spans.end),
+    )
+    made = build(name).fit(train, SPEC, validation)
+    learnt = made if made.holds_out else build(name).fit(both, SPEC)
+    rows = SPEC.origins(test)
+    np.testing.assert_array_equal(made.predict(test, SPEC, rows), learnt.predict(test, SPEC, rows))
+    values = test.values.copy()
+    for _, begin, end, _ in test.spans:
+        values[begin:end] = 1e6
+    changed = [dataclasses.replace(part, values=values) for part in (train, validation)]
+    unseen = build(name).fit(changed[0], SPEC, changed[1])
+    np.testing.assert_array_equal(unseen.predict(test, SPEC, rows), made.predict(test, SPEC, rows))
+
+
+def test_copies_are_the_same_in_any_units(name, fitted, held_out):
+    rows = SPEC.origins(held_out)
+    if not fitted[name].copies_values:
+        assert name in ("arima", "drift", "ets", "linear_regression", "ridge")
+        return
+    forecast = fitted[name].predict(held_out, SPEC, rows)
+    # Values that float32 can't hold: each forecast is one of them or between two, to the last digit.
+    values = held_out.values.astype(np.float64) * 1e9 + 1 / 3
+    wide = dataclasses.replace(held_out, values=values)
+    train = dataclasses.replace(chronological_split(make_panel(), 0.2, 0.2).train, values=values)
+    copied = build(name).fit(train, SPEC).predict(wide, SPEC, rows)
+    assert copied.dtype == np.float64
+    for column, of in enumerate((values[:, 0], values[:, 2])):
+        assert np.isin(copied[..., column], (of[:, None] + of) / 2).all()
+    assert name == "running_median" or np.isin(copied, values).all()
+    np.testing.assert_allclose(copied, forecast * 1e9, rtol=1e-6)
+
+
 def test_origins_do_not_influence_each_other(name, fitted, held_out):
     rows = SPEC.origins(held_out)
     together = fitted[name].predict(held_out, SPEC, rows)

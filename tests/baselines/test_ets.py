@@ -112,6 +112,82 @@ def test_a_later_panel_starts_with_the_last_states_moved_on_in_time():
     np.testing.assert_allclose(ets.predict(later, WindowSpec(1, 2), [6])[0, :, 0], [33, 36])
 
 
+def test_the_first_values_after_unseen_rows_move_the_level_more():
+    # Weight 0.5, level 10, then 3 unseen rows of variance 0.25 each. The value 17 is 7 off: the level
+    # moves by 7 * (0.75 + 0.5) / (0.75 + 1) = 5. Left is 0.75 + 0.25 - 1.75 * (5 / 7)^2 = 3 / 28, so
+    # that 18, 3 off, moves it by 3 * (3 / 28 + 1 / 2) / (3 / 28 + 1) = 51 / 31.
+    panel = make_panel([0, 0, 0, 0, 0, 0, 0, 17.0, 18.0, 1.0])
+    options = {"trend": False, "damped": False, "seasonal": False}
+    ets = with_states(panel, [0.5, 0, 0, 1], [0] * 3, [10, 0, 0], **options)
+    later = dataclasses.replace(panel, spans=Spans(7, 7, 9, 9))
+    made = ets.predict(later, WindowSpec(1, 1), [7, 8])[:, 0, 0]
+    np.testing.assert_allclose(made, [15, 15 + 51 / 31])
+
+
+def test_after_unseen_rows_a_forecast_is_the_likeliest_given_the_values():
+    # The rows are linear in their errors, so what is likeliest follows from linear algebra.
+    weights, unseen, seen, ahead = np.array([0.4, 0.2, 0.3, 0.9]), 11, 13, 5
+    last = np.array([20.0, 2.0, 5.0, -4.0, -1.0])
+    rows = unseen + seen + ahead
+
+    def made_by(errors):
+        level, trend, *seasons = last
+        values = []
+        for i, error in enumerate(errors):
+            trend *= weights[3]
+            values.append(level + trend + seasons[i] + error)
+            level += trend + weights[0] * error
+            trend += weights[1] * error
+            seasons.append(seasons[i] + weights[2] * error)
+        return np.array(values)
+
+    plain = made_by(np.zeros(rows))
+    effect = np.stack([made_by(row) - plain for row in np.eye(rows)], axis=1)
+    values = plain + effect @ np.random.default_rng(3).normal(size=rows)
+    known, wanted = effect[unseen : unseen + seen], effect[unseen + seen :]
+    left = np.linalg.solve(known @ known.T, (values - plain)[unseen : unseen + seen])
+    expected = plain[unseen + seen :] + wanted @ known.T @ left
+    # Four rows were fitted before.
+    panel = make_panel(np.append(np.zeros(4), values))
+    ets = with_states(panel, weights, [0] * 5, last)
+    later = dataclasses.replace(panel, spans=Spans(*[4 + unseen] * 2, *[4 + unseen + seen] * 2))
+    made = ets.predict(later, WindowSpec(1, ahead), [3 + unseen + seen])[0, :, 0]
+    np.testing.assert_allclose(made, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("damped", [True, False])
+def test_a_forecast_does_not_depend_on_the_row_that_the_table_starts_at(damped):
+    panel = make_panel()
+    train, _, test = chronological_split(panel, 0, 0.2)
+    spec = WindowSpec(context_length=5, horizon=11)
+    # Of 169 training rows the last 97 are fitted on: tables start before, in and behind them.
+    ets = build_baseline("ets", damped=damped, fit_rows=97).fit(train, spec)
+    rows = spec.forecast_origins(test)
+    whole = ets.predict(test, spec, rows)
+    for start in (1, 71, 72, 73, 120, 164, 168, 169):
+        part = dataclasses.replace(test, spans=Spans(start, 169, ROWS, ROWS))
+        np.testing.assert_allclose(ets.predict(part, spec, rows), whole, rtol=1e-12)
+    # Origins among the training rows too.
+    inside = dataclasses.replace(test, spans=Spans(120, 120, ROWS, ROWS))
+    whole = ets.predict(dataclasses.replace(test, spans=Spans(0, 0, ROWS, ROWS)), spec, [125, 169])
+    np.testing.assert_allclose(ets.predict(inside, spec, [125, 169]), whole, rtol=1e-12)
+
+
+def test_a_table_long_after_the_training_rows_gives_nearly_the_same_forecasts_as_all_rows():
+    random = np.random.default_rng(2)
+    values = 50 + 3 * np.sin(2 * np.pi * np.arange(2000) / 7) + random.normal(size=2000)
+    values += 0.03 * random.normal(size=2000).cumsum()
+    panel, spec = make_panel(values), WindowSpec(context_length=5, horizon=3)
+    train = dataclasses.replace(panel, spans=Spans(0, 0, 400, 400))
+    ets = build_baseline("ets", damped=False).fit(train, spec)
+    rows = np.arange(1850, 1990)
+    whole = ets.predict(panel, spec, rows)
+    # The table begins 1,350 rows after the training rows and 100 before the first origin.
+    part = dataclasses.replace(panel, spans=Spans(1750, 1750, 2000, 2000))
+    # The errors have a deviation of about 1.
+    np.testing.assert_allclose(ets.predict(part, spec, rows), whole, rtol=0, atol=0.03)
+
+
 def test_an_earlier_panel_starts_with_the_first_states_in_the_right_season():
     # First seasons 5, 6, 7 from row 2 on, so row 0 has 6; value 16 is met. Then 10 + 7.
     panel = make_panel([16.0, 17.0, 15.0, 16.0])

@@ -14,7 +14,9 @@ import pytest
 from rich.console import Console
 
 from tfts.config import BenchmarkSettings, parse_settings, read_settings
+from tfts.data.split import chronological_split
 from tfts.experiment import benchmark, suite_plan, suite_run
+from tfts.forecaster import Forecaster
 
 TEXT = """
 data: {source: file, path: %s, time: date}
@@ -91,6 +93,22 @@ def test_settings_are_chosen_on_validation_rows_whatever_the_test_rows_are(table
     assert other["scores"] != record["scores"]
     told, _ = suite_run.score_method(suite(table), "linear_regression", 5, chosen={"alpha": 1e3})
     assert told["tried"] == record["tried"][1:]
+
+
+def test_a_baseline_is_judged_on_rows_it_has_not_seen_and_then_learns_from_them(table):
+    record, _ = suite_run.score_method(suite(table), "linear_regression", 5, chosen={"alpha": 1e-3})
+    frame = wave().set_index("date")
+    made = Forecaster("linear_regression", context_length=13, horizon=5, model_options={"alpha": 1e-3})
+    parts = chronological_split(made.panel(frame), 31, 41)
+    variance = frame[:139].var(ddof=0).to_numpy()
+
+    def score(part, validation):
+        fitted = made.clone().fit(parts.train, validation=validation)
+        return np.mean(fitted.evaluate(part, ["mse"])["mse"] / variance)
+
+    assert record["validation"] == pytest.approx(score(parts.validation, 0), rel=1e-4)
+    assert record["scores"]["mse"] == pytest.approx(score(parts.test, parts.validation), rel=1e-4)
+    assert score(parts.test, 0) != pytest.approx(score(parts.test, parts.validation), rel=1e-3)
 
 
 def test_a_network_is_fitted_with_what_the_entry_says(table):
@@ -289,9 +307,9 @@ def test_a_run_that_fails_leaves_the_others_alone(table, tmp_path):
 
 
 def test_later_seeds_take_what_the_first_one_chose(table, tmp_path, told):
-    settings = suite(table, "baselines={}", "models={linear: {choose: {learning_rate: [1e-5, 3e-2]}}}")
+    settings = suite(table, "baselines={}", "models={linear: {choose: {learning_rate: [1e-5, 3e-3]}}}")
     found, printed = run(settings, tmp_path / "run", horizons=[3])
-    assert told == [("linear", 0, None), ("linear", 1, {"learning_rate": 3e-2})]
+    assert told == [("linear", 0, None), ("linear", 1, {"learning_rate": 3e-3})]
     assert found["seeds"].tolist() == [2]
     assert "±" in printed
     assert suite_plan.plan(settings)["3-linear-1"]["recipe"]["first_seed"] == 0

@@ -189,3 +189,28 @@ def test_a_model_that_is_not_compiled_is_refused():
     model = keras.Sequential([keras.Input((CONTEXT, 1)), keras.layers.Dense(1)])
     with pytest.raises(ValueError, match=r"is not compiled\. Call its compile"):
         forecaster(model)
+
+
+@pytest.mark.parametrize("model", ["persistence", "seasonal_naive", "running_median"])
+@pytest.mark.parametrize("scaler", ["standard", "robust", "log"])
+def test_what_copies_values_loses_no_digit(model, scaler):
+    frame = noise(60).round(0) + 249
+    frame.iloc[-1] = 299
+    frame += 1e12
+    fitted = forecaster(model, scaler=scaler).fit(frame)
+    forecasts = fitted.predict(frame)["load"]
+    if model == "persistence":
+        assert (forecasts == 1e12 + 299).all()
+    assert (forecasts % 0.5 == 0).all()
+
+
+@pytest.mark.parametrize("model", ["drift", "ets", "linear_regression", "ridge", "linear"])
+def test_a_counter_is_forecast_in_its_steps(model):
+    """At 7e8 the numbers of float32 are 64 apart."""
+    frame = noise(90)
+    frame["load"] = 7e8 + 3.0 * np.arange(90)
+    options = {"epochs": 40, "learning_rate": 0.01, "verbose": 0} if model == "linear" else {}
+    settings = {"damped": False} if model == "ets" else {}
+    forecasts = forecaster(model, model_options=settings).fit(frame, **options).predict(frame)["load"]
+    expected = 7e8 + 3 * np.arange(90, 93)
+    np.testing.assert_allclose(forecasts - 7e8, expected - 7e8, atol=1e-3 if model != "linear" else 1)

@@ -117,12 +117,12 @@ class Arima(LocalBaseline):
             ) from error
         return np.asarray(result.params), bool(result.mle_retvals["converged"])
 
-    def _forecast_one(self, values, origins, horizon, params, shift):
+    def _forecast_one(self, values, origins, horizon, place, shift):
         from statsmodels.tsa.statespace import kalman_filter
 
         # A second row tells the slope of the intercept, even where only one was seen.
         model = self._model(np.append(values, np.nan), 1 + shift)
-        model.update(params)
+        model.update(self.learnt_[place])
         # The covariances of all rows would take rows * states^2 numbers.
         keep = kalman_filter.MEMORY_CONSERVE & ~kalman_filter.MEMORY_NO_FILTERED_MEAN
         model.ssm.set_conserve_memory(keep)

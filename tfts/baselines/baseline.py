@@ -1,5 +1,7 @@
 """The interface of all baselines."""
 
+import dataclasses
+
 import numpy as np
 
 
@@ -12,6 +14,11 @@ class Baseline:
     that `get_state` saves.
 
     Attributes:
+        holds_out: Whether it chooses between settings on held-out rows, which `_learn` then
+            does not see. A method without such a choice learns from those rows too.
+        copies_values: Whether each forecast is a value of the table or a median of some, so
+            that it is the same in any units and needs no scaler, which would cost digits.
+        dtype: Of the scaled values that it learns from.
         targets_: Names of the columns that `fit` learnt to forecast, in order.
 
     Example:
@@ -32,22 +39,29 @@ class Baseline:
     [[[3.0]], [[3.0]]]
     """
 
+    holds_out = False
+    copies_values = False
+    dtype = np.float64
+
     def fit(self, panel, spec, validation=None):
         """Learns from the panel's own rows; rows before `target_start` are context.
 
         Args:
             panel: The training `Panel`, scaled or in original units.
             spec: A `WindowSpec`.
-            validation: A `Panel` of later rows, on which a method chooses between its
-                settings if it has any to choose between.
+            validation: A `Panel` of the later rows of the same split. A method that
+                `holds_out` chooses between its settings on them; every other learns from
+                them as from the training rows.
 
         Returns:
             The baseline.
 
         Raises:
-            ValueError: If there are too few rows.
+            ValueError: If there are too few rows, or `validation` is no part of the same table.
         """
         self.targets_ = list(spec.target_columns(panel))
+        if validation is not None and not self.holds_out:
+            panel, validation = _together(panel, validation), None
         self._choose(panel, spec, validation)
         self._learn(panel, spec)
         return self
@@ -107,3 +121,21 @@ class Baseline:
 
     def _learn(self, panel, spec):
         """Sets the learnt attributes. A method without any has nothing to do."""
+
+
+def _together(panel, validation):
+    """The training and the validation rows of one split as one part."""
+    same = panel.series == validation.series and panel.times.equals(validation.times)
+    if not same or (panel.spans.observed_end > validation.spans.target_start).any():
+        raise ValueError(
+            "`validation` must hold later rows of the same table and series as the training rows, as from "
+            f"chronological_split. Received: {panel!r} and {validation!r}."
+        )
+    spans = panel.spans.replace(observed_end=validation.spans.observed_end, end=validation.spans.end)
+    if panel.values is validation.values:
+        return dataclasses.replace(panel, spans=spans)
+    # Each part was scaled by itself, so that its own rows are all that its table surely holds.
+    values = panel.values.copy()
+    for stop, end in zip(panel.spans.observed_end, validation.spans.end, strict=True):
+        values[stop:end] = validation.values[stop:end]
+    return dataclasses.replace(panel, values=values, spans=spans)

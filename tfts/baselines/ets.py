@@ -5,6 +5,9 @@ import numpy as np
 from tfts.baselines.local import LocalBaseline, check_fit_rows
 from tfts.baselines.seasonal_naive import check_season_length, season_length_of
 
+# Variance of the states, in variances of an error, from which on it makes no difference.
+_KNOWN = 1e-6
+
 
 class Ets(LocalBaseline):
     """Exponential smoothing in its state-space form, for each target of each series.
@@ -15,8 +18,10 @@ class Ets(LocalBaseline):
     the step before forecast for it, which looks at nothing later; only to fit, gaps of the
     training rows are interpolated.
 
-    On a panel that starts after the first fitted row, the pass begins with the states at
-    the end of the training rows, moved on in time; else with the fitted first states.
+    A forecast is the same wherever the panel starts, as long as it starts no later than the
+    training rows end: the rows that it lacks are taken from `fit`. Behind them there are rows that
+    nobody has seen, so the states at the end of training are moved on in time, and the first
+    values move them the more, the less is left of what was known (the Kalman filter's gains).
 
     Args:
         trend: Whether there is an additive trend.
@@ -27,10 +32,15 @@ class Ets(LocalBaseline):
         fit_rows: How many of the most recent training rows to fit on, an int. `None`
             takes all of them.
 
+    Attributes:
+        history_: Float64, the scaled values that were fitted, one target after the other of
+            one series after the other.
+
     Raises:
         ValueError: If an option has a wrong value.
 
     Source: Hyndman, Koehler, Ord and Snyder, Forecasting with Exponential Smoothing, 2008.
+    After unseen rows: Durbin and Koopman, Time Series Analysis by State Space Methods, 2nd ed.
 
     Example:
 
@@ -73,7 +83,10 @@ class Ets(LocalBaseline):
     def _learn(self, panel, spec):
         season = int(self.season_length or season_length_of(panel.freq)) if self.seasonal else 1
         self.season_length_ = season
+        self._fitted = []
         super()._learn(panel, spec)
+        self.history_ = np.concatenate(self._fitted)
+        del self._fitted
 
     def _fit_one(self, values, name):
         from statsmodels.tsa.exponential_smoothing.ets import ETSModel
@@ -109,27 +122,101 @@ class Ets(LocalBaseline):
         first = [found["initial_level"], found.get("initial_trend", 0.0), *seasons]
         level, trend, seasons = _smooth(values, weights, first)
         last = [level[-1], trend[-1], *seasons[-season:]]
+        self._fitted.append(values)
         return np.array([len(values), *weights, *first, *last]), bool(result.mle_retvals["converged"])
 
-    def _forecast_one(self, values, origins, horizon, learnt, shift):
-        season = self.season_length_
-        weights, states = learnt[1:5], learnt[5:].reshape(2, 2 + season)
-        damping = weights[3]
-        first = states[0].copy()
-        if shift > 0:
-            first = states[1].copy()
-            shift -= int(learnt[0])
-            # The rows between the end of training and the panel count as missing.
-            first[0] += first[1] * (damping ** np.arange(1, shift + 1)).sum()
-            first[1] *= damping ** max(shift, 0)
-        first[2:] = np.roll(first[2:], -shift)
-        level, trend, seasons = _smooth(values, weights, first)
-        ahead = np.arange(horizon)
-        return (
-            level[origins, None]
-            + trend[origins, None] * (damping ** (ahead + 1)).cumsum()
-            + seasons[origins[:, None] + 1 + ahead % season]
+    def _forecast_one(self, values, origins, horizon, place, shift):
+        learnt = self.learnt_[place]
+        weights, (first, last) = learnt[1:5], learnt[5:].reshape(2, 2 + self.season_length_)
+        rows = int(learnt[0])
+        if shift <= 0:
+            # The panel's own rows from the first fitted one on, and those before it by themselves.
+            before = origins < -shift
+            early = np.append(first[:2], np.roll(first[2:], -shift))
+            forecast = np.empty((len(origins), horizon))
+            forecast[before] = _forecasts(values, origins[before], horizon, weights, early)
+            forecast[~before] = _forecasts(values[-shift:], origins[~before] + shift, horizon, weights, first)
+            return forecast
+        if len(origins) and origins.min() + shift < rows - 1:
+            history = self._history(place)[:shift]
+            return _forecasts(np.concatenate([history, values]), origins + shift, horizon, weights, first)
+        unseen = shift - rows
+        if unseen <= 0:
+            return _forecasts(values[-unseen:], origins + unseen, horizon, weights, last)
+        return _forecasts(values, origins, horizon, weights, *_moved_on(last, weights, unseen))
+
+    def _history(self, place):
+        """The scaled values that one model was fitted on."""
+        ends = self.learnt_[..., 0].astype(int).cumsum()
+        end = ends[np.ravel_multi_index(place, self.offset_.shape)]
+        return self.history_[end - int(self.learnt_[place][0]) : end]
+
+
+def _moved_on(states, weights, rows):
+    """States after rows that nobody has seen, and their covariance in variances of an error.
+
+    What is not known of them is what the errors of these rows did.
+    """
+    alpha, beta, gamma, damping = weights
+    states, season = states.copy(), len(states) - 2
+    states[0] += states[1] * (damping ** np.arange(1, rows + 1)).sum()
+    states[1] *= damping**rows
+    states[2:] = np.roll(states[2:], -rows)
+    ago = np.arange(rows)
+    faded = damping**ago
+    effects = np.stack([alpha + beta * (faded.cumsum() - 1), beta * faded])
+    place = (season - 1 - ago) % season
+    covariance = np.zeros((len(states), len(states)))
+    covariance[:2, :2] = effects @ effects.T
+    for i, effect in enumerate(effects):
+        covariance[i, 2:] = covariance[2:, i] = gamma * np.bincount(place, effect, season)
+    covariance[2:, 2:] = np.diag(gamma**2 * np.bincount(place, minlength=season))
+    return states, covariance
+
+
+def _forecasts(values, origins, horizon, weights, states, covariance=None):
+    """Forecasts `(origins, horizon)` from states before the first value; origin -1 is before it too."""
+    season, damping = len(states) - 2, weights[3]
+    forecast, steps = np.empty((len(origins), horizon)), np.arange(horizon)
+    trends, phases = (damping ** (steps + 1)).cumsum(), steps % season
+    begin = 0
+    if covariance is not None:
+        for begin, settled in enumerate(_settling(values, weights, states, covariance)):
+            at, states = origins == begin - 1, settled
+            forecast[at] = states[0] + states[1] * trends + states[2 + phases]
+    level, trend, seasons = _smooth(values[begin:], weights, states)
+    # The states before the first value stand in front.
+    level, trend = np.append(states[0], level), np.append(states[1], trend)
+    left = origins >= begin - 1
+    at = origins[left] + 1 - begin
+    forecast[left] = level[at, None] + trend[at, None] * trends + seasons[at[:, None] + phases]
+    return forecast
+
+
+def _settling(values, weights, states, covariance):
+    """Yields the states before the first value and after each, until they are known as well as ever."""
+    alpha, beta, gamma, damping = weights
+    seen, push = np.zeros((2, len(states)))
+    seen[:3] = 1, damping, 1
+    push[:2], push[-1] = (alpha, beta), gamma
+
+    def moved(parts):
+        return np.concatenate(
+            [parts[:1] + damping * parts[1:2], damping * parts[1:2], np.roll(parts[2:], -1, 0)]
         )
+
+    yield states
+    for value in values.tolist():
+        if covariance.diagonal().max() < _KNOWN:
+            return
+        error, spread = value - seen @ states, covariance @ seen
+        states, covariance = moved(states), moved(moved(covariance).T)
+        if error == error:
+            size = 1 + seen @ spread
+            gain = (moved(spread) + push) / size
+            states = states + gain * error
+            covariance = covariance + np.outer(push, push) - size * np.outer(gain, gain)
+        yield states
 
 
 def _smooth(values, weights, first):

@@ -95,7 +95,7 @@ class LocalBaseline(Baseline):
                     values = _observed(panel, column, start, rows[mine].max() + 1)
                     values = (values - self.offset_[i, j]) / self.scale_[i, j]
                     origins = rows[mine] - start
-                    made = self._forecast_one(values, origins, spec.horizon, self.learnt_[i, j], shift)
+                    made = self._forecast_one(values, origins, spec.horizon, (i, j), shift)
                     forecast[mine, :, j] = made * self.scale_[i, j] + self.offset_[i, j]
         return forecast
 

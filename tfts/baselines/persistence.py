@@ -20,6 +20,8 @@ class Persistence(Baseline):
     [[2.0, 2.0], [8.0, 8.0]]
     """
 
+    copies_values = True
+
     def _forecast(self, panel, spec, rows):
         last = panel.values[np.ix_(rows, panel.indices(self.targets_))].astype(np.float64)
         return np.repeat(last[:, None, :], spec.horizon, axis=1)

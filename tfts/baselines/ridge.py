@@ -109,6 +109,10 @@ class Ridge(Baseline):
     averaged: Caruana et al., Ensemble Selection from Libraries of Models, ICML 2004.
     """
 
+    holds_out = True
+    # A table of float32 takes half the memory, and its moments are summed in float64.
+    dtype = np.float32
+
     def __init__(
         self,
         lookbacks=None,

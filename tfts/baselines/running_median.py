@@ -30,6 +30,8 @@ class RunningMedian(Baseline):
     [[2.0, 2.0], [4.0, 4.0]]
     """
 
+    copies_values = True
+
     def __init__(self, rows=4000):
         if isinstance(rows, bool) or not isinstance(rows, int | np.integer) or rows < 1:
             raise ValueError(f"`rows` must be an int >= 1. Received: rows={rows!r}.")

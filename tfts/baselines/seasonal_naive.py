@@ -42,6 +42,8 @@ class SeasonalNaive(Baseline):
     [3.0, 4.0, 5.0, 3.0]
     """
 
+    copies_values = True
+
     def __init__(self, season_length=None, num_seasons=1):
         check_season_length(season_length)
         whole = isinstance(num_seasons, int | np.integer) and not isinstance(num_seasons, bool)

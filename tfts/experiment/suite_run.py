@@ -78,7 +78,7 @@ def score_method(settings, label, horizon, seed=0, chosen=None):
         start = time.perf_counter()
         forecaster.fit(
             parts["train"],
-            validation=parts["validation"][0],
+            validation=parts["validation"][0] if forecaster.predictor.holds_out else 0,
             **(training if label in settings.models else {}),
         )
         spent["fit"] += time.perf_counter() - start
@@ -87,6 +87,11 @@ def score_method(settings, label, horizon, seed=0, chosen=None):
         if best is None or tried[-1]["score"] < best[2]["score"]:
             best = forecaster, parts, tried[-1], run, options
     forecaster, parts, taken, run, options = best
+    if not forecaster.predictor.holds_out:
+        # Its validation score is there: now it may learn from those rows too.
+        start = time.perf_counter()
+        forecaster = forecaster.clone().fit(parts["train"], validation=parts["validation"][0])
+        spent["fit"] += time.perf_counter() - start
     scores, losses, windows = _score(forecaster, parts, "test", protocol, settings.data.per_series, spent)
     _check_windows(protocol, horizon, windows)
     record = {

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from tfts.baselines import Ridge, build_baseline
+from tfts.baselines import BASELINES, Ridge, build_baseline
 from tfts.predictors.network import NetworkPredictor
 from tfts.predictors.predictor import Predictor
 
@@ -25,6 +25,7 @@ class BaselinePredictor(Predictor):
     def __init__(self, name, model_options=None):
         super().__init__()
         self.name, self.model_options = name, dict(model_options or {})
+        self.holds_out = BASELINES[name].holds_out
 
     @property
     def num_parameters(self):
@@ -36,7 +37,8 @@ class BaselinePredictor(Predictor):
         options.check_unused(f"The baseline {self.name!r}", ("verbose",))
         began = time.monotonic()
         baseline = build_baseline(self.name, **self.model_options)
-        train, valid = rows.scaled()
+        own = BASELINES[self.name]
+        train, valid = (rows.train, rows.validation) if own.copies_values else rows.scaled(own.dtype)
         self.model = baseline.fit(train, rows.training_spec, valid)
         return time.monotonic() - began
 
@@ -67,6 +69,11 @@ class BaselinePredictor(Predictor):
     def require_network(self, lack):
         """Raises an error that says what a baseline lacks."""
         raise ValueError(f"The baseline {self.name!r} {lack}.")
+
+    def _prepared(self, panel, scaler):
+        # Copies of values need no scale, which would cost digits.
+        own = BASELINES[self.name]
+        return panel if own.copies_values else scaler.transform(panel, own.dtype)
 
     def _predict(self, panel, spec, rows):
         return self.model.predict(panel, spec, rows)

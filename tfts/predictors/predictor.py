@@ -46,13 +46,13 @@ class TrainingRows:
         """`WindowSpec` of the windows to learn from."""
         return dataclasses.replace(self.spec, stride=self.stride, history=None)
 
-    def scaled(self):
+    def scaled(self, dtype=np.float32):
         """Both parts scaled, as views of one table where they are parts of one panel."""
         train, valid = self.train, self.validation
         if valid is None or valid.values is not train.values or train.series != valid.series:
-            return self.scaler.transform(train), valid and self.scaler.transform(valid)
+            return self.scaler.transform(train, dtype), valid and self.scaler.transform(valid, dtype)
         whole = dataclasses.replace(train, spans=train.spans.replace(end=valid.spans.end))
-        whole = self.scaler.transform(whole)
+        whole = self.scaler.transform(whole, dtype)
         return tuple(dataclasses.replace(whole, spans=part.spans) for part in (train, valid))
 
     def windows(self, options):
@@ -85,6 +85,8 @@ class Predictor(abc.ABC):
 
     name: str
     model = None
+    # Whether it learns nothing from validation rows but what it chooses by them.
+    holds_out = True
 
     def __init__(self):
         self.history = {}
