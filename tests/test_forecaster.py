@@ -1,4 +1,5 @@
 import json
+import warnings
 
 import keras
 import numpy as np
@@ -149,7 +150,7 @@ def test_the_same_seed_gives_the_same_numbers():
 )
 def test_xla_is_used_where_it_pays(model, options, steps, compiled):
     network = build_model(model, 7, 1, **options)
-    compile_network(network, steps, TrainingOptions())
+    compile_network(network, steps, TrainingOptions(epochs=20))
     assert network.jit_compile is compiled
 
 
@@ -251,6 +252,15 @@ def test_the_best_validation_weights_are_kept():
     fitted.model.compile(loss="mse")
     again = fitted.model.evaluate(fitted.spec.dataset(scaled), verbose=0)
     assert again == pytest.approx(min(losses), rel=1e-3)
+
+
+def test_a_fit_that_ends_while_the_validation_loss_falls_says_so():
+    short = {"learning_rate": 0.01, "schedule": "constant", "batch_size": 64, "verbose": 0}
+    with pytest.warns(UserWarning, match=r"still fell by \d+ % over the last 1 of 5 epochs, so more epochs"):
+        forecaster("linear").fit(table(), epochs=5, **short)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="The validation loss")
+        forecaster("linear").fit(table(), epochs=60, **{**short, "learning_rate": 0.05, "schedule": "cosine"})
 
 
 def test_patience_stops_training():

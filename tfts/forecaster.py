@@ -312,9 +312,8 @@ class Forecaster:
         self.predictor.require_network("has no network to compile")
         rows, _ = self._rows(data, validation)
         with kept_random_state():
-            (model, windows, checked), _ = self.predictor.clone().prepared(
-                rows, TrainingOptions.of(**options)
-            )
+            made = self.predictor.clone().prepared(rows, TrainingOptions.of(**options))
+            model, windows, checked = made[0]
             return model, windows(), checked
 
     def predict(self, data, origins="last"):

@@ -23,9 +23,9 @@ def test_an_option_is_of_the_call_or_of_a_file():
     ("given", "message"),
     [
         ({"epoch": 5}, r"Unknown option of fit 'epoch'\. .* Did you mean 'epochs'\?"),
-        ({"epochs": 0}, r"`epochs` must be greater than or equal to 1\. Received: epochs=0\."),
-        ({"epochs": True}, r"`epochs` must be .* int.*Received: epochs=True"),
-        ({"epochs": 2.5}, r"`epochs` must be .* int.*Received: epochs=2\.5"),
+        ({"epochs": 0}, r"`epochs` must be 'auto' or an int >= 1\. Received: epochs=0\."),
+        ({"epochs": True}, r"`epochs` must be 'auto' or an int.*Received: epochs=True"),
+        ({"epochs": 2.5}, r"`epochs` must be 'auto' or an int.*Received: epochs=2\.5"),
         ({"learning_rate": -1}, r"`learning_rate` must be greater than 0\. Received: learning_rate=-1"),
         ({"learning_rate": np.nan}, r"`learning_rate` must be .*Received: learning_rate=nan"),
         ({"optimizer": "adm"}, r"Unknown optimizer 'adm'\. Expected one of: adam, adamw\. Did you mean"),
@@ -50,7 +50,7 @@ def test_numbers_of_numpy_and_tuples_are_taken():
 
 
 def test_options_that_would_do_nothing_are_refused_unless_they_are_at_their_default():
-    options = TrainingOptions.of(epochs=20, verbose=0)
+    options = TrainingOptions.of(epochs="auto", verbose=0)
     options.check_unused("A baseline", ("verbose",))
     with pytest.raises(ValueError, match="A baseline does not use `epochs`, so it can't be set"):
         options.changed(epochs=3).check_unused("A baseline", ("verbose",))
@@ -73,4 +73,24 @@ def test_a_signature_shows_each_option():
     def fit(data, *, validation=0.15, **training):
         return training
 
-    assert str(fit.__signature__).startswith("(data, *, validation=0.15, epochs=20, batch_size=64")
+    assert str(fit.__signature__).startswith("(data, *, validation=0.15, epochs='auto', batch_size='auto'")
+
+
+@pytest.mark.parametrize(
+    ("given", "count", "size", "epochs", "patience"),
+    [
+        # 1,000 steps at least: 9 steps a pass, so 112 passes; a fifth of those is 22.
+        ({}, 67, 8, 112, 22),
+        ({}, 5, 8, 1000, 200),
+        # 8 steps of 32 hold 250 windows: 1,000 / 8 passes.
+        ({}, 250, 32, 125, 25),
+        ({}, 449, 64, 125, 25),
+        ({}, 3200, 64, 20, 10),
+        ({"batch_size": 64}, 67, 64, 500, 100),
+        ({"epochs": 3}, 67, 8, 3, 10),
+        ({"patience": None, "epochs": 7}, 67, 8, 7, None),
+    ],
+)
+def test_short_tables_get_smaller_batches_and_more_passes(given, count, size, epochs, patience):
+    options = TrainingOptions.of(**given).for_windows(count)
+    assert (options.batch_size, options.epochs, options.patience) == (size, epochs, patience)

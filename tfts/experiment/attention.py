@@ -72,9 +72,10 @@ def fit_nulls(forecaster, parts, settings, made_of, folder, console):
     >>> fit_nulls(None, None, settings, {"training": {"epochs": 15}}, "nulls", Console())
     {}
     """
-    nulls, training = {}, made_of["training"]
-    training = {**training, "epochs": max(2, training["epochs"] // 4)}
+    nulls, given = {}, made_of["training"]["epochs"]
     for kind in settings.report.attention_nulls:
+        epochs = given if given != "auto" else len(forecaster.history_["loss"])
+        training = {**made_of["training"], "epochs": max(2, epochs // 4)}
         at, own = Path(folder) / kind, {**made_of, "training": training, "null": kind}
         if is_made_of(at, own):
             nulls[kind] = Forecaster.load(at)

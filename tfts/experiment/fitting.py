@@ -105,7 +105,7 @@ def _fit(forecaster, settings, parts, output, console, title):
     ) as progress:
         if name in settings.models:
             training = training_of(name, settings)
-            bar = progress.add_task(name, total=training["epochs"], note="")
+            bar = progress.add_task(name, total=None, note="")
             training |= {
                 "callbacks": [_epoch_progress(progress, bar)],
                 "folder": Path(output) / "training" / name,
@@ -119,11 +119,13 @@ def _fit(forecaster, settings, parts, output, console, title):
 def _epoch_progress(progress, bar):
     import keras
 
-    def show(epoch, logs):
-        loss = logs.get("val_loss", logs["loss"])
-        progress.update(bar, completed=epoch + 1, note=f"epoch {epoch + 1}, loss {loss:.4f}")
+    class Show(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs):
+            loss = logs.get("val_loss", logs["loss"])
+            note = f"epoch {epoch + 1}, loss {loss:.4f}"
+            progress.update(bar, total=self.params["epochs"], completed=epoch + 1, note=note)
 
-    return keras.callbacks.LambdaCallback(on_epoch_end=show)
+    return Show()
 
 
 def training_of(name, settings):

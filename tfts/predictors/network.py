@@ -58,7 +58,7 @@ class NetworkPredictor(Predictor):
     def fit(self, rows, options, settings):
         """As `Predictor.fit`."""
         with kept_random_state():
-            (model, windows, checked), keep = self.prepared(rows, options)
+            (model, windows, checked), keep, options = self.prepared(rows, options)
             identity = {"model": self.name, **settings, **options.identity()}
             digest = rows.digest() if options.folder is not None else None
             best = train_network(model, windows, checked, options, identity, digest)
@@ -74,14 +74,14 @@ class NetworkPredictor(Predictor):
 
         Returns:
             Tuple of the compiled network, a function that gives the windows to learn from, of the
-            `epoch` whose order they have, and the validation windows or `None`; and a function
-            from the trained network to the one to keep.
+            `epoch` whose order they have, and the validation windows or `None`; of a function
+            from the trained network to the one to keep; and of the options as numbers.
         """
         made = rows.windows(options)
-        model, keep = self.network(made.task, made.steps, options, made.metrics)
+        model, keep = self.network(made.task, made.steps, made.options, made.metrics)
         made.start(model)
         teacher = any(tensor.name == "teacher" for tensor in model.inputs)
-        return (model, *made.datasets(teacher)), keep
+        return (model, *made.datasets(teacher)), keep, made.options
 
     def network(self, task, steps, options, metrics=list):
         """A compiled network with new weights.

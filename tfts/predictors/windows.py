@@ -15,6 +15,7 @@ class TableWindows:
     Attributes:
         task: `Task` of the network.
         steps: Training steps in an epoch.
+        options: The options, with numbers that suit so many windows where they were `"auto"`.
 
     Example:
 
@@ -33,28 +34,29 @@ class TableWindows:
     """
 
     def __init__(self, rows, options):
-        self._rows, self._options = rows, options
-        self._spec = rows.training_spec
+        self._rows, self._spec = rows, rows.training_spec
         self._train, self._valid = rows.scaled()
         self.task = self._spec.task(self._train)
-        self.steps = -(-len(self._spec.origins(self._train)) // options.batch_size)
+        count = len(self._spec.origins(self._train))
+        self.options = options.for_windows(count)
+        self.steps = -(-count // self.options.batch_size)
         self._own_units = bool(options.metrics) and needs_window_units(rows.scaler, self._train, self._valid)
 
     def metrics(self):
         """New Keras metrics in the units of the table."""
         of = self._rows.scaler, self._rows.train, self._train, self._own_units
-        return [network_metric(name, *of) for name in self._options.metrics]
+        return [network_metric(name, *of) for name in self.options.metrics]
 
     def start(self, model):
         """Gives a network the first weights that the options ask for."""
-        if self._options.linear_start == "ridge":
+        if self.options.linear_start == "ridge":
             from tfts.linear_start import start_from_ridge
 
             start_from_ridge(model, self._train, self._spec, self._valid)
 
     def datasets(self, teacher_forcing):
         """What gives the training windows of an epoch's order, and the validation windows or `None`."""
-        size, order = self._options.batch_size, {"shuffle": True, "seed": self._options.seed}
+        size, order = self.options.batch_size, {"shuffle": True, "seed": self.options.seed}
         train = self._maker(self._spec, self._train, size, teacher_forcing, **order)
         if self._valid is None:
             return train, None

@@ -24,7 +24,7 @@ def compile_network(model, steps, options, metrics=()):
     >>> from tfts.models import linear
     >>> from tfts.training.options import TrainingOptions
     >>> model = linear(context_length=7, num_features=1)
-    >>> compile_network(model, 10, TrainingOptions())
+    >>> compile_network(model, 10, TrainingOptions(epochs=20))
     >>> type(model.optimizer).__name__
     'AdamW'
     """

@@ -1,8 +1,12 @@
 """The one training loop: of `Forecaster.fit`, of the search and of anything else that fits a network."""
 
 import random
+import warnings
 
 import numpy as np
+
+# A fall of the validation loss over the last tenth of the epochs that is worth a word, as a share.
+_FALLING = 0.02
 
 
 class Diverged(ValueError):
@@ -83,6 +87,7 @@ def train_network(model, windows, checked, options, identity=None, rows=None):
             f"Training diverged: the loss is not finite from epoch {len(best.history['loss'])} on. Lower "
             f"learning_rate (now {options.learning_rate}) or clipnorm (now {options.clipnorm})."
         )
+    _warn_of_unfinished(best, options.epochs)
     if best.best_weights is not None:
         model.set_weights(best.best_weights)
     if keras.backend.backend() == "tensorflow":
@@ -93,6 +98,20 @@ def train_network(model, windows, checked, options, identity=None, rows=None):
     if options.folder is not None:
         best.forget()
     return best
+
+
+def _warn_of_unfinished(best, epochs):
+    """Says so where the validation loss still falls when the last epoch is done."""
+    losses, last = best.history.get("val_loss", ()), max(1, epochs // 10)
+    if best.best_epoch != epochs or len(losses) <= last:
+        return
+    fell = 1 - losses[-1] / losses[-1 - last]
+    if fell > _FALLING:
+        warnings.warn(
+            f"The validation loss still fell by {100 * fell:.0f} % over the last {last} of {epochs} epochs, so more "
+            "epochs or a higher learning rate may forecast better.",
+            stacklevel=4,
+        )
 
 
 def _epoch_number(done):

@@ -13,8 +13,18 @@ from tfts._messages import unknown
 
 # What `weight_decay=None` stands for with "adamw".
 WEIGHT_DECAY = 1e-4
+# Fewest training steps of a default fit, and fewest in one pass of it, where the windows allow it.
+FEWEST_STEPS = 1000
+_STEPS_OF_A_PASS = 8
+# Windows in a batch, by default, at most and at least.
+_BATCH, _SMALLEST_BATCH = 64, 8
+_EPOCHS, _PATIENCE = 20, 10
 # Options of one call, which a file of settings does not hold.
 OF_THE_CALL = ("seed", "callbacks", "folder", "verbose")
+
+
+_Auto = typing.Literal["auto"]
+_Count = typing.Annotated[int, Field(ge=1)]
 
 
 def _plain(value):
@@ -32,8 +42,10 @@ class TrainingSettings(pydantic.BaseModel):
     """The options of a training that a file of settings can hold.
 
     Attributes:
-        epochs: Most passes over the windows.
-        batch_size: Windows in a training step.
+        epochs: Most passes over the windows; `"auto"` is 20, or more where those have fewer than
+            1,000 training steps.
+        batch_size: Windows in a training step; `"auto"` is 64, and less (down to 8) where one pass
+            would have fewer than 8 steps.
         optimizer: `"adamw"` or `"adam"`.
         learning_rate: The first (largest) learning rate.
         schedule: `"cosine"` (down to a hundredth over `epochs`) or `"constant"`.
@@ -51,8 +63,8 @@ class TrainingSettings(pydantic.BaseModel):
             standard deviation in the training rows. `"val_rmse"` is what `evaluate` says of
             the validation rows with the weights of that epoch, series of different scales and
             filled values too. mase is none of them.
-        patience: Epochs without a better validation loss before training stops;
-            `None` never stops early.
+        patience: Epochs without a better validation loss before training stops; `None` never stops
+            early; `"auto"` is 10, or a fifth of `epochs` where that is more.
         jit_compile: Whether XLA compiles the training step; `"auto"` does so for fits
             long enough to pay for it; on a CPU not with dropout or an LSTM. On the JAX
             backend `"auto"` always does, on PyTorch never.
@@ -77,8 +89,8 @@ class TrainingSettings(pydantic.BaseModel):
         extra="forbid", frozen=True, protected_namespaces=(), strict=True, arbitrary_types_allowed=True
     )
 
-    epochs: int = Field(20, ge=1)
-    batch_size: int = Field(64, ge=1)
+    epochs: _Auto | _Count = "auto"
+    batch_size: _Auto | _Count = "auto"
     optimizer: typing.Literal["adam", "adamw"] = "adamw"
     learning_rate: float = Field(3e-3, gt=0, allow_inf_nan=False)
     schedule: typing.Literal["cosine", "constant"] = "cosine"
@@ -90,9 +102,9 @@ class TrainingSettings(pydantic.BaseModel):
     metrics: typing.Annotated[list[str], pydantic.BeforeValidator(_listed)] = Field(
         [], description="shown after each epoch beside the loss"
     )
-    patience: int | None = Field(10, ge=1)
-    jit_compile: bool | typing.Literal["auto"] = "auto"
-    steps_per_execution: typing.Literal["auto"] | typing.Annotated[int, Field(ge=1)] = "auto"
+    patience: _Auto | _Count | None = "auto"
+    jit_compile: bool | _Auto = "auto"
+    steps_per_execution: _Auto | _Count = "auto"
     precision: typing.Literal["auto", "float32", "mixed_bfloat16"] = Field(
         "auto", description="mixed_bfloat16 trains faster on some accelerators, where auto takes it"
     )
@@ -170,6 +182,41 @@ class TrainingOptions(TrainingSettings):
         """The same options but for the changes."""
         return type(self).of(**{**dict(self), **changes})
 
+    def for_windows(self, count):
+        """The same options with numbers in place of the `"auto"` that depend on the windows.
+
+        Args:
+            count: Int, training windows.
+
+        Example:
+
+        >>> options = TrainingOptions.of().for_windows(67)
+        >>> options.batch_size, options.epochs, options.patience
+        (8, 112, 22)
+        >>> options = TrainingOptions.of().for_windows(10_000)
+        >>> options.batch_size, options.epochs, options.patience
+        (64, 20, 10)
+        """
+        size = self.batch_size
+        if size == "auto":
+            size = _BATCH
+            while size > _SMALLEST_BATCH and -(-count // size) < _STEPS_OF_A_PASS:
+                size //= 2
+        return self.changed(batch_size=size).for_steps(-(-count // size))
+
+    def for_steps(self, steps):
+        """As `for_windows`, where the batches are made already.
+
+        Args:
+            steps: Int, training steps in an epoch.
+        """
+        epochs, patience = self.epochs, self.patience
+        if epochs == "auto":
+            epochs = max(_EPOCHS, -(-FEWEST_STEPS // steps))
+        if patience == "auto":
+            patience = max(_PATIENCE, epochs // 5)
+        return self.changed(epochs=epochs, patience=patience)
+
     def check_unused(self, what, used):
         """Refuses options that would do nothing.
 
@@ -214,6 +261,9 @@ def _sentence(item):
 _EXPECTED = {
     "jit_compile": "must be 'auto', True or False",
     "steps_per_execution": "must be 'auto' or an int >= 1",
+    "epochs": "must be 'auto' or an int >= 1",
+    "batch_size": "must be 'auto' or an int >= 1",
+    "patience": "must be 'auto', None or an int >= 1",
     "folder": "must be a path or None",
 }
 
@@ -228,8 +278,8 @@ class TrainingArguments(typing.TypedDict, total=False):
     5
     """
 
-    epochs: int
-    batch_size: int
+    epochs: int | typing.Literal["auto"]
+    batch_size: int | typing.Literal["auto"]
     optimizer: typing.Literal["adam", "adamw"]
     learning_rate: float
     schedule: typing.Literal["cosine", "constant"]
@@ -239,7 +289,7 @@ class TrainingArguments(typing.TypedDict, total=False):
     loss: typing.Any
     linear_start: typing.Literal["zeros", "ridge"]
     metrics: str | Sequence[str]
-    patience: int | None
+    patience: int | typing.Literal["auto"] | None
     jit_compile: bool | typing.Literal["auto"]
     steps_per_execution: int | typing.Literal["auto"]
     precision: typing.Literal["auto", "float32", "mixed_bfloat16"]
@@ -256,8 +306,8 @@ def takes_training_options(function):
 
     >>> @takes_training_options
     ... def fit(data, **training): ...
-    >>> inspect.signature(fit).parameters["epochs"].default
-    20
+    >>> inspect.signature(fit).parameters["seed"].default
+    0
     """
     own = inspect.signature(function)
     kept = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]

@@ -8,6 +8,7 @@ import pandas as pd
 from tfts.data.panel import Panel
 from tfts.data.split import chronological_split
 from tfts.forecaster import Forecaster
+from tfts.training import TrainingOptions
 from tfts.tuning.fits import Trials, parts_of
 
 
@@ -52,6 +53,11 @@ class TableTrials(Trials):
         self.rolling_origins = rolling_origins
         self._data, self._validation = data, validation
         self._rows, self._history = {}, None
+        # What is "auto" in a fit of the defaults is a number in trial 0, as in the space.
+        made = self.forecaster({})
+        spec = dataclasses.replace(made.spec, stride=made.settings["stride"])
+        numbers = TrainingOptions.of(**self.training).for_windows(len(spec.origins(self.parts(made)[0][0])))
+        self.training |= {name: getattr(numbers, name) for name in ("epochs", "batch_size", "patience")}
         self.given = {
             **{k: v for k, v in self.table_options.items() if k not in ("model_options", "horizon")},
             **(self.table_options.get("model_options") or {}),

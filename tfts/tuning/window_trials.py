@@ -9,6 +9,7 @@ import numpy as np
 from tfts.metrics import keras_metric
 from tfts.predictors import NetworkPredictor
 from tfts.task import Task
+from tfts.training import TrainingOptions
 from tfts.tuning.fits import Trials, parts_of
 
 # Cardinalities of a `tf.data.Dataset` that are no number of batches.
@@ -44,8 +45,10 @@ class WindowTrials(Trials):
     def __init__(self, model, data, training, model_options=None, objective="val_rmse"):
         super().__init__(model, training, objective)
         self.model_options = dict(model_options or {})
-        self.given = {**self.model_options, **self.training}
         self.windows = ReadyWindows(*data)
+        numbers = TrainingOptions.of(**self.training).for_steps(self.windows.steps)
+        self.training |= {name: getattr(numbers, name) for name in ("epochs", "patience")}
+        self.given = {**self.model_options, **self.training}
         self._refuse(training)
 
     def refit(self, settings, epochs, seed):
@@ -57,7 +60,8 @@ class WindowTrials(Trials):
     def compiled(self, settings, seed):
         """As `TableTrials.compiled`."""
         options = self.options(settings, seed)
-        return self._predictor(settings).prepared(self.windows, options)[0], options
+        made, _, options = self._predictor(settings).prepared(self.windows, options)
+        return made, options
 
     def check(self, settings):
         """As `TableTrials.check`."""
@@ -140,7 +144,7 @@ class ReadyWindows:
     def windows(self, options):
         """The same for a training with these options."""
         made = copy.copy(self)
-        made._metrics = options.metrics
+        made._metrics, made.options = options.metrics, options.for_steps(self.steps)
         return made
 
     def metrics(self):
