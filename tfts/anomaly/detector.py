@@ -12,7 +12,7 @@ from tfts.anomaly.judging import judge
 from tfts.anomaly.learning import learn
 from tfts.anomaly.monitor import Monitor
 from tfts.anomaly.settings import Settings, signature
-from tfts.anomaly.tables import names_of, times_of
+from tfts.anomaly.tables import in_zone, names_of, times_of
 from tfts.forecaster import Forecaster
 
 
@@ -221,6 +221,7 @@ class AnomalyDetector:
                 "A fitted forecaster that was given is not fitted again. Make the detector by the name of its model."
             )
         columns = self._settings.columns
+        recent = in_zone(recent, columns, self.plan_.clock.tz)
         judged = self.judge(recent).rows
         cleaned = recent.copy()
         place = pd.MultiIndex.from_arrays([names_of(cleaned, columns), times_of(cleaned, columns)])

@@ -156,16 +156,18 @@ class Fitted:
     why: str | None = None
 
     @classmethod
-    def of(cls, plan, settings, **learnt):
-        """Completes what was learnt with the plan that judges by it and a monitor's start.
+    def of(cls, plan, settings, fingerprint=None, **learnt):
+        """Completes what was learnt with the plan that judges by it.
 
         Args:
             plan: A `Plan` that knows how to forecast.
             settings: The `Settings`.
+            fingerprint: Of the plan; `None` makes one.
             **learnt: The other attributes.
         """
-        plain = json.dumps(_described(settings, **learnt), sort_keys=True, default=str)
-        fingerprint = hashlib.sha256(plain.encode()).hexdigest()[:16]
+        if fingerprint is None:
+            plain = json.dumps(_described(settings, **learnt), sort_keys=True, default=str)
+            fingerprint = hashlib.sha256(plain.encode()).hexdigest()[:16]
         return cls(plan=plan.judging(learnt["limits"], fingerprint), **learnt)
 
     def primed(self, panel, times):
@@ -191,7 +193,10 @@ class Fitted:
             write_table(self.calibration.reset_index(names="time"), partial / "calibration.parquet")
             fields = ("method", "may_fit", "layout", "limits", "expected_alarms_a_day")
             described = _described(settings, **{name: getattr(self, name) for name in fields})
-            write_json({"tfts": __version__, **described, "start": self.start}, partial / "detector.json")
+            if self.choice is not None:
+                write_table(self.choice, partial / "choice.parquet")
+            described |= {"fingerprint": self.plan.fingerprint, "why": self.why, "start": self.start}
+            write_json({"tfts": __version__, **described}, partial / "detector.json")
 
     @classmethod
     def load(cls, folder):
@@ -222,6 +227,7 @@ class Fitted:
         made = cls.of(
             Plan(settings, forecaster, aides, subsequence, layout),
             settings,
+            described["fingerprint"],
             forecaster=forecaster,
             aides=aides,
             subsequence=subsequence,
@@ -232,7 +238,13 @@ class Fitted:
             calibration=pd.read_parquet(path.parent / "calibration.parquet").set_index("time"),
             expected_alarms_a_day=described["expected_alarms_a_day"],
         )
-        return settings, dataclasses.replace(made, start=described["start"])
+        choice = path.parent / "choice.parquet"
+        return settings, dataclasses.replace(
+            made,
+            start=described["start"],
+            choice=pd.read_parquet(choice) if choice.is_file() else None,
+            why=described["why"],
+        )
 
 
 def _described(settings, *, method, may_fit, layout, limits, expected_alarms_a_day, **_):

@@ -16,7 +16,6 @@ from tfts.anomaly.tables import (
     Logarithms,
     Steps,
     step_columns,
-    times_of,
     without_targets,
 )
 from tfts.baselines import BASELINES
@@ -119,7 +118,7 @@ class _Lesson:
             time=columns.time,
             series=columns.series,
             freq="D" if columns.is_irregular else columns.freq,
-            missing="drop" if self.exclude and columns.missing == "raise" else columns.missing,
+            missing=columns.missing,
             limit=columns.limit,
             duplicates=columns.duplicates,
             scaler="standard" if columns.scaler == "log" else columns.scaler,
@@ -130,9 +129,7 @@ class _Lesson:
 
     def fitted(self, forecaster, subsequence):
         """Both of `untrained`, fitted on the first rows; `panel`, `part` and `times` are known then."""
-        prepared = self._prepared(forecaster)
-        self.panel = forecaster.panel(prepared, allow_constant=True)
-        self.times = self.panel.times if self.steps is None else self.steps.times
+        self.panel, self.times = self._panel(forecaster)
         parts = self._parts(forecaster, self.panel)
         self.part = parts.test
         if self.given is None:
@@ -160,7 +157,7 @@ class _Lesson:
         known = [*main.settings["known_future"], *sources]
         changes = {"targets": [target], "known_future": known, "per_series": False}
         aide = Forecaster(**{**main.settings, **changes})
-        parts = self._parts(aide, aide.panel(self._prepared(main, sources), allow_constant=True))
+        parts = self._parts(aide, self._panel(aide, sources)[0])
         return aide.fit(parts.train, validation=parts.validation or 0, **self.training), parts.test
 
     def layout(self, forecaster):
@@ -179,19 +176,16 @@ class _Lesson:
             logs=self.logs,
         )
 
-    def _prepared(self, forecaster, without=()):
-        """The table as the forecaster is to see it, with some columns as they are."""
+    def _panel(self, forecaster, without=()):
+        """The panel that the forecaster sees, with some columns not as logarithms, and its real times."""
         frame = self.logs.taken(self.frame, self.columns.series, without)
-        times = times_of(frame, self.columns)
         if self.columns.is_irregular:
             self.steps = Steps(frame, self.columns)
-            frame, times = self.steps.frame, self.steps.times
-        if not self.exclude:
-            return frame
-        # What else is missing is still an error, where it would be one.
-        strict = Forecaster(**{**forecaster.settings, "missing": self.columns.missing})
-        targets = strict.panel(frame, allow_constant=True).targets
-        return without_targets(frame, times, targets, self.exclude)
+            frame = self.steps.frame
+        panel = forecaster.panel(frame, allow_constant=True)
+        times = panel.times if self.steps is None else self.steps.times
+        # What else is missing is still an error where it was one, as the panel is whole by now.
+        return without_targets(panel, times, self.exclude) if self.exclude else panel, times
 
     def _parts(self, forecaster, panel):
         model = forecaster.settings["model"]

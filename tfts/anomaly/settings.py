@@ -264,7 +264,7 @@ class Settings:
         return values
 
     def replaced(self, **changes):
-        """Settings with some options changed.
+        """Settings with some options changed, also those of a forecaster that is the model.
 
         Example:
 
@@ -272,6 +272,10 @@ class Settings:
         2
         """
         kept = self.flat()
+        model = kept["model"]
+        if "model" not in changes and isinstance(model, Forecaster):
+            own = {name: value for name, value in changes.items() if name in _OF_FORECASTER}
+            changes = {**changes, "model": Forecaster(**{**model.settings, **own})}
         if isinstance(changes.get("model"), Forecaster):
             kept = {name: value for name, value in kept.items() if name not in _OF_FORECASTER}
         return Settings.of(**{**kept, **changes})

@@ -48,20 +48,64 @@ def names_of(frame, columns):
     return np.zeros(len(frame)) if columns.series is None else frame[columns.series].to_numpy()
 
 
-def without_targets(frame, times, targets, spans):
-    """The table without values of the targets within spans of time, both ends within.
+def without_targets(panel, times, spans):
+    """The panel without values of the targets within spans of time, both ends within.
+
+    Args:
+        panel: A `Panel`.
+        times: The times of its rows.
+        spans: Pairs of times; without a time zone they are in that of `times`.
+
+    Raises:
+        ValueError: If one has a time zone and `times` have none.
 
     Example:
 
+    >>> from tfts.data.panel import Panel
     >>> frame = pd.DataFrame({"y": [1.0, 2.0, 3.0]}, index=pd.date_range("2024-01-01", periods=3))
-    >>> without_targets(frame, frame.index, ["y"], [("2024-01-02", "2024-01-02")])["y"].tolist()
+    >>> panel = Panel.from_frame(frame)
+    >>> without_targets(panel, panel.times, [("2024-01-02", "2024-01-02")]).values[:, 0].tolist()
     [1.0, nan, 3.0]
     """
+    wrong = np.zeros(len(times), dtype=bool)
+    for span in spans:
+        first, last = (_moment(time, times.tz) for time in span)
+        wrong |= np.asarray((times >= first) & (times <= last))
+    at = np.ix_(np.flatnonzero(wrong), panel.indices(panel.targets))
+    values, filled = panel.values.copy(), panel.filled.copy()
+    values[at], filled[at] = np.nan, True
+    return dataclasses.replace(panel, values=values, filled=filled)
+
+
+def in_zone(frame, columns, tz):
+    """The table with its times in a time zone, where they have another one.
+
+    Example:
+
+    >>> from tfts.anomaly.settings import Columns
+    >>> frame = pd.DataFrame({"y": [1.0]}, index=pd.DatetimeIndex(["2024-01-01 00:00"], tz="UTC"))
+    >>> str(in_zone(frame, Columns(), "Asia/Tokyo").index[0])
+    '2024-01-01 09:00:00+09:00'
+    """
+    times = times_of(frame, columns)
+    if tz is None or times.tz is None or str(times.tz) == tz:
+        return frame
+    if columns.time is not None:
+        return frame.assign(**{columns.time: times.tz_convert(tz)})
     frame = frame.copy()
-    for first, last in spans:
-        wrong = (times >= pd.Timestamp(first)) & (times <= pd.Timestamp(last))
-        frame.loc[np.asarray(wrong), list(targets)] = np.nan
+    frame.index = times.tz_convert(tz)
     return frame
+
+
+def _moment(time, tz):
+    stamp = pd.Timestamp(time)
+    if stamp.tz is None:
+        return stamp if tz is None else stamp.tz_localize(tz)
+    if tz is None:
+        raise ValueError(
+            f"The times of the table have no time zone, so times to exclude can't have one. Received: {stamp}."
+        )
+    return stamp
 
 
 class Steps:
