@@ -8,6 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tfts import __version__
+
+# The form of the folders and files that `load` reads. One more whenever an older one can't be read.
+FORMAT = 1
+
 
 @contextlib.contextmanager
 def replacing(path):
@@ -54,6 +59,47 @@ def write_json(value, path):
     """Writes JSON; NumPy scalars become numbers, everything else that JSON lacks is a `TypeError`."""
     with replacing(path) as partial:
         partial.write_text(json.dumps(value, indent=1, default=_plain) + "\n")
+
+
+def written_by():
+    """What every file that `load` reads says of its writer, a dict.
+
+    Example:
+
+    >>> sorted(written_by())
+    ['format', 'tfts']
+    """
+    return {"tfts": __version__, "format": FORMAT}
+
+
+def check_version(described, path):
+    """Refuses what a version wrote that has another form of files.
+
+    Args:
+        described: Dict of what the file holds, with what `written_by` gave.
+        path: Path of the file, for the message.
+
+    Raises:
+        ValueError: If the form is another one.
+
+    Example:
+
+    >>> check_version(written_by(), "model/forecaster.json")
+    >>> check_version({"tfts": "0.0.9"}, "model/forecaster.json")
+    Traceback (most recent call last):
+    ValueError: model/forecaster.json was written by tfts 0.0.9 in a form (format none) that tfts ... can't read: ...
+    """
+    found = described.get("format", "none") if isinstance(described, dict) else "none"
+    if found != FORMAT:
+        version = (
+            described.get("tfts", "of an unknown version")
+            if isinstance(described, dict)
+            else "of another kind"
+        )
+        raise ValueError(
+            f"{path} was written by tfts {version} in a form (format {found}) that tfts {__version__} can't read: it "
+            f"reads format {FORMAT}. Fit and save it again with this version, or read it with the one that wrote it."
+        )
 
 
 def check_run_files(folder, names, command):

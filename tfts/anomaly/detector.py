@@ -333,6 +333,7 @@ class AnomalyDetector:
 
         Raises:
             FileNotFoundError: If the folder holds no detector.
+            ValueError: If another version wrote it in another form.
         """
         settings, fitted = Fitted.load(folder)
         made = cls.__new__(cls)

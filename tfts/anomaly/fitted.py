@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tfts import __version__
-from tfts._files import replacing_folder, write_json, write_table
+from tfts._files import check_version, replacing_folder, write_json, write_table, written_by
 from tfts.anomaly.monitor import Monitor
 from tfts.anomaly.plan import Plan
 from tfts.anomaly.scores import ResidualScore, RunningAverage
@@ -196,7 +195,7 @@ class Fitted:
             if self.choice is not None:
                 write_table(self.choice, partial / "choice.parquet")
             described |= {"fingerprint": self.plan.fingerprint, "why": self.why, "start": self.start}
-            write_json({"tfts": __version__, **described}, partial / "detector.json")
+            write_json({**written_by(), **described}, partial / "detector.json")
 
     @classmethod
     def load(cls, folder):
@@ -204,6 +203,7 @@ class Fitted:
 
         Raises:
             FileNotFoundError: If the folder holds no detector.
+            ValueError: If another version wrote it in another form.
         """
         path = Path(folder) / "detector.json"
         if not path.is_file():
@@ -212,6 +212,7 @@ class Fitted:
                 "AnomalyDetector.save wrote."
             )
         described = json.loads(path.read_text())
+        check_version(described, path)
         forecaster = Forecaster.load(path.parent / "forecaster")
         settings = _settings_of(described["settings"], forecaster)
         aides = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tfts._files import write_json
+from tfts._files import check_version, write_json, written_by
 from tfts._messages import unknown
 from tfts.anomaly.events import EventTracker, Judged
 
@@ -139,6 +139,7 @@ class Monitor:
     def get_state(self):
         """All that is kept of the rows, as plain data for a JSON file."""
         return {
+            **written_by(),
             "detector": self._plan.fingerprint,
             "counts": dict(self.counts),
             "series": [[name, state.get_state()] for name, state in self._series.items()],
@@ -150,6 +151,7 @@ class Monitor:
             if not path.is_file():
                 raise FileNotFoundError(f"There is no monitor state {str(path)!r}.")
             state = json.loads(path.read_text())
+            check_version(state, path)
         if state["detector"] != self._plan.fingerprint:
             raise ValueError(
                 "The monitor state belongs to another detector, or to this one before it was fitted again. Start "
