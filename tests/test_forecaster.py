@@ -57,6 +57,16 @@ def test_saved_and_loaded_forecasts_are_identical(model, tmp_path):
     assert not list(tmp_path.glob("*.old"))
 
 
+def test_a_folder_of_another_form_is_refused_with_the_version_that_wrote_it(tmp_path):
+    forecaster("drift").fit(table()).save(tmp_path / "model")
+    path = tmp_path / "model" / "forecaster.json"
+    described = json.loads(path.read_text())
+    # What 0.1.0 wrote before there were forms.
+    path.write_text(json.dumps({key: value for key, value in described.items() if key != "format"}))
+    with pytest.raises(ValueError, match=r"written by tfts 0\.1\.0 in a form \(format none\) .* can't read"):
+        Forecaster.load(tmp_path / "model")
+
+
 def test_forecasts_past_the_end_are_in_original_units_and_labelled_by_time():
     frame = table()
     forecasts = forecaster("linear").fit(frame, epochs=30, learning_rate=0.01, verbose=0).predict(frame)

@@ -12,6 +12,8 @@ from tfts import __version__
 
 # Of run.json and of what stands beside it: raised when an older one can't be gone on with.
 RUN_FORMAT = 2
+# The form of the folders and files that `load` reads. One more whenever an older one can't be read.
+FORMAT = 1
 
 
 @contextlib.contextmanager
@@ -59,6 +61,47 @@ def write_json(value, path):
     """Writes JSON; NumPy scalars become numbers, everything else that JSON lacks is a `TypeError`."""
     with replacing(path) as partial:
         partial.write_text(json.dumps(value, indent=1, default=_plain) + "\n")
+
+
+def written_by():
+    """What every file that `load` reads says of its writer, a dict.
+
+    Example:
+
+    >>> sorted(written_by())
+    ['format', 'tfts']
+    """
+    return {"tfts": __version__, "format": FORMAT}
+
+
+def check_version(described, path):
+    """Refuses what a version wrote that has another form of files.
+
+    Args:
+        described: Dict of what the file holds, with what `written_by` gave.
+        path: Path of the file, for the message.
+
+    Raises:
+        ValueError: If the form is another one.
+
+    Example:
+
+    >>> check_version(written_by(), "model/forecaster.json")
+    >>> check_version({"tfts": "0.0.9"}, "model/forecaster.json")
+    Traceback (most recent call last):
+    ValueError: model/forecaster.json was written by tfts 0.0.9 in a form (format none) that tfts ... can't read: ...
+    """
+    found = described.get("format", "none") if isinstance(described, dict) else "none"
+    if found != FORMAT:
+        version = (
+            described.get("tfts", "of an unknown version")
+            if isinstance(described, dict)
+            else "of another kind"
+        )
+        raise ValueError(
+            f"{path} was written by tfts {version} in a form (format {found}) that tfts {__version__} can't read: it "
+            f"reads format {FORMAT}. Fit and save it again with this version, or read it with the one that wrote it."
+        )
 
 
 def check_run_files(folder, names, command):

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tfts import __version__
-from tfts._files import replacing_folder, write_json
+from tfts._files import check_version, replacing_folder, write_json, written_by
 from tfts._messages import unknown
 from tfts.baselines.seasonal_naive import season_length_of
 from tfts.data.calendar import add_calendar
@@ -457,7 +456,7 @@ class Forecaster:
             settings["model"] = None
         with replacing_folder(folder) as partial:
             described = {
-                "tfts": __version__,
+                **written_by(),
                 "name": self.name,
                 "settings": settings,
                 "freq": self._freq,
@@ -486,6 +485,7 @@ class Forecaster:
 
         Raises:
             FileNotFoundError: If the folder holds no forecaster.
+            ValueError: If another version wrote it in another form.
         """
         folder = Path(folder)
         path = folder / "forecaster.json"
@@ -495,6 +495,7 @@ class Forecaster:
                 "Forecaster.save wrote."
             )
         described = json.loads(path.read_text())
+        check_version(described, path)
         settings = described["settings"]
         predictor = load_predictor(
             folder, described["predictor"], settings["model"], settings["model_options"]
@@ -511,7 +512,7 @@ class Forecaster:
         forecaster._mase_scales = {name: np.array(scale) for name, scale in described["mase_scales"]}
         predictor.history = described["history"]
         forecaster.fit_seconds_ = described["fit_seconds"]
-        forecaster.training_ = described.get("training")
+        forecaster.training_ = described["training"]
         return forecaster
 
     def _check_fitted(self):

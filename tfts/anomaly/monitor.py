@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tfts._files import write_json
+from tfts._files import check_version, write_json, written_by
 from tfts._messages import unknown
 from tfts.anomaly.events import EventTracker, Judged
 
@@ -40,6 +40,10 @@ class Monitor:
       the new level is the normal one;
     - the first rows of an unknown series (`unjudged`) only fill its history.
 
+    Args:
+        plan: The `Plan` of a fitted detector.
+        state: Path of a file that `save` wrote, or what `get_state` gave.
+
     Attributes:
         counts: `collections.Counter` of the above, and of all `rows`.
 
@@ -56,9 +60,8 @@ class Monitor:
     (('sales',), 'down', 'high')
     """
 
-    def __init__(self, detector, state=None):
-        self._detector = detector
-        self._plan = detector.plan_
+    def __init__(self, plan, state=None):
+        self._plan = plan
         self._series = {}
         self._records = None
         self.counts = collections.Counter()
@@ -136,7 +139,8 @@ class Monitor:
     def get_state(self):
         """All that is kept of the rows, as plain data for a JSON file."""
         return {
-            "detector": self._detector.fingerprint_,
+            **written_by(),
+            "detector": self._plan.fingerprint,
             "counts": dict(self.counts),
             "series": [[name, state.get_state()] for name, state in self._series.items()],
         }
@@ -147,7 +151,8 @@ class Monitor:
             if not path.is_file():
                 raise FileNotFoundError(f"There is no monitor state {str(path)!r}.")
             state = json.loads(path.read_text())
-        if state["detector"] != self._detector.fingerprint_:
+            check_version(state, path)
+        if state["detector"] != self._plan.fingerprint:
             raise ValueError(
                 "The monitor state belongs to another detector, or to this one before it was fitted again. Start "
                 "without a state."

@@ -1,142 +1,35 @@
 """What a fitted detector knows, in the form in which a row is judged."""
 
+import copy
 import math
 
 import numpy as np
-import pandas as pd
 
-from tfts.data.calendar import calendar_columns
+from tfts.anomaly.clock import CLOCK, Calendar, Clock
+from tfts.anomaly.predictors import predictor_of
 
-CLOCK = ("hour", "weekday", "month", "day_of_year")
 # The least that a logarithm is taken of, as a share of what is added to every value.
 LEAST = 0.01
 # A forecast of a logarithm above it is nonsense, and its exponential would overflow.
 HIGHEST = 80.0
 # Fewer rows than these are no new level, however short the context is.
 _NEW_NORMAL = 14
-# Rows of calendar that are made at once: one at a time would cost more than the forecast.
-_BLOCK = 512
-
-
-class Calendar:
-    """Calendar columns of single times, made many rows ahead.
-
-    Args:
-        features: Names as in `calendar_columns`.
-        later: Function of a time and a number of rows that gives the time so many rows
-            later, both in nanoseconds; `None` where rows come at any time.
-        timestamp: Function from nanoseconds to `pandas.Timestamp`.
-
-    Example:
-
-    >>> hour = 3_600_000_000_000
-    >>> calendar = Calendar(["hour"], lambda time, rows: time + rows * hour, pd.Timestamp)
-    >>> calendar(5 * hour)
-    array([5.])
-    """
-
-    def __init__(self, features, later, timestamp):
-        self.features, self.later, self.timestamp = list(features), later, timestamp
-        self._made = {}
-        self._empty = np.zeros(0)
-
-    def __call__(self, time):
-        if not self.features:
-            return self._empty
-        if time not in self._made:
-            times = [time] if self.later is None else [self.later(time, i) for i in range(_BLOCK)]
-            stamps = pd.DatetimeIndex([self.timestamp(t) for t in times])
-            rows = calendar_columns(stamps, self.features).to_numpy()
-            self._made = dict(zip(times, rows, strict=True))
-        return self._made[time]
-
-
-class Clock:
-    """Times as nanoseconds, and the steps between them.
-
-    Args:
-        freq: Time step as a pandas offset alias, `None` where rows come at any time.
-        tz: Time zone, or `None`.
-        step: Nanoseconds of a usual step.
-
-    Example:
-
-    >>> clock = Clock("h", None, 3_600_000_000_000)
-    >>> last = clock.nanoseconds(pd.Timestamp("2024-01-01 05:00"))
-    >>> time, steps = clock.place(clock.nanoseconds(pd.Timestamp("2024-01-01 08:10")), last)
-    >>> str(clock.timestamp(time)), steps
-    ('2024-01-01 08:00:00', 3)
-    """
-
-    def __init__(self, freq, tz, step):
-        self.freq, self.tz, self.step = freq, tz, step
-        offset = None if freq is None else pd.tseries.frequencies.to_offset(freq)
-        # A day is a fixed time only where no clock is ever changed.
-        fixed = isinstance(offset, pd.tseries.offsets.Tick) or (
-            isinstance(offset, pd.tseries.offsets.Day) and str(tz) in ("None", "UTC")
-        )
-        self.is_fixed = fixed or freq is None
-        self.offset = offset
-
-    def nanoseconds(self, stamp):
-        """Nanoseconds since 1970 (UTC) of a time.
-
-        Raises:
-            ValueError: If the time has a zone and the fitted rows had none.
-        """
-        if self.tz is None:
-            if stamp.tz is not None:
-                raise ValueError(f"The times of the fitted rows had no time zone. Received: {stamp}.")
-        elif stamp.tz is None:
-            stamp = stamp.tz_localize(self.tz, ambiguous=True, nonexistent="shift_forward")
-        return stamp.as_unit("ns").value
-
-    def timestamp(self, time):
-        """The time of nanoseconds since 1970 (UTC), in the zone of the fitted rows."""
-        stamp = pd.Timestamp(time)
-        return stamp if self.tz is None else stamp.tz_localize("UTC").tz_convert(self.tz)
-
-    def place(self, time, last):
-        """The row that a time belongs to, and how many steps it is after the row `last`."""
-        if last is None:
-            return time, 1
-        if self.freq is None:
-            return time, (time > last) - (time < last)
-        if self.is_fixed:
-            steps = (time - last) // self.step
-            return last + steps * self.step, steps
-        if time < last:
-            return time, -1
-        steps = len(self._grid(last, end=time)) - 1
-        return self.later(last, steps), steps
-
-    def later(self, time, rows):
-        """The time `rows` steps after a time."""
-        if self.is_fixed:
-            return time + rows * self.step
-        return self.nanoseconds(self._grid(time, periods=rows + 1)[-1])
-
-    def _grid(self, time, end=None, periods=None):
-        stamps = [stamp if stamp is None else self.timestamp(stamp) for stamp in (time, end)]
-        if self.tz is not None:
-            stamps = [stamp if stamp is None else stamp.tz_localize(None) for stamp in stamps]
-        return pd.date_range(stamps[0], stamps[1], periods, self.offset)
 
 
 class Plan:
     """All that a `Monitor` needs of its detector to judge a row.
 
     Args:
-        settings: Dict of the arguments of the detector.
+        settings: The `Settings` of the detector.
         forecaster: Its fitted `Forecaster`.
-        predictor: The `Predictor` of the forecaster.
-        aides: Dict from target to `(forecaster, predictor)` that see other targets of the
-            same row.
+        aides: Dict from target to a fitted `Forecaster` that sees other targets of the same
+            row.
         subsequence: Its fitted subsequence method, or `None`.
-        learnt: Dict of what else its `fit` learnt.
+        layout: The `Layout` of the rows that it was fitted on.
 
     Example:
 
+    >>> import pandas as pd
     >>> from tfts.anomaly.detector import AnomalyDetector
     >>> days = pd.date_range("2024-01-01", periods=90)
     >>> usual = pd.DataFrame({"sales": np.random.default_rng(0).normal(100, 5, 90)}, index=days)
@@ -145,64 +38,82 @@ class Plan:
     (('sales',), 1, True)
     """
 
-    def __init__(self, settings, forecaster, predictor, aides, subsequence, learnt):
-        self.forecaster, self.predictor, self.subsequence = forecaster, predictor, subsequence
+    def __init__(self, settings, forecaster, aides, subsequence, layout):
+        self.forecaster, self.subsequence = forecaster, subsequence
+        self.predictor = predictor_of(forecaster)
         self.is_forecast = subsequence is None
         self.targets = forecaster.targets
         self.num_targets = len(self.targets)
-        self.time_name, self.series_name = learnt["time_name"], learnt["series_name"]
-        self.columns = learnt["columns"]
+        self._take_layout(layout, settings.columns)
+        self._place_columns(layout)
+        self.rows = self.predictor.rows if self.is_forecast else forecaster.spec.context_length - 1
+        self.memory = max(self.predictor.memory, self.rows)
+        self.aides = [_Aide(self, target, aide) for target, aide in aides.items()]
+        self._take_alarms(settings)
+        self._take_contexts(settings)
+        self.fingerprint = self.score = None
+
+    def _take_layout(self, layout, columns):
+        """What the user's rows look like, and where they stand in time."""
+        self.time_name, self.series_name = layout.time_name, layout.series_name
+        self.columns = list(layout.columns)
         self.keys = [k for k in (self.time_name, self.series_name) if k is not None] + self.columns
-        self.names = {str(name): name for name in learnt["series"]}
-        self.is_irregular = settings["irregular"] == "step_length"
-        self.clock = Clock(None if self.is_irregular else learnt["freq"], learnt["tz"], learnt["step"])
-        self.step = learnt["step"]
+        self.names = {str(name): name for name in layout.series}
+        self.is_irregular, self.step = columns.is_irregular, layout.step
+        self.clock = Clock(None if self.is_irregular else layout.freq, layout.tz, layout.step)
         self.nanoseconds, self.timestamp = self.clock.nanoseconds, self.clock.timestamp
         self.place, self.later = self.clock.place, self.clock.later
 
-        columns = forecaster.scaler_.columns
-        known = forecaster.known_future
+    def _place_columns(self, layout):
+        """Where targets, other columns and logarithms stand among the columns of the scaler."""
+        columns, known = self.forecaster.scaler_.columns, self.forecaster.known_future
         others = [c for c in columns if c not in self.targets and c not in known]
+        self.features, self.known = [*self.targets, *others], list(known)
         self.target_at = np.array([columns.index(c) for c in self.targets])
-        self.feature_at = np.array([columns.index(c) for c in [*self.targets, *others]])
+        self.feature_at = np.array([columns.index(c) for c in self.features])
         self.known_at = np.array([columns.index(c) for c in known], dtype=np.int64)
         self.is_target = np.isin(np.arange(len(columns)), self.target_at)
-        self.log_at = np.array([columns.index(c) for c in settings["log"]], dtype=np.int64)
+        self.log_at = np.array([columns.index(c) for c in layout.logs.columns], dtype=np.int64)
         self.is_log = np.isin(self.target_at, self.log_at)
-        self.log_offsets = {name: np.array(offsets) for name, offsets in learnt["log_offsets"]}
-        self._log_targets = [
-            list(self.log_at).index(i)
-            for i, is_log in zip(self.target_at, self.is_log, strict=True)
-            if is_log
-        ]
-        replace = self.targets if settings["replace"] is None else settings["replace"]
-        self.is_replaced = [target in replace for target in self.targets]
-        self.rows = self.predictor.rows if self.is_forecast else forecaster.spec.context_length - 1
-        self.memory = max(self.predictor.memory, self.rows)
-        self.features = [*self.targets, *others]
-        self.known = list(known)
+        self.log_offsets = {name: np.array(offsets) for name, offsets in layout.logs.offsets}
+        self._log_targets = [list(self.log_at).index(i) for i in self.target_at[self.is_log]]
 
-        self.score = learnt["score"]
-        self.aides = [_Aide(self, target, *pair) for target, pair in aides.items()]
-        self.is_joint = self.score.kind == "joint"
-        self._thresholds = learnt["thresholds"]
-        self.average = learnt["average"]
-        least = settings["min_size"]
+    def _take_alarms(self, settings):
+        """What a flagged row leads to."""
+        alarms, least = settings.alarms, settings.scoring.min_size
+        replace = self.targets if alarms.replace is None else alarms.replace
+        self.is_replaced = [target in replace for target in self.targets]
         self.min_size = [least.get(t, 0.0) if isinstance(least, dict) else least for t in self.targets]
-        self.new_normal = settings["new_normal"] or max(forecaster.spec.context_length, _NEW_NORMAL)
+        self.new_normal = alarms.new_normal or max(self.forecaster.spec.context_length, _NEW_NORMAL)
         self.spare = min(self.new_normal, 7)
         self.event_options = {
-            "confirm": tuple(settings["confirm"]),
-            "gap": settings["gap"],
-            "cool_down": settings["cool_down"],
+            "confirm": alarms.confirm,
+            "gap": alarms.gap,
+            "cool_down": alarms.cool_down,
             "longest": self.new_normal,
         }
+
+    def _take_contexts(self, settings):
+        """What the spread of a row depends on, and what is made of its time."""
+        columns, context = self.forecaster.scaler_.columns, settings.scoring.context
         later = None if self.is_irregular else self.later
-        self._calendar = Calendar(settings["calendar"], later, self.timestamp)
-        context = settings["context"]
+        self._calendar = Calendar(settings.columns.calendar, later, self.timestamp)
         self.clocks = [c for c in context if c in CLOCK and c not in columns]
         self._context_clock = Calendar(self.clocks, later, self.timestamp)
         self.context_at = [columns.index(c) for c in context if c not in self.clocks]
+
+    def judging(self, limits, fingerprint):
+        """A copy that has what rows are judged by.
+
+        Args:
+            limits: `Limits`.
+            fingerprint: Str, by which a monitor knows whose state it is given.
+        """
+        made = copy.copy(self)
+        made.score, made.average, made.fingerprint = limits.score, limits.average, fingerprint
+        made._thresholds = limits.thresholds
+        made.is_joint = limits.score.kind == "joint"
+        return made
 
     def known_name(self, series):
         """The name of a series as it was in `fit`: a file gives every name as text."""
@@ -296,9 +207,9 @@ class _Aide:
     from another is counted, and a unit is a unit in every series.
     """
 
-    def __init__(self, plan, target, forecaster, predictor):
+    def __init__(self, plan, target, forecaster):
         columns, known = forecaster.scaler_.columns, forecaster.known_future
-        self.predictor, self.scaler = predictor, forecaster.scaler_
+        self.predictor, self.scaler = predictor_of(forecaster), forecaster.scaler_
         self.at = plan.targets.index(target)
         self.past = [target, *(c for c in columns if c != target and c not in known)]
         self.past_at = [plan.features.index(c) for c in self.past]

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfts.anomaly.plan import Calendar, Clock
+from tfts.anomaly.clock import Calendar, Clock
 from tfts.data.calendar import calendar_columns
 
 DAY = 86_400_000_000_000

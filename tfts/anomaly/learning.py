@@ -1,0 +1,274 @@
+"""How a detector learns: the forecaster from the first rows, scores and thresholds from the last."""
+
+import functools
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from tfts._messages import unknown
+from tfts.anomaly.fitted import Fitted, Layout, Limits
+from tfts.anomaly.plan import Plan, distances
+from tfts.anomaly.subsequence import SUBSEQUENCES
+from tfts.anomaly.tables import (
+    LEAST_OFFSET,
+    LOG_OFFSET,
+    Logarithms,
+    Steps,
+    step_columns,
+    without_targets,
+)
+from tfts.baselines import BASELINES
+from tfts.data.calendar import calendar_columns
+from tfts.data.split import chronological_split
+from tfts.forecaster import Forecaster
+
+_DAY = 86_400_000_000_000
+
+
+def learn(settings, frame, exclude=(), training=None, given=None):
+    """Fits what a detector judges by.
+
+    Args:
+        settings: `Settings` with a model of one name, or a `Forecaster`.
+        frame: DataFrame in original units.
+        exclude: Pairs of times, as in `AnomalyDetector.fit`.
+        training: Dict of options of `Forecaster.fit`.
+        given: A fitted `Forecaster`, which is only calibrated; `None` fits one.
+
+    Returns:
+        A `Fitted`.
+
+    Raises:
+        ValueError: If the table can't be used, or training options would do nothing.
+
+    Example:
+
+    >>> from tfts.anomaly.settings import Settings
+    >>> frame = pd.DataFrame({"y": np.arange(50.0) % 7}, index=pd.date_range("2024-01-01", periods=50))
+    >>> learn(Settings.of(model="running_median", context_length=2), frame).layout.freq
+    'D'
+    """
+    lesson = _Lesson(settings, frame, exclude, dict(training or {}), given)
+    forecaster, subsequence = lesson.fitted(*lesson.untrained(frame))
+    panel, part = lesson.panel, lesson.part
+    aides = {target: lesson.aide(target, forecaster) for target in settings.scoring.same_row}
+    layout = lesson.layout(forecaster)
+    plan = Plan(settings, forecaster, {t: aide for t, (aide, _) in aides.items()}, subsequence, layout)
+    rows = forecaster.spec.origins(part)
+    residual = _residuals(forecaster, subsequence, part, rows)
+    for target, (aide, own) in aides.items():
+        aided = _aided_residuals(aide, own, part, rows)
+        mine = residual[:, panel.targets.index(target)]
+        mine[:] = np.where(np.abs(aided) < np.abs(mine), aided, mine)
+    times = lesson.times[rows + 1]
+    limits = _limits(settings.scoring, plan, part, rows, residual, times)
+    calibration = pd.DataFrame(residual, columns=list(panel.targets), index=times)
+    names = np.asarray(panel.series, dtype=object)[part.series_of(rows)]
+    calibration.insert(0, "series", names)
+    a_day = _DAY / layout.step * len(panel.series)
+    made = Fitted.of(
+        plan,
+        settings,
+        forecaster=forecaster,
+        aides={target: aide for target, (aide, _) in aides.items()},
+        subsequence=subsequence,
+        method=settings.learning.name,
+        may_fit=given is None,
+        layout=layout,
+        limits=limits,
+        calibration=calibration,
+        expected_alarms_a_day={
+            target: threshold.rate_ * a_day
+            for target, threshold in zip(panel.targets, limits.thresholds[None], strict=True)
+        },
+    )
+    return made.primed(panel, lesson.times)
+
+
+class _Lesson:
+    """One table on its way into a forecaster."""
+
+    def __init__(self, settings, frame, exclude, training, given):
+        self.settings, self.columns = settings, settings.columns
+        self.frame, self.exclude, self.training, self.given = frame, exclude, training, given
+        share = LEAST_OFFSET if given is not None and self.columns.scaler == "log" else LOG_OFFSET
+        self.logs = Logarithms.of(frame, self.columns, share)
+        self.steps = None
+
+    def untrained(self, frame):
+        """The forecaster, which is fitted only if it was given so, and the subsequence method or `None`."""
+        learning, columns = self.settings.learning, self.columns
+        if learning.name is None:
+            return (self.given or learning.model.clone()).on_logarithms(), None
+        added, targets, known = step_columns(columns), columns.targets, columns.known_future
+        names = [str(c) for c in frame.columns if c not in columns.keys and c not in added]
+        if known is None:
+            known = [] if targets is None else [c for c in names if c not in targets]
+        subsequence = None
+        if learning.model in SUBSEQUENCES:
+            subsequence = SUBSEQUENCES[learning.model](**learning.model_options)
+        forecaster = Forecaster(
+            learning.model if subsequence is None else "persistence",
+            context_length=learning.context_length,
+            horizon=1,
+            targets=targets or [c for c in names if c not in known],
+            known_future=[*known, *added],
+            calendar=() if columns.is_irregular else columns.calendar,
+            time=columns.time,
+            series=columns.series,
+            freq="D" if columns.is_irregular else columns.freq,
+            missing=columns.missing,
+            limit=columns.limit,
+            duplicates=columns.duplicates,
+            scaler="standard" if columns.scaler == "log" else columns.scaler,
+            per_series=columns.per_series,
+            model_options=learning.model_options if subsequence is None else None,
+        )
+        return forecaster, subsequence
+
+    def fitted(self, forecaster, subsequence):
+        """Both of `untrained`, fitted on the first rows; `panel`, `part` and `times` are known then."""
+        self.panel, self.times = self._panel(forecaster)
+        parts = self._parts(forecaster, self.panel)
+        self.part = parts.test
+        if self.given is None:
+            forecaster.fit(parts.train, validation=parts.validation or 0, **self.training)
+        elif self.training:
+            raise ValueError(
+                "The forecaster is fitted already, so training options do nothing. Received: "
+                f"{sorted(self.training)}."
+            )
+        if subsequence is not None:
+            subsequence.fit(_target_windows(forecaster, parts.train))
+        return forecaster, subsequence
+
+    def aide(self, target, main):
+        """A fitted forecaster that sees other targets of the judged row, and its calibration rows."""
+        sources = self.settings.scoring.same_row[target]
+        for name in (target, *sources):
+            if name not in main.targets:
+                raise ValueError(unknown("target in same_row:", name, main.targets))
+        if self.settings.learning.model in SUBSEQUENCES or self.given is not None:
+            raise ValueError(
+                "`same_row` needs forecasters that are fitted here, by name or from an unfitted Forecaster. "
+                f"Received: {self.settings.learning.name or 'a fitted Forecaster'}."
+            )
+        known = [*main.settings["known_future"], *sources]
+        changes = {"targets": [target], "known_future": known, "per_series": False}
+        aide = Forecaster(**{**main.settings, **changes})
+        parts = self._parts(aide, self._panel(aide, sources)[0])
+        return aide.fit(parts.train, validation=parts.validation or 0, **self.training), parts.test
+
+    def layout(self, forecaster):
+        """The `Layout` of the rows."""
+        panel, columns = self.panel, self.columns
+        own = forecaster.settings["known_future"]
+        made = [*step_columns(columns), *(c for c in panel.known_future if c not in own)]
+        return Layout(
+            time_name=panel.time_name,
+            series_name=forecaster.settings["series"],
+            columns=tuple(c for c in panel.columns if c not in made),
+            series=tuple(panel.series),
+            freq=panel.freq,
+            tz=None if self.times.tz is None else str(self.times.tz),
+            step=_usual_step(panel.times) if self.steps is None else self.steps.step,
+            logs=self.logs,
+        )
+
+    def _panel(self, forecaster, without=()):
+        """The panel that the forecaster sees, with some columns not as logarithms, and its real times."""
+        frame = self.logs.taken(self.frame, self.columns.series, without)
+        if self.columns.is_irregular:
+            self.steps = Steps(frame, self.columns)
+            frame = self.steps.frame
+        panel = forecaster.panel(frame, allow_constant=True)
+        times = panel.times if self.steps is None else self.steps.times
+        # What else is missing is still an error where it was one, as the panel is whole by now.
+        return without_targets(panel, times, self.exclude) if self.exclude else panel, times
+
+    def _parts(self, forecaster, panel):
+        model = forecaster.settings["model"]
+        is_simple = isinstance(model, str) and model in BASELINES
+        share = 0 if is_simple else self.settings.learning.validation
+        return chronological_split(panel, share, self.settings.learning.calibration)
+
+
+def _limits(scoring, plan, part, rows, residual, times):
+    """What the rows after the given ones are judged by, from their residuals `(rows, targets)`."""
+    series, scaler = part.series_of(rows), plan.forecaster.scaler_
+    scales = np.array([scaler.affine(name, part.targets)[1] for name in part.series])
+    score = scoring.new_score()
+    scored = residual / scales[series] if score.is_pooled else residual
+    average = scoring.new_average()
+    if average is not None:
+        scored = average.fit(scored, series).apply(scored, series)
+    contexts = _contexts(plan, part.values[rows + 1], times)
+    score.fit(scored, contexts, 1.0 if score.is_pooled else scales.mean(axis=0))
+    _warn_of_constants(part.targets, residual)
+    sizes, _ = score.apply(scored, contexts)
+    groups = {None: np.ones(len(rows), dtype=bool)}
+    if not score.is_pooled and len(part.series) > 1:
+        groups |= {part.series[i]: series == i for i in np.unique(series)}
+    thresholds = {
+        name: [
+            scoring.new_threshold().fit(sizes[mine, i], symmetric=score.is_symmetric)
+            for i in range(len(part.targets))
+        ]
+        for name, mine in groups.items()
+    }
+    return Limits(score, average, thresholds)
+
+
+def _contexts(plan, values, times):
+    """What the spread of each row depends on, `(rows, contexts)`, or `None`."""
+    columns = [values[:, plan.context_at]]
+    if plan.clocks:
+        columns.append(calendar_columns(times, plan.clocks).to_numpy())
+    contexts = np.concatenate(columns, axis=1).astype(np.float64)
+    return contexts if contexts.shape[1] else None
+
+
+def _warn_of_constants(targets, residual):
+    for target, column in zip(targets, residual.T, strict=True):
+        if np.nanmin(column) == np.nanmax(column):
+            warnings.warn(
+                f"All {len(column)} calibration residuals of {target!r} are {column[0]:g}: nothing tells "
+                "how far its values usually lie from their forecast, so any change will be flagged. Calibrate "
+                "on more varied rows, or set `min_size`.",
+                stacklevel=5,
+            )
+
+
+def _residuals(forecaster, subsequence, part, rows):
+    """Residuals of the rows after the given ones, `(rows, targets)`."""
+    actual = forecaster.actual(part, rows)[:, 0].astype(np.float64)
+    if subsequence is None:
+        return actual - forecaster.forecast_windows(part, rows)[:, 0]
+    _, residual = distances(subsequence, _target_windows(forecaster, part, rows))
+    names = np.asarray(part.series, dtype=object)[part.series_of(rows)]
+    affine = functools.cache(lambda name: forecaster.scaler_.affine(name, part.targets)[1])
+    scale = np.stack([affine(name) for name in names])
+    return np.where(np.isnan(actual), np.nan, residual * scale)
+
+
+def _aided_residuals(aide, own, part, rows):
+    """Residuals `(rows,)` of an aide, which has other rows at the ends of the series, for the given ones."""
+    origins = aide.spec.origins(own)
+    left = aide.actual(own, origins)[:, 0, 0] - aide.forecast_windows(own, origins)[:, 0, 0]
+    index = pd.MultiIndex.from_arrays([own.series_of(origins), own.times[origins + 1]])
+    wanted = pd.MultiIndex.from_arrays([part.series_of(rows), part.times[rows + 1]])
+    return pd.Series(left, index=index).reindex(wanted).to_numpy()
+
+
+def _target_windows(forecaster, panel, rows=None):
+    """Scaled targets of whole windows, the judged row last: `(windows, context_length, targets)`."""
+    rows = forecaster.spec.origins(panel) if rows is None else rows
+    scaled = forecaster.scaler_.transform(panel)
+    at = rows[:, None] + np.arange(2 - forecaster.spec.context_length, 2)
+    return scaled.values[at][..., panel.indices(panel.targets)].astype(np.float64)
+
+
+def _usual_step(times):
+    steps = np.diff(times.as_unit("ns").asi8)
+    return int(np.median(steps[steps > 0])) if (steps > 0).any() else _DAY
