@@ -36,7 +36,7 @@ CASES = {
     ),
     "LSTMDecoder": (
         lambda **kw: LSTMDecoder(
-            units=5, horizon=7, num_layers=2, dropout=0.3, teacher_forcing=0.5, seed=1, **kw
+            units=5, horizon=7, num_layers=2, dropout=0.3, teacher_forcing=0.5, width=2, seed=1, **kw
         ),
         {
             "first": (2, 3),

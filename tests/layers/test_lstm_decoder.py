@@ -111,3 +111,15 @@ def test_the_number_of_states_must_fit_the_layers():
 def test_teacher_forcing_is_a_share():
     with pytest.raises(ValueError, match=r"must be from 0 to 1. Received: teacher_forcing=1.5"):
         LSTMDecoder(units=5, horizon=7, teacher_forcing=1.5)
+
+
+def test_further_numbers_stand_after_the_forecasts_and_are_not_fed_back():
+    layer, inputs = LSTMDecoder(units=5, horizon=7, width=2), _inputs(targets=3)
+    layer(**inputs)
+    weights = [np.zeros_like(w) for w in layer.get_weights()]
+    weights[-1][:] = [0.5, 0.5, 0.5, 11.0, 13.0, 17.0]  # the bias of the head
+    layer.set_weights(weights)
+    output = np.asarray(layer(**inputs))
+    steps = 0.5 * np.arange(1, 8)[None, :, None]
+    np.testing.assert_allclose(output[..., :3], inputs["first"][:, None] + steps, rtol=1e-6)
+    np.testing.assert_array_equal(output[..., 3:], np.broadcast_to([11.0, 13.0, 17.0], (2, 7, 3)))

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -76,3 +77,23 @@ def test_an_unknown_center_names_the_valid_ones():
 def test_epsilon_must_be_above_zero():
     with pytest.raises(ValueError, match=r"`epsilon` must be above 0. Received: epsilon=0"):
         ReversibleInstanceNorm(epsilon=0)
+
+
+def test_level_and_scale_restore_a_forecast():
+    past = np.array([1.0, 3.0, 5.0, 7.0]).reshape(1, 4, 1)
+    # Mean 4, variance 5, and with epsilon 4 a deviation of 3; then z -> 2 z + 5.
+    norm = ReversibleInstanceNorm(epsilon=4.0, affine=True)
+    norm(past)
+    norm.set_weights([np.array([2.0]), np.array([5.0])])
+    normalised, level, scale = norm(past, return_statistics=True)
+    np.testing.assert_allclose(normalised[0, :, 0], [3, 5 - 2 / 3, 5 + 2 / 3, 7], rtol=1e-6)
+    # (v - 5) / 2 * 3 + 4 is 1.5 v - 3.5.
+    np.testing.assert_allclose([level[0, 0, 0], scale[0, 0, 0]], [-3.5, 1.5], rtol=1e-6)
+    np.testing.assert_allclose(normalised * scale + level, past, rtol=1e-6)
+
+
+def test_level_and_scale_are_tensors_of_their_own_in_a_graph():
+    past = keras.Input((4, 1))
+    statistics = ReversibleInstanceNorm(center="last", scale=False)(past, return_statistics=True)
+    found = keras.Model(past, statistics)(np.array([1.0, 3.0, 5.0, 7.0]).reshape(1, 4, 1))
+    assert [np.asarray(x).ravel().tolist() for x in found] == [[-6.0, -4.0, -2.0, 0.0], [7.0], [1.0]]

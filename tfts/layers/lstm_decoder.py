@@ -27,6 +27,8 @@ class LSTMDecoder(keras.layers.Layer):
         teacher_forcing: Float in [0, 1], the share of steps that in training
             see the true step before in place of the forecast one, drawn anew
             for every step and window.
+        width: Int >= 1, numbers for each target and step. The first of a target is its
+            forecast, which the next step sees; the others are given as the head makes them.
 
     Call arguments:
         first: Float tensor `(batch, targets)`, the last value seen.
@@ -40,7 +42,8 @@ class LSTMDecoder(keras.layers.Layer):
         training: Bool. Whether to drop units and to listen to the teacher.
 
     Returns:
-        Tensor `(batch, horizon, targets)`.
+        Tensor `(batch, horizon, width * targets)`: the forecasts of all targets, then each further
+        number of all targets.
 
     Raises:
         ValueError: If an argument is outside the range above, or the number of
@@ -65,11 +68,12 @@ class LSTMDecoder(keras.layers.Layer):
         num_layers: int = 1,
         dropout: float = 0.0,
         teacher_forcing: float = 0.0,
+        width: int = 1,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_positive_int(units=units, horizon=horizon, num_layers=num_layers)
+        check_positive_int(units=units, horizon=horizon, num_layers=num_layers, width=width)
         check_share(dropout=dropout)
         if not 0 <= teacher_forcing <= 1:
             raise ValueError(
@@ -81,6 +85,7 @@ class LSTMDecoder(keras.layers.Layer):
         self.num_layers = num_layers
         self.dropout = dropout
         self.teacher_forcing = float(teacher_forcing)
+        self.width = width
         self.seed = seed
         self.random = keras.random.SeedGenerator(seed)
 
@@ -96,6 +101,7 @@ class LSTMDecoder(keras.layers.Layer):
             self.num_layers,
             targets,
             guessed=guess_shape is not None,
+            width=self.width,
             dtype=self.dtype_policy,
             name="cell",
         )
@@ -127,7 +133,7 @@ class LSTMDecoder(keras.layers.Layer):
     def compute_output_shape(
         self, first_shape, states_shape, known_future_shape=None, guess_shape=None, teacher_shape=None
     ):
-        return (first_shape[0], self.horizon, first_shape[-1])
+        return (first_shape[0], self.horizon, self.width * first_shape[-1])
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -137,6 +143,7 @@ class LSTMDecoder(keras.layers.Layer):
             "num_layers": self.num_layers,
             "dropout": self.dropout,
             "teacher_forcing": self.teacher_forcing,
+            "width": self.width,
             "seed": self.seed,
         }
 
@@ -148,7 +155,7 @@ class _DecoderCell(keras.layers.Layer):
     its states `[value, what dropout keeps of each layer, hidden and cell state of each layer]`.
     """
 
-    def __init__(self, units, num_layers, num_targets, guessed, **kwargs):
+    def __init__(self, units, num_layers, num_targets, guessed, width, **kwargs):
         super().__init__(**kwargs)
         self.num_layers = num_layers
         self.num_targets = num_targets
@@ -159,13 +166,13 @@ class _DecoderCell(keras.layers.Layer):
         ]
         # Small weights: training starts near the guess, not at noise that the loop piles up.
         self.head = keras.layers.Dense(
-            num_targets,
+            width * num_targets,
             kernel_initializer=keras.initializers.VarianceScaling(0.01, "fan_avg", "uniform"),
             dtype=self.dtype_policy,
             name="head",
         )
         self.state_size = [num_targets, *[units] * (3 * num_layers)]
-        self.output_size = num_targets
+        self.output_size = width * num_targets
 
     def build(self, input_shape):
         # The true step takes the place of the value; flag and guess are no features.
@@ -191,5 +198,10 @@ class _DecoderCell(keras.layers.Layer):
             features, state = cell(features, states[2 * i : 2 * i + 2])
             features = features * keep[i]
             new_states += state
-        value = guess + self.head(features)
-        return value, [value, *keep, *new_states]
+        raw = self.head(features)
+        if self.output_size == self.num_targets:
+            value = output = guess + raw
+        else:
+            value = guess + raw[:, : self.num_targets]
+            output = ops.concatenate([value, raw[:, self.num_targets :]], axis=-1)
+        return output, [value, *keep, *new_states]

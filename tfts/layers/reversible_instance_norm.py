@@ -34,12 +34,14 @@ class ReversibleInstanceNorm(keras.layers.Layer):
         window: Float tensor `(batch, time, features)`, the window, not
             normalised, whose level and spread are used. Default: `inputs`.
         restore: Bool. Whether to restore rather than to normalise.
+        return_statistics: Bool. Whether to return the level and the scale as well.
         mask: Bool tensor `(batch, steps)`, True where a step of `inputs`
             counts towards the level and the spread, when there is no `window`.
         window_mask: Bool tensor `(batch, time)`, the same for `window`.
 
     Returns:
-        Tensor of the shape of `inputs`.
+        Tensor of the shape of `inputs`. With `return_statistics` the tuple `(tensor, level, scale)`,
+        where `level` and `scale`, both `(batch, 1, features)`, restore by `level + scale * forecast`.
 
     Raises:
         ValueError: If `center` is unknown or `epsilon` is not above 0.
@@ -84,7 +86,7 @@ class ReversibleInstanceNorm(keras.layers.Layer):
             self.beta = self.add_weight(shape=(features,), initializer="zeros", name="beta")
         self.built = True
 
-    def call(self, inputs, window=None, restore=False, mask=None, window_mask=None):
+    def call(self, inputs, window=None, restore=False, return_statistics=False, mask=None, window_mask=None):
         if inputs is None:
             return None
         precise = keras.backend.result_type(self.compute_dtype, "float32")
@@ -101,7 +103,11 @@ class ReversibleInstanceNorm(keras.layers.Layer):
             values = (values - beta) / gamma * spread + level
         else:
             values = (values - level) / spread * gamma + beta
-        return ops.cast(values, self.compute_dtype)
+        output = ops.cast(values, self.compute_dtype)
+        if not return_statistics:
+            return output
+        scale = spread / gamma
+        return output, *(ops.cast(x, self.compute_dtype) for x in (level - beta * scale, scale))
 
     def _statistics(self, window, mask):
         """Level and spread of each window and feature, both `(batch, 1, features)`."""
@@ -129,6 +135,15 @@ class ReversibleInstanceNorm(keras.layers.Layer):
 
     def compute_output_shape(self, inputs_shape, window_shape=None):
         return tuple(inputs_shape)
+
+    def compute_output_spec(self, inputs, window=None, return_statistics=False, **call_arguments):
+        if inputs is None:
+            return None
+        output = keras.KerasTensor(inputs.shape, self.compute_dtype)
+        if not return_statistics:
+            return output
+        shape = inputs.shape[0], 1, inputs.shape[-1]
+        return output, *(keras.KerasTensor(shape, self.compute_dtype) for _ in range(2))
 
     def get_config(self) -> dict[str, Any]:
         return {
