@@ -116,13 +116,14 @@ def model_times(name, context, features, threads, repeats, windows=2048):
     import keras
 
     import tfts
+    from tfts.task import Task
 
     rng = np.random.default_rng(0)
     past = rng.normal(size=(windows, context, features)).astype("float32")
     future = rng.normal(size=(windows, 10, 1)).astype("float32")
     ways = {}
     for way, use_cudnn in (("tfts", "auto"), ("keras", False)):
-        model = tfts.MODELS[name](context, features, horizon=10, units=64)
+        model = tfts.MODELS[name](Task(context, horizon=10, past=features - 1), units=64)
         for layer in model.layers:
             if isinstance(layer, keras.layers.LSTM):
                 layer.use_cudnn = use_cudnn

@@ -10,6 +10,7 @@ from tfts.baselines import BASELINES
 from tfts.data.split import chronological_split
 from tfts.forecaster import Forecaster
 from tfts.models import MODELS, build_model, linear
+from tfts.task import Task
 from tfts.training import TrainingOptions, compile_network
 
 CONTEXT, HORIZON = 11, 3
@@ -159,7 +160,7 @@ def test_the_same_seed_gives_the_same_numbers():
     ],
 )
 def test_xla_is_used_where_it_pays(model, options, steps, compiled):
-    network = build_model(model, 7, 1, **options)
+    network = build_model(model, Task(7), **options)
     compile_network(network, steps, TrainingOptions(epochs=20))
     assert network.jit_compile is compiled
 
@@ -339,7 +340,7 @@ def test_known_columns_must_reach_past_the_origin():
 
 
 def test_a_compiled_keras_model_brings_its_own_optimizer_and_loss():
-    model = linear(CONTEXT, 2, HORIZON)
+    model = linear(Task(CONTEXT, HORIZON, past=1))
     model.compile(keras.optimizers.Adam(0.05), "mae")
     assert float(forecaster(model).fit(table(), **QUICK).model.optimizer.learning_rate) == pytest.approx(0.05)
     with pytest.raises(ValueError, match="A compiled Keras model does not use `learning_rate`"):
@@ -347,11 +348,12 @@ def test_a_compiled_keras_model_brings_its_own_optimizer_and_loss():
 
 
 def test_a_model_of_the_users_survives_saving(tmp_path):
-    def two_means(context_length, num_features, horizon, num_targets, num_known_future):
-        past = keras.Input((context_length, num_features), name="past")
+    def two_means(task):
+        past = keras.Input((task.context_length, task.num_features), name="past")
         pooled = keras.layers.GlobalAveragePooling1D()(past)
-        steps = keras.layers.Dense(horizon * num_targets)(pooled)
-        return keras.Model(past, keras.layers.Reshape((horizon, num_targets))(steps), name="two_means")
+        steps = keras.layers.Dense(task.horizon * task.num_targets)(pooled)
+        shape = task.horizon, task.num_targets
+        return keras.Model(past, keras.layers.Reshape(shape)(steps), name="two_means")
 
     frame = table()
     fitted = forecaster(two_means).fit(frame, **QUICK)
@@ -416,7 +418,11 @@ def test_a_saved_folder_is_replaced_whole(tmp_path):
             ValueError,
             "`steps_per_execution` must be 'auto' or an int >= 1. Received: steps_per_execution=0",
         ),
-        (lambda f: forecaster(linear(CONTEXT, 2, HORIZON)).fit(f), ValueError, "'linear' is not compiled"),
+        (
+            lambda f: forecaster(linear(Task(CONTEXT, HORIZON, past=1))).fit(f),
+            ValueError,
+            "'linear' is not compiled",
+        ),
         (lambda f: forecaster("drift").fit(f).predict(f[["load"]]), KeyError, "was fitted with 'price'"),
         (lambda f: forecaster("drift").fit(f).predict(f.iloc[:5]), ValueError, "5 rows"),
         (

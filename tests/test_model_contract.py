@@ -12,7 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.outputs.spread import Spread
 from tfts.models import MODELS, attention_scores, build_model
+from tfts.outputs import OUTPUTS
+from tfts.task import Task
 
 # A distinct prime for each axis.
 BATCH, CONTEXT, FEATURES, HORIZON, TARGETS, KNOWN = 11, 7, 5, 3, 2, 13
@@ -38,7 +41,6 @@ OTHER = {
     "feedforward_units": 19,
     "dropout": 0.5,
     "teacher_forcing": 1.0,
-    "target_names": ("load", "price"),
     "kernel_size": 5,
     "num_blocks": 2,
     "patch_length": 5,
@@ -59,9 +61,10 @@ every_model = pytest.mark.parametrize("name", MODELS)
 with_and_without_known = pytest.mark.parametrize("known", [0, KNOWN])
 
 
-def _build(model, known=0, horizon=HORIZON, **options):
+def _build(model, known=0, horizon=HORIZON, output="point", **options):
+    task = Task(CONTEXT, horizon, targets=TARGETS, past=FEATURES - TARGETS, known_future=known, output=output)
     small = SMALL.get(model, {"units": 5} if "units" in inspect.signature(MODELS[model]).parameters else {})
-    return build_model(model, CONTEXT, FEATURES, horizon, TARGETS, known, **{**small, **options})
+    return build_model(model, task, **{**small, **options})
 
 
 def _inputs(known=0, horizon=HORIZON, batch=BATCH, seed=0):
@@ -175,6 +178,37 @@ def test_the_loss_falls_on_a_series_that_can_be_learnt(name, known):
     steps, share = (60, 0.5) if known else (9, 0.9)
     losses = [model.train_on_batch(inputs, future) for _ in range(steps)]
     assert losses[-1] < share * losses[0]
+
+
+@every_model
+@with_and_without_known
+def test_no_builder_knows_how_many_numbers_an_output_has(name, known, tmp_path, monkeypatch):
+    monkeypatch.setitem(OUTPUTS, "spread", Spread)
+    keras.utils.set_random_seed(0)
+    point, model = _build(name, known), _build(name, known, output="spread")
+    assert model.output_shape == (None, HORIZON, TARGETS, 2)
+    inputs = _inputs(known)
+    # Heads start at zero, so low and high are the level of the window, but where a head starts small.
+    start = _forecast(model, inputs)
+    assert np.abs(start[..., 1] - start[..., 0]).max() < (9 if name == "segment_rnn" else 0.5)
+    _shake(model)
+    shifted = _map(lambda x: x + 64.0, inputs) if not known else {**inputs, "past": inputs["past"] + 64.0}
+    if name != "dlinear":
+        np.testing.assert_allclose(_forecast(model, shifted), _forecast(model, inputs) + 64.0, atol=1e-3)
+    forecast = _forecast(model, inputs)
+    assert np.abs(forecast[..., 1] - forecast[..., 0]).min() > 0
+    assert np.abs(np.diff(forecast, axis=2)).min() > 0
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(_forecast(loaded, inputs), forecast)
+    model.compile(keras.optimizers.SGD(0.05, global_clipnorm=1.0), Spread().loss(), run_eagerly=True)
+    future = np.zeros((BATCH, HORIZON, TARGETS), "float32")
+    losses = [model.train_on_batch(inputs, future) for _ in range(3)]
+    assert losses[-1] < losses[0]
+    for layer in ("linear_skip", "map"):
+        if layer in {part.name for part in point.layers}:
+            # What maps the locations is the same for every output.
+            assert model.get_layer(layer).kernel.shape == point.get_layer(layer).kernel.shape
 
 
 @every_model

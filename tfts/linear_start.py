@@ -4,6 +4,7 @@ import numpy as np
 
 from tfts.baselines import build_baseline
 from tfts.models import linear
+from tfts.task import Task
 
 # Names of the layers that map a window to the horizon, as the builders give them.
 _LINEAR_LAYERS = ("linear_skip", "map")
@@ -37,10 +38,9 @@ def start_from_ridge(model, train, spec, validation=None):
     >>> import numpy as np, pandas as pd
     >>> from tfts.data.panel import Panel
     >>> from tfts.data.windows import WindowSpec
-    >>> from tfts.models import linear
     >>> days = pd.date_range("2024-01-01", periods=90)
     >>> panel = Panel.from_frame(pd.DataFrame({"y": np.sin(np.arange(90.0))}, index=days))
-    >>> model = linear(context_length=12, num_features=1, horizon=2)
+    >>> model = linear(Task(context_length=12, horizon=2))
     >>> start_from_ridge(model, panel, WindowSpec(12, 2)).chosen_[0]["lookback"]
     12
     """
@@ -83,7 +83,14 @@ def ridge_network(ridge, num_features):
     kernel, known, intercept = ridge.linear_map()
     context_length, _, horizon, num_targets = kernel.shape
     options = {"shared": ridge.inputs == "own" and len(ridge.groups_) == 1, "window_norm": "last"}
-    model = linear(context_length, num_features, horizon, num_targets, known.shape[1], **options)
+    task = Task(
+        context_length,
+        horizon,
+        targets=num_targets,
+        past=num_features - num_targets,
+        known_future=known.shape[1],
+    )
+    model = linear(task, **options)
     set_linear_layer(model, "map", kernel, known, intercept)
     return model, options
 
@@ -102,7 +109,7 @@ def set_linear_layer(model, name, kernel, known, intercept):
     Example:
 
     >>> import numpy as np
-    >>> model = linear(context_length=2, num_features=1)
+    >>> model = linear(Task(context_length=2))
     >>> set_linear_layer(model, "map", np.ones((2, 1, 1, 1)), np.ones((1, 0, 1)), np.zeros((1, 1)))
     >>> model.predict(np.array([[[3.0], [4.0]]]), verbose=0).tolist()
     [[[3.0]]]

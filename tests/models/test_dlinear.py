@@ -3,15 +3,16 @@ import numpy as np
 import pytest
 
 from tfts.models import dlinear
+from tfts.task import Task
 
 
 @pytest.mark.parametrize(("individual", "count"), [(False, 2 * (7 * 3 + 3)), (True, 2 * 2 * (7 * 3 + 3))])
 def test_weights_are_two_maps_shared_over_targets_or_not(individual, count):
-    assert dlinear(7, 5, horizon=3, num_targets=2, individual=individual).count_params() == count
+    assert dlinear(Task(7, 3, targets=2, past=3), individual=individual).count_params() == count
 
 
 def test_trend_and_remainder_go_through_maps_of_their_own():
-    model = dlinear(3, 1, horizon=2, kernel_size=3)
+    model = dlinear(Task(3, 2), kernel_size=3)
     weights = {
         "trend/kernel": [[1.0, 0.0], [0.0, 0.0], [0.0, 10.0]],
         "trend/bias": [0.5, 0.0],
@@ -27,4 +28,4 @@ def test_trend_and_remainder_go_through_maps_of_their_own():
 
 def test_the_kernel_is_checked():
     with pytest.raises(ValueError, match=r"`kernel_size` must be an odd int >= 1"):
-        dlinear(7, 1, kernel_size=4)
+        dlinear(Task(7), kernel_size=4)

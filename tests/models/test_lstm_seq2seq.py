@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 
 from tfts.models import lstm_seq2seq
+from tfts.task import Task
 
-SIZES = {"context_length": 7, "num_features": 5, "horizon": 3, "num_targets": 2, "units": 3}
+TASK = Task(7, 3, targets=2, past=3)
 
 
 def _batch(known=0, seed=0):
@@ -17,7 +18,7 @@ def _batch(known=0, seed=0):
 
 @pytest.mark.parametrize("known", [0, 13])
 def test_forecasting_needs_no_teacher(known, tmp_path):
-    model = lstm_seq2seq(**SIZES, num_known_future=known, teacher_forcing=0.5)
+    model = lstm_seq2seq(Task(7, 3, targets=2, past=3, known_future=known), units=3, teacher_forcing=0.5)
     batch = _batch(known)
     without = {**batch, "teacher": None}
     zeros = {**batch, "teacher": np.zeros_like(batch["teacher"])}
@@ -33,7 +34,7 @@ def test_forecasting_needs_no_teacher(known, tmp_path):
 
 
 def test_the_teacher_is_heard_in_training_alone():
-    model = lstm_seq2seq(**SIZES, teacher_forcing=1.0)
+    model = lstm_seq2seq(TASK, units=3, teacher_forcing=1.0)
     batch, other = _batch(), _batch()
     other["teacher"] = other["teacher"] + 1.0
     one, two = (np.asarray(model(x, training=True)) for x in (batch, other))
@@ -43,7 +44,7 @@ def test_the_teacher_is_heard_in_training_alone():
 
 
 def test_a_taught_model_learns_with_jit_compile():
-    model = lstm_seq2seq(**SIZES, teacher_forcing=1.0)
+    model = lstm_seq2seq(TASK, units=3, teacher_forcing=1.0)
     model.compile(keras.optimizers.Adam(0.02), "mse", jit_compile=True)
     batch = _batch()
     losses = [model.train_on_batch(batch, batch["teacher"]) for _ in range(20)]
@@ -51,13 +52,13 @@ def test_a_taught_model_learns_with_jit_compile():
 
 
 def test_without_teacher_forcing_there_is_no_teacher():
-    assert lstm_seq2seq(**SIZES).input.name == "past"
-    assert set(lstm_seq2seq(**SIZES, teacher_forcing=1.0).input) == {"past", "teacher"}
+    assert lstm_seq2seq(TASK, units=3).input.name == "past"
+    assert set(lstm_seq2seq(TASK, units=3, teacher_forcing=1.0).input) == {"past", "teacher"}
 
 
 @pytest.mark.parametrize("window_norm", ["last", "instance"])
 def test_the_teacher_is_heard_on_the_level_of_the_window(window_norm):
-    model = lstm_seq2seq(**SIZES, teacher_forcing=1.0, window_norm=window_norm)
+    model = lstm_seq2seq(TASK, units=3, teacher_forcing=1.0, window_norm=window_norm)
     batch = _batch()
     shifted = {"past": batch["past"] + 64.0, "teacher": batch["teacher"] + 64.0}
     one, two = (np.asarray(model(x, training=True)) for x in (batch, shifted))

@@ -6,13 +6,14 @@ import pytest
 
 from tests.models.shaken import drawn, forecast, shaken
 from tfts.models import nhits
+from tfts.task import Task
 
 PLAIN = {"linear_skip": "none", "window_norm": "none", "units": 11}
 STACKS = {"pool_sizes": (3, 1), "steps_per_knot": (2, 1)}
 
 
 def test_blocks_have_the_weights_of_the_paper():
-    model = nhits(7, 2, horizon=5, num_targets=2, num_blocks=2, num_layers=2, **STACKS, **PLAIN)
+    model = nhits(Task(7, 5, targets=2), num_blocks=2, num_layers=2, **STACKS, **PLAIN)
     # Pooled by 3 the window has 3 rows; for 2 steps a knot the horizon has 3 and the context 4.
     slow = (3 * 11 + 11) + (11 * 11 + 11) + (11 * 3 + 3) + (11 * 4 + 4)
     quick = (7 * 11 + 11) + (11 * 11 + 11) + (11 * 5 + 5)
@@ -22,8 +23,8 @@ def test_blocks_have_the_weights_of_the_paper():
 
 
 def test_other_features_and_known_columns_are_pooled_too():
-    plain = nhits(7, 2, 5, 2, num_layers=1, **STACKS, **PLAIN)
-    known = nhits(7, 3, 5, 2, 13, num_layers=1, **STACKS, **PLAIN)
+    plain = nhits(Task(7, 5, targets=2), num_layers=1, **STACKS, **PLAIN)
+    known = nhits(Task(7, 5, targets=2, past=1, known_future=13), num_layers=1, **STACKS, **PLAIN)
     # One feature of 7 rows and 13 known columns of 12, pooled by 3 and by 1.
     pooled, whole = 3 + 13 * 4, 7 + 13 * 12
     assert known.count_params() - plain.count_params() == (pooled + whole) * 11
@@ -31,7 +32,7 @@ def test_other_features_and_known_columns_are_pooled_too():
 
 @pytest.mark.parametrize("row", [0, 8], ids=["context", "horizon"])
 def test_every_known_row_matters(row):
-    model = shaken(nhits(7, 3, 5, 2, 13, **STACKS, **PLAIN))
+    model = shaken(nhits(Task(7, 5, targets=2, past=1, known_future=13), **STACKS, **PLAIN))
     inputs = {"past": drawn(2, 7, 3), "known_future": drawn(2, 12, 13)}
     before = forecast(model, inputs)
     inputs["known_future"][:, row] += 1
@@ -39,7 +40,7 @@ def test_every_known_row_matters(row):
 
 
 def test_few_knots_make_lines():
-    model = shaken(nhits(7, 1, horizon=5, pool_sizes=(1,), steps_per_knot=(3,), **PLAIN))
+    model = shaken(nhits(Task(7, 5), pool_sizes=(1,), steps_per_knot=(3,), **PLAIN))
     found = forecast(model, drawn(3, 7, 1))[..., 0]
     assert np.abs(np.diff(found, axis=1)).min() > 1e-4
     # Two knots for 5 steps: a straight line.
@@ -47,7 +48,7 @@ def test_few_knots_make_lines():
 
 
 def test_a_block_sees_what_the_ones_before_left():
-    model = nhits(7, 1, horizon=5, num_layers=1, pool_sizes=(1, 1), steps_per_knot=(7, 1), **PLAIN)
+    model = nhits(Task(7, 5), num_layers=1, pool_sizes=(1, 1), steps_per_knot=(7, 1), **PLAIN)
     for weight in model.weights:
         weight.assign(np.zeros(weight.shape))
     # The first stack explains a context of 3 everywhere, and says 2 of the horizon.
@@ -64,8 +65,8 @@ def test_wrong_stacks_are_refused():
     for pool_sizes, steps in (([3], [2, 1]), ((), ()), (3, [1]), ([1], 3)):
         received = f"pool_sizes={pool_sizes}, steps_per_knot={steps}."
         with pytest.raises(ValueError, match=re.escape(message + received)):
-            nhits(7, 5, pool_sizes=pool_sizes, steps_per_knot=steps)
+            nhits(Task(7, past=4), pool_sizes=pool_sizes, steps_per_knot=steps)
     with pytest.raises(ValueError, match=r"`steps_per_knot` must be an int >= 1. Received: steps_per_knot=0"):
-        nhits(7, 5, pool_sizes=[1], steps_per_knot=[0])
+        nhits(Task(7, past=4), pool_sizes=[1], steps_per_knot=[0])
     with pytest.raises(ValueError, match=r"`num_blocks` must be an int >= 1"):
-        nhits(7, 5, num_blocks=0)
+        nhits(Task(7, past=4), num_blocks=0)

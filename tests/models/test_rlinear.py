@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tfts.models import rlinear
+from tfts.task import Task
 
 
 @pytest.mark.parametrize(
@@ -13,12 +14,12 @@ from tfts.models import rlinear
     ],
 )
 def test_weights_are_one_map_and_a_scale_and_shift_of_each_target(options, count):
-    assert rlinear(7, 5, horizon=3, num_targets=2, **options).count_params() == count
+    assert rlinear(Task(7, 3, targets=2, past=3), **options).count_params() == count
 
 
 @pytest.mark.parametrize("affine", [False, True])
 def test_the_map_works_between_normalising_and_restoring(affine):
-    model = rlinear(2, 2, horizon=1, affine=affine)
+    model = rlinear(Task(2, 1, past=1), affine=affine)
     weights = {"map/kernel": [[10.0], [1.0]], "map/bias": [0.5], "gamma": [2.0], "beta": [3.0]}
     for weight in model.weights:
         weight.assign(next(value for name, value in weights.items() if weight.path.endswith(name)))

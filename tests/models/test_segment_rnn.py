@@ -3,12 +3,13 @@ import numpy as np
 import pytest
 
 from tfts.models import segment_rnn
+from tfts.task import Task
 
-SIZES = {"context_length": 12, "num_features": 5, "horizon": 4, "num_targets": 3}
+TASK = Task(12, 4, targets=3, past=2)
 
 
-def _shaken(**options):
-    model = segment_rnn(**{**SIZES, "units": 6, "segment_length": 2, **options})
+def _shaken(task=TASK, **options):
+    model = segment_rnn(task, **{"units": 6, "segment_length": 2, **options})
     rng = np.random.default_rng(0)
     model.set_weights([rng.normal(scale=0.5, size=w.shape) for w in model.get_weights()])
     return model
@@ -26,7 +27,7 @@ def _changed(model, inputs, key, row, column):
 
 def test_the_paper_counts_the_same_weights():
     # ETTh1 in the paper: 720 in, 96 out, segments of 48, 512 units, seven channels.
-    model = segment_rnn(720, 7, 96, 7, units=512)
+    model = segment_rnn(Task(720, 96, targets=7), units=512)
     embedding, head = 48 * 512 + 512, 512 * 48 + 48
     gru = 3 * (512 * 512 + 512 * 512 + 2 * 512)
     places = 2 * 256 + 7 * 256
@@ -36,7 +37,7 @@ def test_the_paper_counts_the_same_weights():
 
 
 def test_a_forecast_of_one_unit_of_each_kind_by_hand():
-    model = segment_rnn(2, 1, horizon=1, units=2, segment_length=1, window_norm="none")
+    model = segment_rnn(Task(2, 1), units=2, segment_length=1, window_norm="none")
     weights = {
         "segment_embedding/kernel": [[1.0, 0.0]],
         "segment_embedding/bias": [0.0, 0.0],
@@ -70,7 +71,7 @@ def test_a_target_is_forecast_from_its_own_window():
 
 def test_targets_are_told_apart():
     past = np.repeat(np.random.default_rng(1).normal(size=(2, 12, 1)), 3, axis=2)
-    forecast = keras.ops.convert_to_numpy(_shaken(num_features=3)(past))
+    forecast = keras.ops.convert_to_numpy(_shaken(Task(12, 4, targets=3))(past))
     assert np.abs(np.diff(forecast, axis=2)).min() > 1e-6
 
 
@@ -80,7 +81,7 @@ def test_known_rows_act_on_the_context_and_on_their_own_segment():
         "past": rng.normal(size=(2, 12, 5)).astype("float32"),
         "known_future": rng.normal(size=(2, 16, 7)).astype("float32"),
     }
-    model = _shaken(num_known_future=7)
+    model = _shaken(Task(12, 4, targets=3, past=2, known_future=7))
     assert _changed(model, inputs, "known_future", 11, 6).min() > 1e-6
     ahead = _changed(model, inputs, "known_future", 15, 6)
     assert ahead[:, :2].max() == 0
@@ -89,20 +90,20 @@ def test_known_rows_act_on_the_context_and_on_their_own_segment():
 
 def test_a_window_that_is_not_divided_begins_with_its_first_row_again():
     inputs = np.random.default_rng(1).normal(size=(2, 7, 5)).astype("float32")
-    short, long = _shaken(context_length=7), _shaken(context_length=8)
+    short, long = (_shaken(Task(rows, 4, targets=3, past=2)) for rows in (7, 8))
     longer = np.concatenate([inputs[:, :1], inputs], axis=1)
     np.testing.assert_array_equal(short(inputs), long(longer))
 
 
 def test_a_horizon_that_is_not_divided_is_the_beginning_of_one_that_is():
     past = np.random.default_rng(1).normal(size=(2, 12, 5)).astype("float32")
-    np.testing.assert_array_equal(_shaken(horizon=3)(past), _shaken(horizon=4)(past)[:, :3])
+    np.testing.assert_array_equal(_shaken(Task(12, 3, targets=3, past=2))(past), _shaken()(past)[:, :3])
 
 
 def test_wrong_sizes_are_refused():
     with pytest.raises(ValueError, match=r"`segment_length` must be an int >= 1. Received: segment_length=0"):
-        segment_rnn(12, 5, segment_length=0)
+        segment_rnn(Task(12, past=4), segment_length=0)
     with pytest.raises(ValueError, match=r"`dropout` is the share of units to drop"):
-        segment_rnn(12, 5, dropout=1.0)
+        segment_rnn(Task(12, past=4), dropout=1.0)
     with pytest.raises(ValueError, match=r"must be at least 2 wide"):
-        segment_rnn(12, 5, units=1)
+        segment_rnn(Task(12, past=4), units=1)

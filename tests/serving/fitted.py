@@ -41,9 +41,8 @@ def untrained(model, frame=None, **options):
     forecaster = Forecaster(model, **{**settings, **options}, model_options={**small, **given})
 
     def shaken(predictor, rows, options, settings):
-        spec, rng, train = rows.spec, np.random.default_rng(5), rows.train
-        sizes = len(spec.features(train)), spec.horizon, len(train.targets), len(train.known_future)
-        network = build_model(model, spec.context_length, *sizes, **forecaster.settings["model_options"])
+        rng, task = np.random.default_rng(5), rows.spec.task(rows.train)
+        network = build_model(model, task, **forecaster.settings["model_options"])
         network.set_weights([rng.normal(scale=0.3, size=w.shape) for w in network.get_weights()])
         predictor.model = network
         return 0.0

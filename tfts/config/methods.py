@@ -142,14 +142,5 @@ def method_options(method):
     ['season_length', 'num_seasons']
     """
     # What a run says itself: the task, and the name under which its settings list a method.
-    own = {
-        "context_length",
-        "num_features",
-        "horizon",
-        "num_targets",
-        "num_known_future",
-        "self",
-        "task",
-        "name",
-    }
+    own = ("self", "task", "name")
     return [name for name in inspect.signature(method).parameters if name not in own]

@@ -1,9 +1,9 @@
 """Forecasting networks: plain functions that build functional Keras models."""
 
-import inspect
 import sys
 
 from tfts._messages import unknown
+from tfts.models._checks import check_builder, fit_to_task
 from tfts.models.attention_scores import attention_scores, has_attention
 from tfts.models.attention_seq2seq import attention_seq2seq
 from tfts.models.dlinear import dlinear
@@ -40,35 +40,39 @@ MODELS = {
 # The settings that a search tries by default: `SPACE` stands next to each builder.
 SPACES = {name: sys.modules[builder.__module__].SPACE for name, builder in MODELS.items()}
 
-__all__ = ["MODELS", "SPACES", "attention_scores", "build_model", "has_attention", *MODELS]
+__all__ = ["MODELS", "SPACES", "attention_scores", "build_model", "fit_to_task", "has_attention", *MODELS]
 
 
-def build_model(model, /, *sizes, **options):
-    """Builds a model by its name in `MODELS`.
+def build_model(model, task, /, **options):
+    """Builds a model for a task, by its name or by a builder of one's own.
+
+    A builder is a plain function of a task and its options by name, which returns an uncompiled
+    functional model. The model takes `past` `(batch, context_length, num_features)`, where the
+    targets are the first columns, or a dict of it and, with columns known ahead, `known_future`
+    `(batch, context_length + horizon, num_known_future)`. It gives the task's output; a point
+    forecast is `(batch, horizon, num_targets)`. What a builder returns is checked.
 
     Args:
-        model: Str, a key of `MODELS`.
-        *sizes: `context_length`, `num_features`, `horizon`, `num_targets` and
-            `num_known_future`, as the builder takes them.
+        model: Str, a key of `MODELS`, or a builder `build(task, *, ...)`.
+        task: `Task`, what the model is for.
         **options: What the builder takes.
 
     Returns:
         Uncompiled `keras.Model`.
 
     Raises:
-        ValueError: If the name or an option is unknown; the message lists the
-            valid ones and the nearest.
+        ValueError: If the name or an option is unknown (the message lists the valid ones and the
+            nearest), a builder does not take a task, or its model does not fit the task.
 
     Example:
 
-    >>> build_model("linear", 7, 3, horizon=5, shared=False).output_shape
+    >>> from tfts.task import Task
+    >>> build_model("linear", Task(context_length=7, horizon=5, past=2), shared=False).output_shape
     (None, 5, 1)
     """
-    if model not in MODELS:
+    if isinstance(model, str) and model not in MODELS:
         raise ValueError(unknown("model", model, MODELS))
-    builder = MODELS[model]
-    choices = inspect.signature(builder).parameters
-    for option in options:
-        if option not in choices:
-            raise ValueError(unknown(f"option of model {model!r}:", option, choices))
-    return builder(*sizes, **options)
+    builder = MODELS[model] if isinstance(model, str) else model
+    name = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
+    check_builder(builder, name, options)
+    return fit_to_task(builder(task, **options), task, f"The model of the builder {name!r}")

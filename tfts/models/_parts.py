@@ -1,10 +1,19 @@
-"""What the builders share: inputs, window normalisation and the way out."""
+"""What the builders share: inputs, window normalisation, heads and the way out.
+
+The raw numbers of a network are columns `(batch, horizon, width * targets)`, where `width` is that
+of the task's output: the locations of all targets, then each further number of all targets. A
+new kind of input or output changes this file, and no builder.
+"""
+
+import dataclasses
+import re
 
 import keras
 
 from tfts._messages import unknown
-from tfts.layers import LSTM, MultiHeadAttention, ReversibleInstanceNorm
-from tfts.layers._checks import check_positive_int
+from tfts.layers import ReversibleInstanceNorm
+from tfts.outputs.forecast import Forecast
+from tfts.task import Task
 
 # What each `window_norm` subtracts and divides by.
 WINDOW_NORMS = {
@@ -16,58 +25,116 @@ WINDOW_NORMS = {
 # What the linear forecast beside a network sees: nothing, a target's own window, all windows.
 LINEAR_SKIPS = ("none", "own", "all")
 
-# The attention layer of this name looks at columns, where others look at rows.
-VARIABLE_ATTENTION = "variable_attention"
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """What a builder works on: the inputs of a task, and what is made of them.
+
+    Attributes:
+        task: `Task`.
+        inputs: What `keras.Model` takes: the tensor `past` alone, or a dict.
+        past: Tensor `(batch, context_length, features)`, as it comes.
+        values: The same normalised; the targets are its first columns.
+        norm: The layer that normalised, None for `"none"`.
+        level: Tensor `(batch, 1, features)`, the level that the forecast gets back, or None.
+        scale: The same for what the window was divided by.
+        known: Columns known for context and horizon, `(batch, context_length + horizon, columns)`,
+            or None.
+        context: Their rows of the context, or None.
+        ahead: Their rows of the horizon, or None.
+    """
+
+    task: Task
+    inputs: object
+    past: object
+    values: object
+    norm: object
+    level: object
+    scale: object
+    known: object
+    context: object
+    ahead: object
+
+    @property
+    def own(self):
+        """The normalised windows of the targets, `(batch, context_length, targets)`."""
+        return self.values[..., : self.task.num_targets]
+
+    @property
+    def others(self):
+        """The normalised windows of the further columns of `past`, or None."""
+        if not self.task.past:
+            return None
+        return self.values[..., self.task.num_targets :]
+
+    @property
+    def encoder(self):
+        """All that is there for a row of the context, `(batch, context_length, columns)`."""
+        return join([self.values, self.context], "encoder_inputs")
 
 
-def window_inputs(context_length, num_features, horizon, num_targets, num_known_future):
-    """Checks the sizes of a window and makes the model's inputs.
+def window_inputs(task, window_norm="none", *, affine=False, own=False):
+    """Makes the inputs of a task and normalises the window.
+
+    Args:
+        task: `Task`.
+        window_norm: Key of `WINDOW_NORMS`.
+        affine: Bool. Whether to learn a scale and a shift for each column.
+        own: Bool. Whether `values` holds the targets alone.
 
     Returns:
-        Tuple `(inputs, past, known_future)`: `inputs` is what `keras.Model` takes,
-        the tensor `past` alone or a dict; `known_future` is None without any.
+        `Window`.
+
+    Raises:
+        ValueError: If `task` is not a `Task`, asks for what no model can use yet, or
+            `window_norm` is unknown.
     """
-    check_positive_int(
-        context_length=context_length, num_features=num_features, horizon=horizon, num_targets=num_targets
-    )
-    if num_targets > num_features:
-        raise ValueError(
-            "The targets are the first columns of `past`, so `num_targets` must not be above `num_features`. "
-            f"Received: num_targets={num_targets}, num_features={num_features}."
-        )
-    if isinstance(num_known_future, bool) or not isinstance(num_known_future, int) or num_known_future < 0:
-        raise ValueError(
-            f"`num_known_future` must be an int >= 0. Received: num_known_future={num_known_future!r}."
-        )
-    past = keras.Input((context_length, num_features), name="past", dtype="float32")
-    if num_known_future == 0:
-        return past, past, None
-    known_future = keras.Input(
-        (context_length + horizon, num_known_future), name="known_future", dtype="float32"
-    )
-    return {"past": past, "known_future": known_future}, past, known_future
-
-
-def normalise(past, window_norm, affine=False):
-    """Returns the normalised window and the layer that did it (None for `"none"`)."""
+    _check_task(task)
     if window_norm not in WINDOW_NORMS:
         raise ValueError(unknown("window_norm", window_norm, WINDOW_NORMS))
-    if window_norm == "none":
-        return past, None
-    norm = ReversibleInstanceNorm(
-        **WINDOW_NORMS[window_norm], affine=affine, dtype="float32", name="window_norm"
-    )
-    return norm(past), norm
+    past = keras.Input((task.context_length, task.num_features), name="past", dtype="float32")
+    inputs, known, context, ahead = past, None, None, None
+    if task.known_future:
+        rows = task.context_length + task.horizon
+        known = keras.Input((rows, task.num_known_future), name="known_future", dtype="float32")
+        inputs = {"past": past, "known_future": known}
+        cut = {"dtype": "float32"}
+        context = keras.layers.Cropping1D((0, task.horizon), name="known_context", **cut)(known)
+        ahead = keras.layers.Cropping1D((task.context_length, 0), name="known_ahead", **cut)(known)
+    values, norm, level, scale = past[..., : task.num_targets] if own else past, None, None, None
+    if WINDOW_NORMS[window_norm] is not None:
+        norm = ReversibleInstanceNorm(
+            **WINDOW_NORMS[window_norm], affine=affine, dtype="float32", name="window_norm"
+        )
+        values, level, scale = norm(values, return_statistics=True)
+    return Window(task, inputs, past, values, norm, level, scale, known, context, ahead)
 
 
-def split_known_future(known_future, horizon):
-    """Cuts the known columns into the rows of the context and those of the horizon."""
-    if known_future is None:
-        return None, None
-    context_length = known_future.shape[1] - horizon
-    context = keras.layers.Cropping1D((0, horizon), name="known_context", dtype="float32")(known_future)
-    ahead = keras.layers.Cropping1D((context_length, 0), name="known_ahead", dtype="float32")(known_future)
-    return context, ahead
+def with_teacher(window):
+    """The window with a further input, `teacher`, and the true future that it brings, on the window's level."""
+    task = window.task
+    future = keras.Input((task.horizon, task.num_targets), name="teacher", dtype="float32", optional=True)
+    inputs = window.inputs if isinstance(window.inputs, dict) else {"past": window.past}
+    window = dataclasses.replace(window, inputs={**inputs, "teacher": future})
+    return window, future if window.norm is None else window.norm(future, window=window.past)
+
+
+def _check_task(task):
+    if not isinstance(task, Task):
+        raise ValueError(
+            "A builder takes a `Task`, then its options by name, for example linear(Task(context_length=7, horizon=5, "
+            f"targets=1, past=2)). Received: task={task!r}."
+        )
+    for role in ("static", "categories"):
+        if getattr(task, role):
+            raise ValueError(
+                f"The models take no `{role}` columns. Expected a task without. "
+                f"Received: {role}={task.get_config()[role]}."
+            )
+    if task.masked:
+        raise ValueError(
+            "The models take no mask of missing values. Expected masked=False. Received: masked=True."
+        )
 
 
 def join(tensors, name, axis=-1):
@@ -78,119 +145,190 @@ def join(tensors, name, axis=-1):
     return keras.layers.Concatenate(axis=axis, dtype="float32", name=name)(tensors)
 
 
-def linear_forecast(window, ahead, horizon, num_targets, inputs="own", name="linear"):
-    """Maps the window to the horizon by weights that start at zero.
+def head(window, features):
+    """Raw columns from what a network knows of the whole window, `(batch, units)`, and what is known ahead.
 
-    Zero is a good start: with a normalised window it is the window's level. The
-    columns known ahead are added by weights for each step and target.
+    The weights start at zero, which is the window's level.
+    """
+    task = window.task
+    columns = task.output.width * task.num_targets
+    raw = _from_zero(task.horizon * columns, "head")(_with_ahead(window, features))
+    return keras.layers.Reshape((task.horizon, columns), dtype="float32", name="steps")(raw)
+
+
+def _with_ahead(window, features):
+    if window.ahead is None:
+        return features
+    flat = keras.layers.Flatten(dtype="float32", name="known_flat")(window.ahead)
+    return join([features, flat], "head_inputs")
+
+
+def step_head(window, features, name="head"):
+    """Raw columns from what a network knows of each step, `(batch, horizon, units)`."""
+    return _from_zero(window.task.output.width * window.task.num_targets, name)(features)
+
+
+def target_head(window, features, ahead=None):
+    """Raw columns from what a network knows of each target, `(batch, targets, units)`.
+
+    Args:
+        ahead: Columns known ahead, which enter by weights that all targets share.
+    """
+    steps = window.task.horizon * window.task.output.width
+    raw = _from_zero(steps, "head")(features)
+    if ahead is not None:
+        flat = keras.layers.Reshape((1, -1), name="known_flat")(ahead)
+        known = _from_zero(steps, "known_head", use_bias=False)(flat)
+        raw = keras.layers.Add(dtype="float32", name="with_known")([raw, known])
+    return as_columns(_parameter_rows(window, raw, "head"))
+
+
+def named_heads(window, features):
+    """Raw columns from `(batch, units)` by a layer for each target, which is called after it."""
+    task = window.task
+    # A layer can't be called as every column may be.
+    plain = all(re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.-]*", name) for name in task.targets)
+    names = task.targets if plain else [f"target_{i}" for i in range(task.num_targets)]
+    features = _with_ahead(window, features)
+    raw = [_from_zero(task.horizon * task.output.width, f"head_{name}")(features) for name in names]
+    raw = [
+        keras.layers.Reshape((task.horizon, task.output.width, 1), dtype="float32", name=f"column_{name}")(x)
+        for name, x in zip(names, raw, strict=True)
+    ]
+    return keras.layers.Reshape((task.horizon, -1), dtype="float32", name="steps")(join(raw, "targets"))
+
+
+def target_rows(window, features, steps, name, **options):
+    """Raw numbers for each of some steps, as rows `(batch, width * targets, steps)`.
+
+    Args:
+        features: Tensor `(batch, targets, units)`, or `(batch, targets, parts, units)` where each of
+            several parts has so many steps.
+    """
+    raw = keras.layers.Dense(steps * window.task.output.width, dtype="float32", name=name, **options)(
+        features
+    )
+    if len(raw.shape) == 4:
+        raw = keras.layers.Reshape((raw.shape[1], -1), dtype="float32", name="steps")(raw)
+    return _parameter_rows(window, raw, name)
+
+
+def as_columns(rows):
+    """Turns rows `(batch, columns, steps)` into columns `(batch, steps, columns)`."""
+    return keras.layers.Permute((2, 1), dtype="float32", name="columns")(rows)
+
+
+def _parameter_rows(window, raw, name):
+    """From `(batch, targets, steps * width)` to `(batch, width * targets, steps)`."""
+    width = window.task.output.width
+    if width == 1:
+        return raw
+    targets, steps = raw.shape[1], raw.shape[2] // width
+    raw = keras.layers.Reshape((targets, steps, width), dtype="float32", name=f"{name}_parameters")(raw)
+    raw = keras.layers.Permute((3, 1, 2), dtype="float32", name=f"{name}_by_parameter")(raw)
+    return keras.layers.Reshape((width * targets, steps), dtype="float32", name=f"{name}_parameter_rows")(raw)
+
+
+def _from_zero(columns, name, **options):
+    return keras.layers.Dense(columns, kernel_initializer="zeros", dtype="float32", name=name, **options)
+
+
+def linear_forecast(window, inputs="own", name="linear", values=None, ahead=True):
+    """Raw columns from a linear map of the window whose weights start at zero.
+
+    Zero is a good start: with a normalised window it is the window's level.
 
     Args:
         inputs: `"own"`, each target sees its own window through weights that
             all targets share, `"individual"`, the same through weights of its
             own, or `"all"`, it sees the windows of all features through
             weights of its own.
+        name: Of the layer that maps the locations. `{name}_known` adds the columns known ahead,
+            by weights for each step and target.
+        values: What to map, in place of the normalised window.
+        ahead: Bool. Whether the columns known ahead are added.
     """
-    steps = {"kernel_initializer": "zeros", "dtype": "float32"}
-    if inputs == "own":
-        own = keras.layers.Permute((2, 1), dtype="float32", name=f"{name}_rows")(window[..., :num_targets])
-        own = keras.layers.Dense(horizon, name=name, **steps)(own)
-        forecast = keras.layers.Permute((2, 1), dtype="float32", name=f"{name}_columns")(own)
-    elif inputs == "individual":
-        forecast = keras.layers.EinsumDense(
-            "bct,cht->bht", output_shape=(horizon, num_targets), bias_axes="ht", name=name, **steps
-        )(window[..., :num_targets])
-    else:
-        forecast = keras.layers.EinsumDense(
-            "bcf,cfht->bht", output_shape=(horizon, num_targets), bias_axes="ht", name=name, **steps
-        )(window)
-    if ahead is None:
-        return forecast
-    known = keras.layers.EinsumDense(
-        "bhk,hkt->bht", output_shape=(horizon, num_targets), name=f"{name}_known", **steps
-    )(ahead)
-    return keras.layers.Add(dtype="float32", name=f"{name}_sum")([forecast, known])
+    task = window.task
+    values = window.values if values is None else values
+    values = values if inputs == "all" else values[..., : task.num_targets]
+    known = window.ahead if ahead else None
+    location = _linear_location(task, values, known, inputs, name)
+    if task.output.width == 1:
+        return location
+    # Layers of their own, so that a layer of locations is the same for every output.
+    shape = task.horizon, task.output.width - 1, task.num_targets
+    weights, bias = {
+        "own": ("bct,chw->bhwt", "hw"),
+        "individual": ("bct,chwt->bhwt", "hwt"),
+        "all": ("bcf,cfhwt->bhwt", "hwt"),
+    }[inputs]
+    further = _map(values, weights, shape, f"{name}_further", bias_axes=bias)
+    if known is not None:
+        beside = _map(known, "bhk,hkwt->bhwt", shape, f"{name}_further_known")
+        further = keras.layers.Add(dtype="float32", name=f"{name}_further_sum")([further, beside])
+    further = keras.layers.Reshape((task.horizon, -1), dtype="float32", name=f"{name}_further_columns")(
+        further
+    )
+    return join([location, further], f"{name}_numbers")
 
 
-def linear_guess(linear_skip, window, ahead, horizon, num_targets):
-    """Returns the linear forecast beside the network; None where `linear_skip` is `"none"`."""
+def linear_guess(window, linear_skip):
+    """The linear forecast of the locations beside a network; None where `linear_skip` is `"none"`."""
     if linear_skip not in LINEAR_SKIPS:
         raise ValueError(unknown("linear_skip", linear_skip, LINEAR_SKIPS))
     if linear_skip == "none":
         return None
-    return linear_forecast(window, ahead, horizon, num_targets, inputs=linear_skip, name="linear_skip")
+    values = window.own if linear_skip == "own" else window.values
+    return _linear_location(window.task, values, window.ahead, linear_skip, "linear_skip")
 
 
-def add_linear_skip(forecast, linear_skip, window, ahead):
-    """Adds the linear forecast to the network's, as `linear_skip` says."""
-    guess = linear_guess(linear_skip, window, ahead, *forecast.shape[1:])
-    if guess is None:
-        return forecast
-    return keras.layers.Add(dtype="float32", name="with_linear_skip")([forecast, guess])
+def _linear_location(task, values, known, inputs, name):
+    """A linear forecast, `(batch, horizon, targets)`."""
+    shape = task.horizon, task.num_targets
+    if inputs == "own":
+        rows = keras.layers.Permute((2, 1), dtype="float32", name=f"{name}_rows")(values)
+        rows = _from_zero(task.horizon, name)(rows)
+        location = keras.layers.Permute((2, 1), dtype="float32", name=f"{name}_columns")(rows)
+    else:
+        equation = {"individual": "bct,cht->bht", "all": "bcf,cfht->bht"}[inputs]
+        location = _map(values, equation, shape, name, bias_axes="ht")
+    if known is None:
+        return location
+    beside = _map(known, "bhk,hkt->bht", shape, f"{name}_known")
+    return keras.layers.Add(dtype="float32", name=f"{name}_sum")([location, beside])
 
 
-def finish(forecast, past, norm):
-    """Restores the window's level and names the output; float32 under every policy."""
-    if norm is not None:
-        forecast = norm(forecast, window=past, restore=True)
-    return keras.layers.Identity(name="forecast", dtype="float32")(forecast)
+def _map(tensor, equation, output_shape, name, **options):
+    return keras.layers.EinsumDense(
+        equation, output_shape, kernel_initializer="zeros", dtype="float32", name=name, **options
+    )(tensor)
 
 
-def lstm_stack(features, units, num_layers, dropout, return_state=False):
-    """Runs LSTM layers on top of each other, with dropout after each; float32 under every policy.
-
-    Half precision would round the cell's state at every step, and not every cuDNN has it
-    for an LSTM.
-
-    Returns:
-        The sequence `(batch, time, units)`, or with `return_state` the tuple of
-        it and the list of each layer's last hidden and cell state.
-    """
-    states = []
-    for i in range(num_layers):
-        features, *state = LSTM(
-            units, return_sequences=True, return_state=True, dtype="float32", name=f"lstm_{i}"
-        )(features)
-        states += state
-        if dropout:
-            features = keras.layers.Dropout(dropout, dtype="float32", name=f"dropout_{i}")(features)
-    return (features, states) if return_state else features
+def add_to_location(window, raw, more, name):
+    """Adds `(batch, horizon, targets)` to the locations of raw columns."""
+    targets = window.task.num_targets
+    if window.task.output.width == 1:
+        return keras.layers.Add(dtype="float32", name=name)([raw, more])
+    location = keras.layers.Add(dtype="float32", name=name)([raw[..., :targets], more])
+    return keras.layers.Concatenate(dtype="float32", name=f"{name}_further")([location, raw[..., targets:]])
 
 
-def encoder_block(encoded, num_heads, feedforward_units, dropout, name, attention=None, queries=None):
-    """Self-attention, then a feed-forward block; each is added to its input and normalised.
+def finish(window, raw, name, linear_skip="none"):
+    """Makes the model: raw columns and the linear forecast become the output, in the window's own level.
 
     Args:
-        attention: Str, the name of an attention layer whose scores are to be read;
-            it gives them as its second output. Default: they stay inside.
-        queries: Int, how many of the first tokens look; the others are looked at
-            and dropped. Default: all.
+        window: `Window`.
+        raw: Tensor `(batch, horizon, width * targets)`.
+        name: Str, of the model.
+        linear_skip: One of `LINEAR_SKIPS`.
+
+    Returns:
+        Uncompiled `keras.Model`.
     """
-    units = encoded.shape[-1]
-    looks = MultiHeadAttention(
-        num_heads, units // num_heads, dropout=dropout, name=attention or f"{name}_attention"
+    guess = linear_guess(window, linear_skip)
+    if guess is not None:
+        raw = add_to_location(window, raw, guess, "with_linear_skip")
+    forecast = Forecast(window.task.output, dtype="float32", name="forecast")(
+        raw, level=window.level, scale=window.scale
     )
-    looking = encoded if queries is None else encoded[:, :queries]
-    if attention is None:
-        attended = looks(looking, encoded)
-    else:
-        attended, _ = looks(looking, encoded, return_attention_scores=True)
-    encoded = keras.layers.LayerNormalization(name=f"{name}_attention_norm")(
-        keras.layers.Add(name=f"{name}_attention_add")([looking, attended])
-    )
-    widened = keras.layers.Dense(feedforward_units, activation="gelu", name=f"{name}_widen")(encoded)
-    narrowed = keras.layers.Dense(units, name=f"{name}_narrow")(widened)
-    if dropout:
-        narrowed = keras.layers.Dropout(dropout, name=f"{name}_dropout")(narrowed)
-    return keras.layers.LayerNormalization(name=f"{name}_norm")(
-        keras.layers.Add(name=f"{name}_add")([encoded, narrowed])
-    )
-
-
-def check_heads(units, num_heads):
-    """Raises a ValueError where the heads can't share the width evenly."""
-    check_positive_int(units=units, num_heads=num_heads)
-    if units % num_heads:
-        raise ValueError(
-            "`units` must be a multiple of `num_heads`, so that the heads share it evenly. "
-            f"Received: units={units}, num_heads={num_heads}."
-        )
+    return keras.Model(window.inputs, forecast, name=name)

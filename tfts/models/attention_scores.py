@@ -3,7 +3,7 @@
 import keras
 
 from tfts.layers import AttentionDecoder, MultiHeadAttention, Patches, SelfAttention
-from tfts.models._parts import VARIABLE_ATTENTION
+from tfts.models._blocks import VARIABLE_ATTENTION
 
 # Named in errors; the contract test finds out whether they are all.
 WITH_ATTENTION = ("attention_seq2seq", "inverted_transformer", "lstm_attention", "patch_transformer")
@@ -34,7 +34,8 @@ def attention_scores(model, inputs):
 
     >>> import numpy as np
     >>> from tfts.models import attention_seq2seq
-    >>> model = attention_seq2seq(context_length=7, num_features=3, horizon=5, num_heads=2)
+    >>> from tfts.task import Task
+    >>> model = attention_seq2seq(Task(context_length=7, horizon=5, past=2), num_heads=2)
     >>> attention_scores(model, np.ones((11, 7, 3))).shape
     (11, 2, 5, 7)
     """
@@ -56,7 +57,8 @@ def scores_tensor(model):
     Example:
 
     >>> from tfts.models import lstm_attention
-    >>> scores_tensor(lstm_attention(context_length=7, num_features=3)).shape
+    >>> from tfts.task import Task
+    >>> scores_tensor(lstm_attention(Task(context_length=7))).shape
     (None, 1, 7, 7)
     """
     layers = _attention_layers(model)
@@ -72,7 +74,7 @@ def scores_tensor(model):
             f"{', '.join(layer.name for layer in layers)}. Call one with return_attention_scores=True."
         )
     patches = [layer for layer in model.layers if isinstance(layer, Patches)]
-    return _Scores(model.output.shape[-1], patches[0] if patches else None)(with_scores[-1].output[1])
+    return _Scores(model.output.shape[2], patches[0] if patches else None)(with_scores[-1].output[1])
 
 
 def has_attention(model):
@@ -87,7 +89,8 @@ def has_attention(model):
     Example:
 
     >>> from tfts.models import linear
-    >>> has_attention(linear(context_length=7, num_features=3))
+    >>> from tfts.task import Task
+    >>> has_attention(linear(Task(context_length=7)))
     False
     """
     return bool(_with_scores(_attention_layers(model)))
@@ -105,7 +108,8 @@ def query_of(model):
     Example:
 
     >>> from tfts.models import lstm_attention
-    >>> query_of(lstm_attention(context_length=7, num_features=3, horizon=7))
+    >>> from tfts.task import Task
+    >>> query_of(lstm_attention(Task(context_length=7, horizon=7)))
     'context'
     """
     layer = _with_scores(_attention_layers(model))[-1]

@@ -3,15 +3,8 @@
 import keras
 
 from tfts.layers import AttentionDecoder, PositionEmbedding
-from tfts.models._parts import (
-    add_linear_skip,
-    encoder_block,
-    finish,
-    join,
-    normalise,
-    split_known_future,
-    window_inputs,
-)
+from tfts.models._blocks import encoder_block
+from tfts.models._parts import finish, step_head, window_inputs
 
 # The settings that a search tries by default, see tfts.tuning.
 SPACE = {
@@ -27,11 +20,7 @@ SPACE = {
 
 
 def attention_seq2seq(
-    context_length,
-    num_features,
-    horizon=1,
-    num_targets=1,
-    num_known_future=0,
+    task,
     *,
     units=32,
     num_heads=4,
@@ -46,11 +35,7 @@ def attention_seq2seq(
     """Builds an encoder-decoder of attention alone.
 
     Args:
-        context_length: Int >= 1, rows seen.
-        num_features: Int >= 1, columns of `past`; the targets come first.
-        horizon: Int >= 1, rows forecast.
-        num_targets: Int >= 1.
-        num_known_future: Int >= 0, columns known ahead.
+        task: `Task`, what the model is for.
         units: Int >= 1, the width of the encoder and the decoder; a multiple of `num_heads`.
         num_heads: Int >= 1, attention heads.
         num_layers: Int >= 1, blocks of the encoder.
@@ -66,35 +51,26 @@ def attention_seq2seq(
         name: Str.
 
     Returns:
-        Uncompiled `keras.Model` from `past` `(batch, context_length, num_features)`,
-        with `num_known_future` from the dict of it and `known_future`
-        `(batch, context_length + horizon, num_known_future)`, to the forecast
-        `(batch, horizon, num_targets)`. Its attention scores say how much each
+        Uncompiled `keras.Model` of the task. Its attention scores say how much each
         step of the horizon looks at each step of the context.
 
     Raises:
-        ValueError: If a size is out of range, `units` is no multiple of
+        ValueError: If a setting is out of range, `units` is not a multiple of
             `num_heads`, or `position` or `window_norm` is unknown.
 
     Example:
 
-    >>> attention_seq2seq(context_length=7, num_features=3, horizon=5).output_shape
+    >>> from tfts.task import Task
+    >>> attention_seq2seq(Task(context_length=7, horizon=5, past=2)).output_shape
     (None, 5, 1)
 
     Source: Vaswani et al., Attention Is All You Need, NeurIPS 2017.
     """
-    inputs, past, known = window_inputs(context_length, num_features, horizon, num_targets, num_known_future)
-    window, norm = normalise(past, window_norm)
-    context, ahead = split_known_future(known, horizon)
-    encoded = keras.layers.Dense(units, name="projection")(join([window, context], "encoder_inputs"))
+    window = window_inputs(task, window_norm)
+    encoded = keras.layers.Dense(units, name="projection")(window.encoder)
     encoded = PositionEmbedding(position, name="position")(encoded)
     for i in range(num_layers):
         encoded = encoder_block(encoded, num_heads, feedforward_units, dropout, f"encoder_{i}")
-    decoded, _ = AttentionDecoder(horizon, num_heads, feedforward_units, dropout=dropout, name="decoder")(
-        encoded, known_future=ahead
-    )
-    forecast = keras.layers.Dense(num_targets, kernel_initializer="zeros", dtype="float32", name="head")(
-        decoded
-    )
-    forecast = add_linear_skip(forecast, linear_skip, window, ahead)
-    return keras.Model(inputs, finish(forecast, past, norm), name=name)
+    decoder = AttentionDecoder(task.horizon, num_heads, feedforward_units, dropout=dropout, name="decoder")
+    decoded, _ = decoder(encoded, known_future=window.ahead)
+    return finish(window, step_head(window, decoded), name, linear_skip)

@@ -3,7 +3,7 @@
 import keras
 
 from tfts.layers import SeriesDecomposition
-from tfts.models._parts import finish, linear_forecast, normalise, split_known_future, window_inputs
+from tfts.models._parts import finish, linear_forecast, window_inputs
 
 # The settings that a search tries by default, see tfts.tuning.
 SPACE = {
@@ -16,18 +16,7 @@ SPACE = {
 }
 
 
-def dlinear(
-    context_length,
-    num_features,
-    horizon=1,
-    num_targets=1,
-    num_known_future=0,
-    *,
-    individual=False,
-    kernel_size=25,
-    window_norm="none",
-    name="dlinear",
-):
+def dlinear(task, *, individual=False, kernel_size=25, window_norm="none", name="dlinear"):
     """Builds DLinear: linear maps of the trend of each target's window and of what is left.
 
     The trend is a moving average in which the window's ends are repeated. The
@@ -35,11 +24,7 @@ def dlinear(
     level drifts `window_norm="last"` forecasts better.
 
     Args:
-        context_length: Int >= 1, rows seen.
-        num_features: Int >= 1, columns of `past`; the targets come first.
-        horizon: Int >= 1, rows forecast.
-        num_targets: Int >= 1.
-        num_known_future: Int >= 0, columns known ahead.
+        task: `Task`, what the model is for.
         individual: Bool. False maps the targets by weights that all share, True
             by weights for each target. Either way a target is forecast from its
             own window alone.
@@ -49,30 +34,26 @@ def dlinear(
         name: Str.
 
     Returns:
-        Uncompiled `keras.Model` from `past` `(batch, context_length, num_features)`,
-        with `num_known_future` from the dict of it and `known_future`
-        `(batch, context_length + horizon, num_known_future)`, to the forecast
-        `(batch, horizon, num_targets)`.
+        Uncompiled `keras.Model` of the task.
 
     Raises:
-        ValueError: If a size is out of range, `kernel_size` is even or `window_norm` is unknown.
+        ValueError: If a setting is out of range, `kernel_size` is even or `window_norm` is unknown.
 
     Example:
 
-    >>> dlinear(context_length=7, num_features=3, horizon=5).count_params()
+    >>> from tfts.task import Task
+    >>> dlinear(Task(context_length=7, horizon=5, past=2)).count_params()
     80
 
     Source: Zeng et al., Are Transformers Effective for Time Series Forecasting?, AAAI 2023.
     """
-    inputs, past, known = window_inputs(context_length, num_features, horizon, num_targets, num_known_future)
-    window, norm = normalise(past, window_norm)
-    _, ahead = split_known_future(known, horizon)
-    trend, remainder = SeriesDecomposition(kernel_size, dtype="float32", name="decomposition")(window)
+    window = window_inputs(task, window_norm)
+    trend, remainder = SeriesDecomposition(kernel_size, dtype="float32", name="decomposition")(window.values)
     weights = "individual" if individual else "own"
-    forecast = keras.layers.Add(dtype="float32", name="parts")(
+    raw = keras.layers.Add(dtype="float32", name="parts")(
         [
-            linear_forecast(trend, None, horizon, num_targets, weights, name="trend"),
-            linear_forecast(remainder, ahead, horizon, num_targets, weights, name="remainder"),
+            linear_forecast(window, weights, name="trend", values=trend, ahead=False),
+            linear_forecast(window, weights, name="remainder", values=remainder),
         ]
     )
-    return keras.Model(inputs, finish(forecast, past, norm), name=name)
+    return finish(window, raw, name)

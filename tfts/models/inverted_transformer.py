@@ -3,17 +3,8 @@
 import keras
 
 from tfts.layers._checks import check_positive_int
-from tfts.models._parts import (
-    VARIABLE_ATTENTION,
-    add_linear_skip,
-    check_heads,
-    encoder_block,
-    finish,
-    join,
-    normalise,
-    split_known_future,
-    window_inputs,
-)
+from tfts.models._blocks import VARIABLE_ATTENTION, check_heads, encoder_block
+from tfts.models._parts import finish, join, target_head, window_inputs
 
 # The settings that a search tries by default, see tfts.tuning.
 SPACE = {
@@ -29,11 +20,7 @@ SPACE = {
 
 
 def inverted_transformer(
-    context_length,
-    num_features,
-    horizon=1,
-    num_targets=1,
-    num_known_future=0,
+    task,
     *,
     units=64,
     num_heads=4,
@@ -51,11 +38,7 @@ def inverted_transformer(
     together. In the last block the targets alone look: of the others no forecast is made.
 
     Args:
-        context_length: Int >= 1, rows seen.
-        num_features: Int >= 1, columns of `past`; the targets come first.
-        horizon: Int >= 1, rows forecast.
-        num_targets: Int >= 1.
-        num_known_future: Int >= 0, columns known ahead.
+        task: `Task`, what the model is for.
         units: Int >= 1, the width of a token; a multiple of `num_heads`.
         num_heads: Int >= 1, attention heads.
         num_layers: Int >= 1, blocks of the encoder.
@@ -70,43 +53,36 @@ def inverted_transformer(
         name: Str.
 
     Returns:
-        Uncompiled `keras.Model` from `past` `(batch, context_length, num_features)`,
-        with `num_known_future` from the dict of it and `known_future`
-        `(batch, context_length + horizon, num_known_future)`, to the forecast
-        `(batch, horizon, num_targets)`. Its attention scores `(batch, heads, num_targets,
+        Uncompiled `keras.Model` of the task. Its attention scores `(batch, heads, num_targets,
         num_features + num_known_future)` say how much each target looks at each column:
         those of `past`, then those known ahead.
 
     Raises:
-        ValueError: If a size is out of range, `units` is no multiple of `num_heads`, or
+        ValueError: If a setting is out of range, `units` is not a multiple of `num_heads`, or
             `window_norm` or `linear_skip` is unknown.
 
     Example:
 
-    >>> inverted_transformer(context_length=7, num_features=3, horizon=5).output_shape
+    >>> from tfts.task import Task
+    >>> inverted_transformer(Task(context_length=7, horizon=5, past=2)).output_shape
     (None, 5, 1)
 
     Source: Liu et al., iTransformer: Inverted Transformers Are Effective for Time Series
     Forecasting, ICLR 2024.
     """
-    inputs, past, known = window_inputs(context_length, num_features, horizon, num_targets, num_known_future)
+    window = window_inputs(task, window_norm)
     check_heads(units, num_heads)
     check_positive_int(num_layers=num_layers, feedforward_units=feedforward_units)
-    window, norm = normalise(past, window_norm)
-    _, ahead = split_known_future(known, horizon)
-    tokens = _embedded(window, units, "embedding")
-    if known is not None:
-        tokens = join([tokens, _embedded(known, units, "known_embedding")], "tokens", axis=1)
+    tokens = _embedded(window.values, units, "embedding")
+    if window.known is not None:
+        tokens = join([tokens, _embedded(window.known, units, "known_embedding")], "tokens", axis=1)
     if dropout:
         tokens = keras.layers.Dropout(dropout, name="tokens_dropout")(tokens)
     for i in range(num_layers):
-        last = {"attention": VARIABLE_ATTENTION, "queries": num_targets} if i == num_layers - 1 else {}
+        last = {"attention": VARIABLE_ATTENTION, "queries": task.num_targets} if i == num_layers - 1 else {}
         tokens = encoder_block(tokens, num_heads, feedforward_units, dropout, f"encoder_{i}", **last)
     tokens = keras.layers.LayerNormalization(name="norm")(tokens)
-    forecast = keras.layers.Dense(horizon, kernel_initializer="zeros", dtype="float32", name="head")(tokens)
-    forecast = keras.layers.Permute((2, 1), dtype="float32", name="columns")(forecast)
-    forecast = add_linear_skip(forecast, linear_skip, window, ahead)
-    return keras.Model(inputs, finish(forecast, past, norm), name=name)
+    return finish(window, target_head(window, tokens), name, linear_skip)
 
 
 def _embedded(rows, units, name):

@@ -3,15 +3,8 @@
 import keras
 
 from tfts.layers import SelfAttention
-from tfts.models._parts import (
-    add_linear_skip,
-    finish,
-    join,
-    lstm_stack,
-    normalise,
-    split_known_future,
-    window_inputs,
-)
+from tfts.models._blocks import lstm_stack
+from tfts.models._parts import finish, head, window_inputs
 
 # The settings that a search tries by default, see tfts.tuning.
 SPACE = {
@@ -25,11 +18,7 @@ SPACE = {
 
 
 def lstm_attention(
-    context_length,
-    num_features,
-    horizon=1,
-    num_targets=1,
-    num_known_future=0,
+    task,
     *,
     units=50,
     attention_units=None,
@@ -42,11 +31,7 @@ def lstm_attention(
     """Builds an LSTM with self-attention: LSTM, SelfAttention, Flatten, Dense.
 
     Args:
-        context_length: Int >= 1, rows seen.
-        num_features: Int >= 1, columns of `past`; the targets come first.
-        horizon: Int >= 1, rows forecast.
-        num_targets: Int >= 1.
-        num_known_future: Int >= 0, columns known ahead.
+        task: `Task`, what the model is for.
         units: Int >= 1, the width of the LSTM.
         attention_units: Int >= 1, the width of query, key and value. Default: `units`.
         num_layers: Int >= 1, LSTM layers on top of each other.
@@ -60,36 +45,25 @@ def lstm_attention(
         name: Str.
 
     Returns:
-        Uncompiled `keras.Model` from `past` `(batch, context_length, num_features)`,
-        with `num_known_future` from the dict of it and `known_future`
-        `(batch, context_length + horizon, num_known_future)`, to the forecast
-        `(batch, horizon, num_targets)`. Its attention scores say how much each
+        Uncompiled `keras.Model` of the task. Its attention scores say how much each
         step of the context (query) looks at each other (key).
 
     Raises:
-        ValueError: If a size is out of range or `window_norm` is unknown.
+        ValueError: If a setting is out of range or `window_norm` is unknown.
 
     Example:
 
-    >>> lstm_attention(context_length=7, num_features=3, horizon=5).output_shape
+    >>> from tfts.task import Task
+    >>> lstm_attention(Task(context_length=7, horizon=5, past=2)).output_shape
     (None, 5, 1)
 
     Source: Hochreiter and Schmidhuber, Long Short-Term Memory, Neural Computation 9,
     1997; Vaswani et al., Attention Is All You Need, NeurIPS 2017.
     """
-    inputs, past, known = window_inputs(context_length, num_features, horizon, num_targets, num_known_future)
-    window, norm = normalise(past, window_norm)
-    context, ahead = split_known_future(known, horizon)
-    encoded = lstm_stack(join([window, context], "encoder_inputs"), units, num_layers, dropout)
+    window = window_inputs(task, window_norm)
+    encoded = lstm_stack(window.encoder, units, num_layers, dropout)
     attended, _ = SelfAttention(attention_units, name="attention")(encoded, return_attention_scores=True)
     flat = keras.layers.Flatten(name="flat")(attended)
     if dropout:
         flat = keras.layers.Dropout(dropout, name="head_dropout")(flat)
-    if ahead is not None:
-        flat = join([flat, keras.layers.Flatten(dtype="float32", name="known_flat")(ahead)], "head_inputs")
-    forecast = keras.layers.Dense(
-        horizon * num_targets, kernel_initializer="zeros", dtype="float32", name="head"
-    )(flat)
-    forecast = keras.layers.Reshape((horizon, num_targets), dtype="float32", name="steps")(forecast)
-    forecast = add_linear_skip(forecast, linear_skip, window, ahead)
-    return keras.Model(inputs, finish(forecast, past, norm), name=name)
+    return finish(window, head(window, flat), name, linear_skip)

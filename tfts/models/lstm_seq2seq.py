@@ -3,15 +3,8 @@
 import keras
 
 from tfts.layers import LSTMDecoder
-from tfts.models._parts import (
-    finish,
-    join,
-    linear_guess,
-    lstm_stack,
-    normalise,
-    split_known_future,
-    window_inputs,
-)
+from tfts.models._blocks import lstm_stack
+from tfts.models._parts import finish, linear_guess, window_inputs, with_teacher
 
 # The settings that a search tries by default, see tfts.tuning.
 SPACE = {
@@ -25,11 +18,7 @@ SPACE = {
 
 
 def lstm_seq2seq(
-    context_length,
-    num_features,
-    horizon=1,
-    num_targets=1,
-    num_known_future=0,
+    task,
     *,
     units=50,
     num_layers=1,
@@ -42,11 +31,7 @@ def lstm_seq2seq(
     """Builds an encoder-decoder of LSTMs that forecasts one step after the other.
 
     Args:
-        context_length: Int >= 1, rows seen.
-        num_features: Int >= 1, columns of `past`; the targets come first.
-        horizon: Int >= 1, rows forecast.
-        num_targets: Int >= 1.
-        num_known_future: Int >= 0, columns known ahead.
+        task: `Task`, what the model is for.
         units: Int >= 1, the width of the encoder's and the decoder's layers.
         num_layers: Int >= 1, layers of the encoder and of the decoder.
         dropout: Float in [0, 1), the share of every layer's outputs dropped in training.
@@ -63,46 +48,40 @@ def lstm_seq2seq(
         name: Str.
 
     Returns:
-        Uncompiled `keras.Model` from `past` `(batch, context_length, num_features)`,
-        with `num_known_future` from the dict of it and `known_future`
-        `(batch, context_length + horizon, num_known_future)`, to the forecast
-        `(batch, horizon, num_targets)`.
+        Uncompiled `keras.Model` of the task.
 
     Raises:
-        ValueError: If a size is out of range or `window_norm` is unknown.
+        ValueError: If a setting is out of range or `window_norm` is unknown.
 
     Example:
 
-    >>> lstm_seq2seq(context_length=7, num_features=3, horizon=5).output_shape
+    >>> from tfts.task import Task
+    >>> lstm_seq2seq(Task(context_length=7, horizon=5, past=2)).output_shape
     (None, 5, 1)
 
     Source: Sutskever et al., Sequence to Sequence Learning with Neural Networks,
     NeurIPS 2014; Bengio et al., Scheduled Sampling for Sequence Prediction with
     Recurrent Neural Networks, NeurIPS 2015.
     """
-    inputs, past, known = window_inputs(context_length, num_features, horizon, num_targets, num_known_future)
-    window, norm = normalise(past, window_norm)
-    context, ahead = split_known_future(known, horizon)
-    _, states = lstm_stack(
-        join([window, context], "encoder_inputs"), units, num_layers, dropout, return_state=True
+    window = window_inputs(task, window_norm)
+    _, states = lstm_stack(window.encoder, units, num_layers, dropout, return_state=True)
+    first = keras.layers.Cropping1D((task.context_length - 1, 0), dtype="float32", name="last_step")(
+        window.own
     )
-    first = keras.layers.Cropping1D((context_length - 1, 0), dtype="float32", name="last_step")(window)
-    first = keras.layers.Flatten(dtype="float32", name="first")(first[..., :num_targets])
+    first = keras.layers.Flatten(dtype="float32", name="first")(first)
     teacher = None
     if teacher_forcing:
-        future = keras.Input((horizon, num_targets), name="teacher", dtype="float32", optional=True)
-        inputs = {**(inputs if known is not None else {"past": past}), "teacher": future}
-        # The decoder works on the window's own level, so the truth must come down to it.
-        teacher = future if norm is None else norm(future, window=past)
+        window, teacher = with_teacher(window)
     decoder = LSTMDecoder(
         units,
-        horizon,
+        task.horizon,
         num_layers,
         dropout=dropout,
         teacher_forcing=teacher_forcing,
+        width=task.output.width,
         dtype="float32",
         name="decoder",
     )
-    guess = linear_guess(linear_skip, window, ahead, horizon, num_targets)
-    forecast = decoder(first, states, known_future=ahead, guess=guess, teacher=teacher)
-    return keras.Model(inputs, finish(forecast, past, norm), name=name)
+    guess = linear_guess(window, linear_skip)
+    raw = decoder(first, states, known_future=window.ahead, guess=guess, teacher=teacher)
+    return finish(window, raw, name)

@@ -4,7 +4,7 @@ import keras
 
 from tfts.layers import LinearInterpolation
 from tfts.layers._checks import check_positive_int
-from tfts.models._parts import add_linear_skip, finish, join, normalise, split_known_future, window_inputs
+from tfts.models._parts import as_columns, finish, join, target_rows, window_inputs
 
 # The settings that a search tries by default, see tfts.tuning.
 SPACE = {
@@ -19,11 +19,7 @@ SPACE = {
 
 
 def nhits(
-    context_length,
-    num_features,
-    horizon=1,
-    num_targets=1,
-    num_known_future=0,
+    task,
     *,
     units=64,
     num_blocks=1,
@@ -45,11 +41,7 @@ def nhits(
     given to the perceptron of each block.
 
     Args:
-        context_length: Int >= 1, rows seen.
-        num_features: Int >= 1, columns of `past`; the targets come first.
-        horizon: Int >= 1, rows forecast.
-        num_targets: Int >= 1.
-        num_known_future: Int >= 0, columns known ahead.
+        task: `Task`, what the model is for.
         units: Int >= 1, the width of the perceptrons.
         num_blocks: Int >= 1, blocks of a stack.
         num_layers: Int >= 1, hidden layers of a perceptron.
@@ -66,35 +58,30 @@ def nhits(
         name: Str.
 
     Returns:
-        Uncompiled `keras.Model` from `past` `(batch, context_length, num_features)`,
-        with `num_known_future` from the dict of it and `known_future`
-        `(batch, context_length + horizon, num_known_future)`, to the forecast
-        `(batch, horizon, num_targets)`.
+        Uncompiled `keras.Model` of the task.
 
     Raises:
-        ValueError: If a size is out of range, `pool_sizes` and `steps_per_knot` are not of one
+        ValueError: If a setting is out of range, `pool_sizes` and `steps_per_knot` are not of one
             length, or `window_norm` or `linear_skip` is unknown.
 
     Example:
 
-    >>> nhits(context_length=7, num_features=3, horizon=5).output_shape
+    >>> from tfts.task import Task
+    >>> nhits(Task(context_length=7, horizon=5, past=2)).output_shape
     (None, 5, 1)
 
     Source: Challu et al., N-HiTS: Neural Hierarchical Interpolation for Time Series
     Forecasting, AAAI 2023.
     """
-    inputs, past, known = window_inputs(context_length, num_features, horizon, num_targets, num_known_future)
+    window = window_inputs(task, window_norm)
     check_positive_int(units=units, num_blocks=num_blocks, num_layers=num_layers)
     _check_stacks(pool_sizes, steps_per_knot)
-    window, norm = normalise(past, window_norm)
-    _, ahead = split_known_future(known, horizon)
-    left = window[..., :num_targets]
-    others = window[..., num_targets:] if num_features > num_targets else None
+    left, others = window.own, window.others
     parts = []
     for stack, (pool_size, steps) in enumerate(zip(pool_sizes, steps_per_knot, strict=True)):
         beside = [
             keras.layers.Flatten(name=f"{of}_{stack}")(_pooled(rows, pool_size, f"pooled_{of}_{stack}"))
-            for of, rows in (("others", others), ("known", known))
+            for of, rows in (("others", others), ("known", window.known))
             if rows is not None
         ]
         beside = join(beside, f"beside_{stack}") if beside else None
@@ -103,21 +90,19 @@ def nhits(
             pooled = _pooled(left, pool_size, f"pooled_{at}")
             pooled = keras.layers.Permute((2, 1), name=f"pooled_rows_{at}")(pooled)
             hidden = _perceptron(pooled, beside, units, num_layers, dropout, at)
-            knots = keras.layers.Dense(
-                -(-horizon // steps), kernel_initializer="zeros", dtype="float32", name=f"knots_{at}"
-            )(hidden)
-            parts.append(LinearInterpolation(horizon, dtype="float32", name=f"part_{at}")(knots))
+            knots = target_rows(
+                window, hidden, -(-task.horizon // steps), f"knots_{at}", kernel_initializer="zeros"
+            )
+            parts.append(LinearInterpolation(task.horizon, dtype="float32", name=f"part_{at}")(knots))
             if (stack, block) == (len(pool_sizes) - 1, num_blocks - 1):
                 # Nothing comes after it that could be left something.
                 break
-            knots = keras.layers.Dense(-(-context_length // steps), name=f"context_knots_{at}")(hidden)
-            explained = LinearInterpolation(context_length, name=f"explained_{at}")(knots)
+            knots = keras.layers.Dense(-(-task.context_length // steps), name=f"context_knots_{at}")(hidden)
+            explained = LinearInterpolation(task.context_length, name=f"explained_{at}")(knots)
             explained = keras.layers.Permute((2, 1), name=f"explained_columns_{at}")(explained)
             left = keras.layers.Subtract(name=f"left_{at}")([left, explained])
-    forecast = keras.layers.Add(dtype="float32", name="parts")(parts) if len(parts) > 1 else parts[0]
-    forecast = keras.layers.Permute((2, 1), dtype="float32", name="columns")(forecast)
-    forecast = add_linear_skip(forecast, linear_skip, window, ahead)
-    return keras.Model(inputs, finish(forecast, past, norm), name=name)
+    rows = keras.layers.Add(dtype="float32", name="parts")(parts) if len(parts) > 1 else parts[0]
+    return finish(window, as_columns(rows), name, linear_skip)
 
 
 def _check_stacks(pool_sizes, steps_per_knot):

@@ -5,15 +5,8 @@ from keras import ops
 
 from tfts.layers import Patches, PositionEmbedding
 from tfts.layers._checks import check_positive_int
-from tfts.models._parts import (
-    add_linear_skip,
-    check_heads,
-    encoder_block,
-    finish,
-    normalise,
-    split_known_future,
-    window_inputs,
-)
+from tfts.models._blocks import check_heads, encoder_block
+from tfts.models._parts import finish, target_head, window_inputs
 
 # The settings that a search tries by default, see tfts.tuning.
 SPACE = {
@@ -29,11 +22,7 @@ SPACE = {
 
 
 def patch_transformer(
-    context_length,
-    num_features,
-    horizon=1,
-    num_targets=1,
-    num_known_future=0,
+    task,
     *,
     units=32,
     num_heads=4,
@@ -54,11 +43,7 @@ def patch_transformer(
     are seen by the head. Blocks are normalised by layer, where the paper does so by batch.
 
     Args:
-        context_length: Int >= 1, rows seen.
-        num_features: Int >= 1, columns of `past`; the targets come first.
-        horizon: Int >= 1, rows forecast.
-        num_targets: Int >= 1.
-        num_known_future: Int >= 0, columns known ahead.
+        task: `Task`, what the model is for.
         units: Int >= 1, the width of a token; a multiple of `num_heads`.
         num_heads: Int >= 1, attention heads.
         num_layers: Int >= 1, blocks of the encoder.
@@ -77,38 +62,34 @@ def patch_transformer(
         name: Str.
 
     Returns:
-        Uncompiled `keras.Model` from `past` `(batch, context_length, num_features)`,
-        with `num_known_future` from the dict of it and `known_future`
-        `(batch, context_length + horizon, num_known_future)`, to the forecast
-        `(batch, horizon, num_targets)`. Its attention scores `(batch, heads,
+        Uncompiled `keras.Model` of the task. Its attention scores `(batch, heads,
         context_length, context_length)` say how much the patches that hold a row
         (query) look at those that hold each other (key), the mean over the targets.
 
     Raises:
-        ValueError: If a size is out of range, `units` is no multiple of `num_heads`, or
+        ValueError: If a setting is out of range, `units` is not a multiple of `num_heads`, or
             `window_norm` or `linear_skip` is unknown.
 
     Example:
 
-    >>> patch_transformer(context_length=11, num_features=3, horizon=5, patch_length=4).output_shape
+    >>> from tfts.task import Task
+    >>> patch_transformer(Task(context_length=11, horizon=5, past=2), patch_length=4).output_shape
     (None, 5, 1)
 
     Source: Nie et al., A Time Series is Worth 64 Words: Long-term Forecasting with
     Transformers, ICLR 2023.
     """
-    inputs, past, known = window_inputs(context_length, num_features, horizon, num_targets, num_known_future)
+    window = window_inputs(task, window_norm)
     check_heads(units, num_heads)
     check_positive_int(num_layers=num_layers, feedforward_units=feedforward_units)
-    patch_length = min(16, max(1, context_length // 4)) if patch_length is None else patch_length
+    patch_length = min(16, max(1, task.context_length // 4)) if patch_length is None else patch_length
     cut = {"length": patch_length, "stride": max(1, patch_length // 2) if stride is None else stride}
-    window, norm = normalise(past, window_norm)
-    context, ahead = split_known_future(known, horizon)
-    patches = Patches(**cut, name="patches")(window[..., :num_targets])
+    patches = Patches(**cut, name="patches")(window.own)
     num_patches = patches.shape[2]
     tokens = keras.layers.Dense(units, name="embedding")(patches)
-    if context is not None:
+    if window.context is not None:
         beside = keras.layers.Permute((2, 1, 3), name="known_rows")(
-            Patches(**cut, name="known_patches")(context)
+            Patches(**cut, name="known_patches")(window.context)
         )
         beside = keras.layers.Reshape((1, num_patches, -1), name="known_flat_patches")(beside)
         beside = keras.layers.Dense(units, use_bias=False, name="known_embedding")(beside)
@@ -119,16 +100,7 @@ def patch_transformer(
     for i in range(num_layers):
         attention = "patch_attention" if i == num_layers - 1 else None
         tokens = encoder_block(tokens, num_heads, feedforward_units, dropout, f"encoder_{i}", attention)
-    flat = ops.reshape(tokens, (-1, num_targets, num_patches * units))
+    flat = ops.reshape(tokens, (-1, task.num_targets, num_patches * units))
     if dropout:
         flat = keras.layers.Dropout(dropout, name="head_dropout")(flat)
-    forecast = keras.layers.Dense(horizon, kernel_initializer="zeros", dtype="float32", name="head")(flat)
-    if ahead is not None:
-        beside = keras.layers.Reshape((1, -1), name="known_flat")(ahead)
-        beside = keras.layers.Dense(
-            horizon, use_bias=False, kernel_initializer="zeros", dtype="float32", name="known_head"
-        )(beside)
-        forecast = keras.layers.Add(dtype="float32", name="with_known")([forecast, beside])
-    forecast = keras.layers.Permute((2, 1), dtype="float32", name="columns")(forecast)
-    forecast = add_linear_skip(forecast, linear_skip, window, ahead)
-    return keras.Model(inputs, finish(forecast, past, norm), name=name)
+    return finish(window, target_head(window, flat, window.ahead), name, linear_skip)

@@ -1,8 +1,6 @@
 """RLinear: a linear map of the normalised window."""
 
-import keras
-
-from tfts.models._parts import finish, linear_forecast, normalise, split_known_future, window_inputs
+from tfts.models._parts import finish, linear_forecast, window_inputs
 
 # The settings that a search tries by default, see tfts.tuning.
 SPACE = {
@@ -14,17 +12,7 @@ SPACE = {
 }
 
 
-def rlinear(
-    context_length,
-    num_features,
-    horizon=1,
-    num_targets=1,
-    num_known_future=0,
-    *,
-    individual=False,
-    affine=True,
-    name="rlinear",
-):
+def rlinear(task, *, individual=False, affine=True, name="rlinear"):
     """Builds RLinear: one linear map between normalising and restoring each target's window.
 
     A window loses its mean and is divided by its standard deviation, and the
@@ -33,11 +21,7 @@ def rlinear(
     mean repeated.
 
     Args:
-        context_length: Int >= 1, rows seen.
-        num_features: Int >= 1, columns of `past`; the targets come first.
-        horizon: Int >= 1, rows forecast.
-        num_targets: Int >= 1.
-        num_known_future: Int >= 0, columns known ahead.
+        task: `Task`, what the model is for.
         individual: Bool. False maps the targets by weights that all share, True
             by weights for each target. Either way a target is forecast from its
             own window alone.
@@ -46,27 +30,21 @@ def rlinear(
         name: Str.
 
     Returns:
-        Uncompiled `keras.Model` from `past` `(batch, context_length, num_features)`,
-        with `num_known_future` from the dict of it and `known_future`
-        `(batch, context_length + horizon, num_known_future)`, to the forecast
-        `(batch, horizon, num_targets)`.
+        Uncompiled `keras.Model` of the task.
 
     Raises:
-        ValueError: If a size is out of range.
+        ValueError: If a setting is out of range.
 
     Example:
 
-    >>> rlinear(context_length=7, num_features=3, horizon=5).count_params()
+    >>> from tfts.task import Task
+    >>> rlinear(Task(context_length=7, horizon=5, past=2)).count_params()
     42
 
     Source: Li et al., Revisiting Long-term Time Series Forecasting: An Investigation on
     Linear Mapping, arXiv 2305.10721, 2023; Kim et al., Reversible Instance Normalization
     for Accurate Time-Series Forecasting against Distribution Shift, ICLR 2022.
     """
-    inputs, past, known = window_inputs(context_length, num_features, horizon, num_targets, num_known_future)
     # The targets alone: a scale of what is not forecast would be a weight without effect.
-    window, norm = normalise(past[..., :num_targets], "instance", affine=affine)
-    _, ahead = split_known_future(known, horizon)
-    weights = "individual" if individual else "own"
-    forecast = linear_forecast(window, ahead, horizon, num_targets, weights, name="map")
-    return keras.Model(inputs, finish(forecast, past, norm), name=name)
+    window = window_inputs(task, "instance", affine=affine, own=True)
+    return finish(window, linear_forecast(window, "individual" if individual else "own", name="map"), name)

@@ -4,7 +4,7 @@ import keras
 
 from tfts.layers import SegmentGRU, Segments
 from tfts.layers._checks import check_positive_int, check_share
-from tfts.models._parts import add_linear_skip, finish, normalise, split_known_future, window_inputs
+from tfts.models._parts import as_columns, finish, target_rows, window_inputs
 
 # The settings that a search tries by default, see tfts.tuning.
 SPACE = {
@@ -19,11 +19,7 @@ SPACE = {
 
 
 def segment_rnn(
-    context_length,
-    num_features,
-    horizon=1,
-    num_targets=1,
-    num_known_future=0,
+    task,
     *,
     units=128,
     segment_length=48,
@@ -43,11 +39,7 @@ def segment_rnn(
     `loss="mae"`; a learning rate near 1e-3 suits it.
 
     Args:
-        context_length: Int >= 1, rows seen.
-        num_features: Int >= 1, columns of `past`; the targets come first.
-        horizon: Int >= 1, rows forecast.
-        num_targets: Int >= 1.
-        num_known_future: Int >= 0, columns known ahead.
+        task: `Task`, what the model is for.
         units: Int >= 2, the width of the GRU; 512 in the paper.
         segment_length: Int >= 1, rows of a segment. Where it does not divide the
             window, the first row is repeated in front; where it does not divide
@@ -61,47 +53,39 @@ def segment_rnn(
         name: Str.
 
     Returns:
-        Uncompiled `keras.Model` from `past` `(batch, context_length, num_features)`,
-        with `num_known_future` from the dict of it and `known_future`
-        `(batch, context_length + horizon, num_known_future)`, to the forecast
-        `(batch, horizon, num_targets)`.
+        Uncompiled `keras.Model` of the task.
 
     Raises:
-        ValueError: If a size is out of range, or `window_norm` or `linear_skip` is unknown.
+        ValueError: If a setting is out of range, or `window_norm` or `linear_skip` is unknown.
 
     Example:
 
-    >>> segment_rnn(context_length=720, num_features=7, horizon=96, num_targets=7).output_shape
+    >>> from tfts.task import Task
+    >>> segment_rnn(Task(context_length=720, horizon=96, targets=7)).output_shape
     (None, 96, 7)
 
     Source: Lin et al., SegRNN: Segment Recurrent Neural Network for Long-Term Time Series
     Forecasting, arXiv 2308.11200, 2023.
     """
-    inputs, past, known = window_inputs(context_length, num_features, horizon, num_targets, num_known_future)
+    window = window_inputs(task, window_norm)
     check_positive_int(units=units, segment_length=segment_length)
     check_share(dropout=dropout)
-    num_ahead = -(-horizon // segment_length)
-    window, norm = normalise(past, window_norm)
-    context, ahead = split_known_future(known, horizon)
-    segments = Segments(segment_length, name="segments")(window[..., :num_targets])
+    segments = Segments(segment_length, name="segments")(window.own)
     embedded = keras.layers.Dense(units, name="segment_embedding")(segments)
     known_ahead = None
-    if known is not None:
-        known_context = _embed_known(context, segment_length, units, "known_context")
+    if window.known is not None:
+        known_context = _embed_known(window.context, segment_length, units, "known_context")
         one = keras.layers.Reshape((1, *known_context.shape[1:]), name="every_target")(known_context)
         embedded = keras.layers.Add(name="with_known")([embedded, one])
-        known_ahead = _embed_known(ahead, segment_length, units, "known_ahead", end=True)
+        known_ahead = _embed_known(window.ahead, segment_length, units, "known_ahead", end=True)
     embedded = keras.layers.Activation("relu", name="embedded")(embedded)
+    num_ahead = -(-task.horizon // segment_length)
     # As an LSTM is: see lstm_stack.
     decoded = SegmentGRU(units, num_ahead, dtype="float32", name="gru")(embedded, known_ahead=known_ahead)
     if dropout:
         decoded = keras.layers.Dropout(dropout, dtype="float32", name="dropout")(decoded)
-    forecast = keras.layers.Dense(segment_length, dtype="float32", name="head")(decoded)
-    forecast = keras.layers.Reshape((num_targets, -1), dtype="float32", name="steps")(forecast)
-    forecast = keras.layers.Permute((2, 1), dtype="float32", name="columns")(forecast)
-    forecast = forecast[:, :horizon]
-    forecast = add_linear_skip(forecast, linear_skip, window, ahead)
-    return keras.Model(inputs, finish(forecast, past, norm), name=name)
+    raw = as_columns(target_rows(window, decoded, segment_length, "head"))
+    return finish(window, raw[:, : task.horizon], name, linear_skip)
 
 
 def _embed_known(known, segment_length, units, name, end=False):

@@ -5,7 +5,7 @@ import math
 import keras
 
 from tfts.layers._checks import check_positive_int
-from tfts.models._parts import add_linear_skip, finish, join, normalise, split_known_future, window_inputs
+from tfts.models._parts import finish, head, window_inputs
 
 # The settings that a search tries by default, see tfts.tuning.
 SPACE = {
@@ -19,11 +19,7 @@ SPACE = {
 
 
 def tcn(
-    context_length,
-    num_features,
-    horizon=1,
-    num_targets=1,
-    num_known_future=0,
+    task,
     *,
     units=32,
     kernel_size=3,
@@ -41,11 +37,7 @@ def tcn(
     the convolutions are not normalised, as the paper's are.
 
     Args:
-        context_length: Int >= 1, rows seen.
-        num_features: Int >= 1, columns of `past`; the targets come first.
-        horizon: Int >= 1, rows forecast.
-        num_targets: Int >= 1.
-        num_known_future: Int >= 0, columns known ahead.
+        task: `Task`, what the model is for.
         units: Int >= 1, channels of every convolution.
         kernel_size: Int >= 2, rows that a convolution sees.
         num_layers: Int >= 1, blocks. Default: as many as let the last row see the
@@ -60,23 +52,21 @@ def tcn(
         name: Str.
 
     Returns:
-        Uncompiled `keras.Model` from `past` `(batch, context_length, num_features)`,
-        with `num_known_future` from the dict of it and `known_future`
-        `(batch, context_length + horizon, num_known_future)`, to the forecast
-        `(batch, horizon, num_targets)`.
+        Uncompiled `keras.Model` of the task.
 
     Raises:
-        ValueError: If a size is out of range, or `window_norm` or `linear_skip` is unknown.
+        ValueError: If a setting is out of range, or `window_norm` or `linear_skip` is unknown.
 
     Example:
 
-    >>> tcn(context_length=7, num_features=3, horizon=5).output_shape
+    >>> from tfts.task import Task
+    >>> tcn(Task(context_length=7, horizon=5, past=2)).output_shape
     (None, 5, 1)
 
     Source: Bai et al., An Empirical Evaluation of Generic Convolutional and Recurrent
     Networks for Sequence Modeling, 2018.
     """
-    inputs, past, known = window_inputs(context_length, num_features, horizon, num_targets, num_known_future)
+    window = window_inputs(task, window_norm)
     check_positive_int(units=units, kernel_size=kernel_size)
     if kernel_size < 2:
         raise ValueError(
@@ -85,25 +75,14 @@ def tcn(
         )
     if num_layers is None:
         reach = 2 * (kernel_size - 1)
-        num_layers = max(1, math.ceil(math.log2((context_length - 1) / reach + 1)))
+        num_layers = max(1, math.ceil(math.log2((task.context_length - 1) / reach + 1)))
     check_positive_int(num_layers=num_layers)
-    window, norm = normalise(past, window_norm)
-    context, ahead = split_known_future(known, horizon)
-    encoded = join([window, context], "encoder_inputs")
+    encoded = window.encoder
     for i in range(num_layers):
         encoded = _residual_block(encoded, units, kernel_size, 2**i, dropout, f"block_{i}")
-    encoded = keras.layers.Cropping1D((context_length - 1, 0), name="last_step")(encoded)
-    encoded = keras.layers.Flatten(name="encoded")(encoded)
-    if ahead is not None:
-        encoded = join(
-            [encoded, keras.layers.Flatten(dtype="float32", name="known_flat")(ahead)], "head_inputs"
-        )
-    forecast = keras.layers.Dense(
-        horizon * num_targets, kernel_initializer="zeros", dtype="float32", name="head"
-    )(encoded)
-    forecast = keras.layers.Reshape((horizon, num_targets), dtype="float32", name="steps")(forecast)
-    forecast = add_linear_skip(forecast, linear_skip, window, ahead)
-    return keras.Model(inputs, finish(forecast, past, norm), name=name)
+    last = keras.layers.Cropping1D((task.context_length - 1, 0), name="last_step")(encoded)
+    last = keras.layers.Flatten(name="encoded")(last)
+    return finish(window, head(window, last), name, linear_skip)
 
 
 def _residual_block(rows, units, kernel_size, dilation, dropout, name):

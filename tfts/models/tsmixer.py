@@ -3,7 +3,7 @@
 import keras
 
 from tfts.layers._checks import check_positive_int
-from tfts.models._parts import add_linear_skip, finish, join, normalise, split_known_future, window_inputs
+from tfts.models._parts import add_to_location, finish, join, step_head, target_head, window_inputs
 
 # The settings that a search tries by default, see tfts.tuning.
 SPACE = {
@@ -17,11 +17,7 @@ SPACE = {
 
 
 def tsmixer(
-    context_length,
-    num_features,
-    horizon=1,
-    num_targets=1,
-    num_known_future=0,
+    task,
     *,
     num_layers=2,
     feedforward_units=32,
@@ -39,11 +35,7 @@ def tsmixer(
     by one more perceptron, as in the paper's network with auxiliary information.
 
     Args:
-        context_length: Int >= 1, rows seen.
-        num_features: Int >= 1, columns of `past`; the targets come first.
-        horizon: Int >= 1, rows forecast.
-        num_targets: Int >= 1.
-        num_known_future: Int >= 0, columns known ahead.
+        task: `Task`, what the model is for.
         num_layers: Int >= 1, mixing blocks.
         feedforward_units: Int >= 1, the width within the mixing of columns.
         dropout: Float in [0, 1), the share dropped in training after each map.
@@ -55,51 +47,44 @@ def tsmixer(
         name: Str.
 
     Returns:
-        Uncompiled `keras.Model` from `past` `(batch, context_length, num_features)`,
-        with `num_known_future` from the dict of it and `known_future`
-        `(batch, context_length + horizon, num_known_future)`, to the forecast
-        `(batch, horizon, num_targets)`.
+        Uncompiled `keras.Model` of the task.
 
     Raises:
-        ValueError: If a size is out of range, or `window_norm` or `linear_skip` is unknown.
+        ValueError: If a setting is out of range, or `window_norm` or `linear_skip` is unknown.
 
     Example:
 
-    >>> tsmixer(context_length=7, num_features=3, horizon=5).output_shape
+    >>> from tfts.task import Task
+    >>> tsmixer(Task(context_length=7, horizon=5, past=2)).output_shape
     (None, 5, 1)
 
     Source: Chen et al., TSMixer: An All-MLP Architecture for Time Series Forecasting,
     Transactions on Machine Learning Research, 2023.
     """
-    inputs, past, known = window_inputs(context_length, num_features, horizon, num_targets, num_known_future)
+    window = window_inputs(task, window_norm)
     check_positive_int(num_layers=num_layers, feedforward_units=feedforward_units)
-    window, norm = normalise(past, window_norm)
-    context, ahead = split_known_future(known, horizon)
-    mixed = join([window, context], "mixer_inputs")
+    mixed = window.encoder
     for i in range(num_layers):
         mixed = _mixing_block(mixed, feedforward_units, dropout, f"mixer_{i}")
-    if ahead is None:
-        forecast = _over_time(mixed[..., :num_targets], horizon, "head")
-    else:
-        steps = _over_time(mixed, horizon, "head")
-        hidden = keras.layers.Dense(feedforward_units, activation="relu", name="known_widen")(
-            join([steps, ahead], "known_inputs")
-        )
-        if dropout:
-            hidden = keras.layers.Dropout(dropout, name="known_dropout")(hidden)
-        hidden = keras.layers.Dense(
-            num_targets, kernel_initializer="zeros", dtype="float32", name="known_head"
-        )(hidden)
-        forecast = keras.layers.Add(dtype="float32", name="with_known")([steps[..., :num_targets], hidden])
-    forecast = add_linear_skip(forecast, linear_skip, window, ahead)
-    return keras.Model(inputs, finish(forecast, past, norm), name=name)
+    if window.ahead is None:
+        rows = keras.layers.Permute((2, 1), name="head_rows")(mixed[..., : task.num_targets])
+        return finish(window, target_head(window, rows), name, linear_skip)
+    steps = _over_time(mixed, task.horizon)
+    hidden = keras.layers.Dense(feedforward_units, activation="relu", name="known_widen")(
+        join([steps, window.ahead], "known_inputs")
+    )
+    if dropout:
+        hidden = keras.layers.Dropout(dropout, name="known_dropout")(hidden)
+    raw = step_head(window, hidden, name="known_head")
+    raw = add_to_location(window, raw, steps[..., : task.num_targets], "with_known")
+    return finish(window, raw, name, linear_skip)
 
 
-def _over_time(columns, horizon, name):
+def _over_time(columns, horizon):
     """Maps each column from the context to the horizon by weights that start at zero."""
-    columns = keras.layers.Permute((2, 1), name=f"{name}_rows")(columns)
-    columns = keras.layers.Dense(horizon, kernel_initializer="zeros", dtype="float32", name=name)(columns)
-    return keras.layers.Permute((2, 1), dtype="float32", name=f"{name}_columns")(columns)
+    columns = keras.layers.Permute((2, 1), name="head_rows")(columns)
+    columns = keras.layers.Dense(horizon, kernel_initializer="zeros", dtype="float32", name="head")(columns)
+    return keras.layers.Permute((2, 1), dtype="float32", name="head_columns")(columns)
 
 
 def _mixing_block(rows, feedforward_units, dropout, name):

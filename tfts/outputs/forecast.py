@@ -16,8 +16,9 @@ class Forecast(keras.layers.Layer):
     Call arguments:
         raw: Float tensor `(batch, horizon, width * targets)`: the locations of all targets, then
             each further number of all targets.
-        level: Float tensor `(batch, 1, targets)`, what was subtracted from the window.
-        scale: Float tensor `(batch, 1, targets)`, what the window was divided by.
+        level: Float tensor `(batch, 1, features)`, what was subtracted from the window. The targets
+            are the first features.
+        scale: Float tensor `(batch, 1, features)`, what the window was divided by.
 
     Returns:
         Tensor of the output's parameters; of `Point` `(batch, horizon, targets)`.
@@ -47,10 +48,12 @@ class Forecast(keras.layers.Layer):
 
     def call(self, raw, level=None, scale=None):
         horizon, columns = raw.shape[1:]
-        width = self.of.width
-        raw = ops.reshape(raw, (-1, horizon, width, columns // width))
+        width, targets = self.of.width, columns // self.of.width
+        raw = ops.reshape(raw, (-1, horizon, width, targets))
         parameters = self.of.head(ops.transpose(raw, (0, 1, 3, 2)))
-        return parameters if level is None else self.of.restore(parameters, level, scale)
+        if level is None:
+            return parameters
+        return self.of.restore(parameters, level[..., :targets], scale[..., :targets])
 
     def compute_output_shape(self, raw_shape, level_shape=None, scale_shape=None):
         batch, horizon, columns = raw_shape

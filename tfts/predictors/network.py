@@ -24,7 +24,7 @@ class NetworkPredictor(Predictor):
     """A network that learns by gradient descent.
 
     Args:
-        source: A name of `MODELS`, a builder with the arguments of those, or a `Template`.
+        source: A name of `MODELS`, a builder (see `build_model`), or a `Template`.
         model_options: Dict of the builder's options.
 
     Example:
@@ -107,18 +107,13 @@ class NetworkPredictor(Predictor):
         from tfts.models import build_model
         from tfts.predictors.template import Template
 
-        columns = task.num_features, task.horizon, task.num_targets, task.num_known_future
-        sizes = (task.context_length, *columns)
         if isinstance(self.source, Template):
-            model = self.source.make(*sizes)
+            model = self.source.make(task)
             if self.source.compiled:
                 options.check_unused("A compiled Keras model", _OF_ANY_NETWORK)
                 return model
         else:
-            build = (
-                functools.partial(build_model, self.source) if isinstance(self.source, str) else self.source
-            )
-            model = build(*sizes, **self.model_options)
+            model = build_model(self.source, task, **self.model_options)
         compile_network(model, steps, options, metrics())
         return model
 

@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from tfts.models import fit_to_task
+
 
 class Template:
     """A Keras model's structure, and how it is compiled; its weights only where no fit changes them.
@@ -27,8 +29,8 @@ class Template:
 
     >>> model = keras.Sequential([keras.Input((3, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
     >>> model.compile("adam", "mse")
-    >>> template = Template(model)
-    >>> template.make(context_length=3, num_features=1, horizon=2, num_targets=1, num_known_future=0).output_shape
+    >>> from tfts.task import Task
+    >>> Template(model).make(Task(context_length=3, horizon=2)).output_shape
     (None, 2, 1)
     """
 
@@ -48,40 +50,23 @@ class Template:
         self._own = _named_parts(model) if compiled else {}
         self._mould = self._cloned(model)
 
-    def make(self, context_length, num_features, horizon, num_targets, num_known_future):
+    def make(self, task):
         """A network of the same structure with new weights, compiled as the model was.
 
         One that gives `(batch, horizon)` for one target, or `(batch, targets)` for one step,
         gets the axis that is missing.
 
         Raises:
-            ValueError: If the network does not fit windows of these sizes.
+            ValueError: If the network does not fit the task.
         """
         made = self._cloned(self._mould)
         if not made.built:
-            made.build((None, context_length, num_features))
-        expected = (horizon, num_targets)
-        shapes = [tuple(tensor.shape[1:]) for tensor in made.outputs]
-        flat = shapes == [(horizon * num_targets,)] and 1 in expected
-        takes = {"past": (context_length, num_features)}
-        if num_known_future:
-            takes["known_future"] = (context_length + horizon, num_known_future)
-        given = {tensor.name: tuple(tensor.shape[1:]) for tensor in made.inputs if tensor.name != "teacher"}
-        if (not flat and shapes != [expected]) or not _fit(takes, given):
-            raise ValueError(
-                f"The Keras model {self.name!r} does not fit the windows. Expected inputs {_words(takes)} and an "
-                f"output of {(None, *expected)}, (batch, horizon, targets)"
-                f"{'; or without the axis of size 1' if 1 in expected else ''}. Received: inputs {_words(given)} "
-                f"and output of {', '.join(str((None, *shape)) for shape in shapes)}."
-            )
-        if flat:
-            own = made
-            inputs = made.inputs[0] if len(made.inputs) == 1 else made.input
-            made = keras.Model(inputs, keras.layers.Reshape(expected)(made.outputs[0]), name=self.name)
-            if self.compiled:
-                with keras.saving.custom_object_scope(self._own):
-                    _compile_like(made, own)
-        return made
+            made.build((None, task.context_length, task.num_features))
+        fitted = fit_to_task(made, task, f"The Keras model {self.name!r}")
+        if fitted is not made and self.compiled:
+            with keras.saving.custom_object_scope(self._own):
+                _compile_like(fitted, made)
+        return fitted
 
     def _cloned(self, model):
         with keras.saving.custom_object_scope(self._own):
@@ -102,22 +87,6 @@ def _compile_like(made, model):
     made.compile(**{**arguments, "loss": model.loss})
     if made.built:
         made.optimizer.build(made.trainable_variables)
-
-
-def _fit(takes, given):
-    """Whether inputs of the shapes `given` take windows of the shapes `takes`."""
-    if len(takes) == len(given) == 1:
-        # A single input is given by itself, whatever its name.
-        pairs = [(*takes.values(), *given.values())]
-    elif takes.keys() != given.keys():
-        return False
-    else:
-        pairs = [(shape, given[name]) for name, shape in takes.items()]
-    return all(len(a) == len(b) and all(y in (x, None) for x, y in zip(a, b, strict=True)) for a, b in pairs)
-
-
-def _words(shapes):
-    return ", ".join(f"{name} {(None, *shape)}" for name, shape in shapes.items())
 
 
 def template_of(model):

@@ -22,8 +22,9 @@ def compile_network(model, steps, options, metrics=()):
     Example:
 
     >>> from tfts.models import linear
+    >>> from tfts.task import Task
     >>> from tfts.training.options import TrainingOptions
-    >>> model = linear(context_length=7, num_features=1)
+    >>> model = linear(Task(context_length=7))
     >>> compile_network(model, 10, TrainingOptions(epochs=20))
     >>> type(model.optimizer).__name__
     'AdamW'

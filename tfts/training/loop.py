@@ -43,11 +43,12 @@ def train_network(model, windows, checked, options, identity=None, rows=None):
 
     >>> import tensorflow as tf
     >>> from tfts.models import linear
+    >>> from tfts.task import Task
     >>> from tfts.training.compiling import compile_network
     >>> from tfts.training.options import TrainingOptions
     >>> options = TrainingOptions(epochs=2, verbose=0)
     >>> windows = tf.data.Dataset.from_tensors((tf.ones((3, 7, 1)), tf.ones((3, 1, 1))))
-    >>> model = linear(context_length=7, num_features=1)
+    >>> model = linear(Task(context_length=7))
     >>> compile_network(model, 1, options)
     >>> len(train_network(model, windows, windows, options).history["val_loss"])
     2

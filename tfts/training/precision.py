@@ -102,7 +102,8 @@ def network_to_train(make, policies):
     Example:
 
     >>> from tfts.models import tcn
-    >>> make = lambda: tcn(context_length=7, num_features=1)
+    >>> from tfts.task import Task
+    >>> make = lambda: tcn(Task(context_length=7))
     >>> model = network_to_train(make, ("mixed_bfloat16", "float32"))
     >>> model.get_layer("block_0_convolution_0").compute_dtype, model.output.dtype
     ('bfloat16', 'float32')
@@ -133,8 +134,9 @@ def network_to_keep(model, make, policies):
     Example:
 
     >>> from tfts.models import tcn
+    >>> from tfts.task import Task
     >>> def make():
-    ...     model = tcn(context_length=7, num_features=1)
+    ...     model = tcn(Task(context_length=7))
     ...     model.compile("adam", "mse")
     ...     return model
     >>> policies = training_policies("mixed_bfloat16", "tcn")

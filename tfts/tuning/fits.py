@@ -180,7 +180,6 @@ def parts_of(settings, builder):
     own, fit = inspect.signature(builder).parameters, TrainingOptions.model_fields
     parts = {}, {}, {}
     for name, value in settings.items():
-        # The context length is an argument of every builder, and a setting of the windows.
-        of = 1 if name in fit else 0 if name in own and name != "context_length" else 2
+        of = 1 if name in fit else 0 if name in own else 2
         parts[of][name] = value
     return parts

@@ -15,8 +15,6 @@ from tfts.tuning.entries import checked_entries, in_order
 
 # Settings of the table and its windows. The horizon is the question, not a setting.
 DATA_SETTINGS = ("context_length", "scaler", "per_series", "stride", "calendar")
-# Arguments of a builder that come from the table, and its name.
-_SIZES = ("context_length", "num_features", "horizon", "num_targets", "num_known_future", "name")
 # Evenly spaced values that a grid takes from a range without steps.
 _GRID_VALUES = 5
 
@@ -378,4 +376,4 @@ class Space:
 def _defaults(function):
     """Default of every keyword of a function that is a setting."""
     parameters = inspect.signature(function).parameters.values()
-    return {p.name: p.default for p in parameters if p.name not in _SIZES and p.default is not p.empty}
+    return {p.name: p.default for p in parameters if p.name != "name" and p.default is not p.empty}
