@@ -9,10 +9,11 @@ from tfts._messages import unknown
 from tfts.anomaly.thresholds.base import Threshold
 from tfts.anomaly.thresholds.deviations import Fixed, MedianDeviations, StandardDeviations
 from tfts.anomaly.thresholds.dynamic import Dynamic
+from tfts.anomaly.thresholds.held import HeldBack
 from tfts.anomaly.thresholds.peaks import PeaksOverThreshold
 from tfts.anomaly.thresholds.quantiles import Quantile, RollingConformal
 
-__all__ = ["THRESHOLDS", "Threshold", "build_threshold"]
+__all__ = ["THRESHOLDS", "HeldBack", "Threshold", "build_threshold"]
 
 THRESHOLDS = {
     "dynamic": Dynamic,

@@ -1,6 +1,7 @@
 """What all thresholds share: fitted once, then asked row by row."""
 
 import collections
+import copy
 
 import numpy as np
 
@@ -24,6 +25,14 @@ class Threshold:
     >>> threshold.limit_, threshold.rate_
     (3.0, 0.25)
     """
+
+    # What is learnt in the units of the sizes.
+    _in_sizes = ("limit_",)
+
+    @property
+    def learns(self):
+        """Whether the limit moves with the sizes that it is asked for."""
+        return type(self)._see is not Threshold._see
 
     def fit(self, sizes, symmetric=False):
         """Learns from the sizes of calibration rows, in the order of time.
@@ -61,6 +70,21 @@ class Threshold:
     def apply(self, sizes):
         """`update` over an array `(rows,)`: the limits, float64 `(rows,)`."""
         return np.array([self.update(size) for size in np.asarray(sizes, dtype=np.float64).tolist()])
+
+    def scaled(self, factor):
+        """A threshold for sizes that are `factor` times as large as those that it learnt from.
+
+        Example:
+
+        >>> from tfts.anomaly.thresholds import build_threshold
+        >>> build_threshold("std", k=2.0).fit([1.0, 1.0], symmetric=True).scaled(10.0).limit_
+        20.0
+        """
+        state = self.get_state()
+        for name in self._in_sizes:
+            value = state[name]
+            state[name] = [v * factor for v in value] if isinstance(value, list) else value * factor
+        return copy.deepcopy(self).set_state(state)
 
     def get_state(self):
         """Everything learnt, as plain data for a JSON file."""

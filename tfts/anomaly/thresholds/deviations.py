@@ -35,6 +35,9 @@ class StandardDeviations(Threshold):
 class MedianDeviations(Threshold):
     """Median plus `k` robust standard deviations, 1.4826 median absolute deviations each.
 
+    Where more than half of the sizes are equal, the plain deviation takes the place of the
+    robust one, which is zero then.
+
     Args:
         k: Float > 0.
 
@@ -52,7 +55,8 @@ class MedianDeviations(Threshold):
 
     def _learn(self, sizes, symmetric):
         centre = 0.0 if symmetric else np.median(sizes)
-        self.limit_ = float(centre + self.k * _MAD * np.median(np.abs(sizes - centre)))
+        off = np.abs(sizes - centre)
+        self.limit_ = float(centre + self.k * (_MAD * np.median(off) or np.sqrt(np.mean(off**2))))
 
 
 class Fixed(Threshold):
@@ -69,6 +73,9 @@ class Fixed(Threshold):
     >>> Fixed(limit=20.0).fit([1.0, 25.0, 3.0]).rate_  # one of three was above it
     0.5
     """
+
+    # The user's limit is what it is in any unit.
+    _in_sizes = ()
 
     def __init__(self, limit):
         if isinstance(limit, bool) or not isinstance(limit, int | float | np.number) or not limit >= 0:

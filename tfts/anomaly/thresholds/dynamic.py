@@ -36,6 +36,8 @@ class Dynamic(Threshold):
     True
     """
 
+    _in_sizes = ("limit_", "latest_")
+
     def __init__(self, window=2100, every=70, pruning=0.13):
         self.window = check_whole("window", window, 2)
         self.every = check_whole("every", every, 1)

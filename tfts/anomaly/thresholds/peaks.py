@@ -39,6 +39,8 @@ class PeaksOverThreshold(Threshold):
     True
     """
 
+    _in_sizes = ("limit_", "base_", "excesses_")
+
     def __init__(self, risk=1e-3, level=0.98, streaming=True, peaks=1000):
         self.risk = check_share("risk", risk)
         self.level = check_share("level", level)
@@ -48,6 +50,11 @@ class PeaksOverThreshold(Threshold):
             raise ValueError(
                 f"`risk` must be below 1 - level, the share of peaks. Received: risk={risk}, level={level}."
             )
+
+    @property
+    def learns(self):
+        """Whether the limit moves with the sizes that it is asked for."""
+        return self.streaming
 
     def _learn(self, sizes, symmetric):
         self.rate_ = self.risk

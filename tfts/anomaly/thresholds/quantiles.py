@@ -2,10 +2,14 @@
 
 import bisect
 import collections
+import warnings
 
 import numpy as np
 
 from tfts.anomaly.thresholds.base import Threshold, check_share, check_whole
+
+# Binary numbers don't hold rates such as 0.1.
+_GUARD = 1e-9
 
 
 class Quantile(Threshold):
@@ -29,7 +33,7 @@ class Quantile(Threshold):
         self.rate = check_share("rate", rate)
 
     def _learn(self, sizes, symmetric):
-        above = max(int(self.rate * (len(sizes) + 1)), 1)
+        above = max(int(self.rate * (len(sizes) + 1) + _GUARD), 1)
         self.limit_ = float(np.sort(sizes)[-above])
         # Of n sizes and a new one, each is equally likely to be among the largest.
         self.rate_ = above / (len(sizes) + 1)
@@ -39,13 +43,20 @@ class RollingConformal(Threshold):
     """The quantile of the latest sizes, so that a slow change moves the limit along.
 
     If the sizes in the window and the next one could stand in any order, the next one is
-    flagged with a probability of at most `rate`, whatever their distribution. Flagged
-    sizes enter the window as well: without them the rate would not hold. While the window
-    holds fewer than `1 / rate - 1` sizes the promise can't be kept, and nothing is flagged.
+    above the limit with a probability of at most `rate`, whatever their distribution. The
+    limit is the largest of the sizes, the second largest, ..., so that `n` of them can
+    promise `1 / (n + 1)` and no less: calibration needs `1 / rate - 1` sizes. With fewer
+    `fit` warns, and the largest is the limit until there are enough.
+
+    It learns from every size that it is given. `HeldBack` keeps from it what was flagged
+    until it is clear that it was usual.
 
     Args:
         rate: Float in (0, 1): rows to flag on a normal series.
         window: Int, the number of latest sizes. `None` takes `4 / rate`.
+
+    Attributes:
+        latest_: The sizes in the window.
 
     Raises:
         ValueError: If an option is out of range, or the window is too short for the rate.
@@ -60,17 +71,30 @@ class RollingConformal(Threshold):
     [3.0, 4.0, 4.0, 4.0]
     """
 
+    _in_sizes = ("latest_",)
+
     def __init__(self, rate=2e-3, window=None):
         self.rate = check_share("rate", rate)
-        self.window = int(np.ceil(4 / rate)) if window is None else check_whole("window", window, 2)
-        if self.window < round(1 / rate) - 1:
+        self.window = int(np.ceil(4 / self.rate)) if window is None else check_whole("window", window, 2)
+        if self.window < self._least:
             raise ValueError(
-                f"`window` must hold at least 1 / rate - 1 = {round(1 / rate) - 1} sizes, or no size could ever be "
-                f"flagged. Received: window={window}, rate={rate}."
+                f"`window` must hold at least 1 / rate - 1 = {self._least} sizes, or no size could be flagged at "
+                f"that rate. Received: window={window}, rate={rate}."
             )
 
+    @property
+    def _least(self):
+        """The fewest sizes of which one can be a limit: as many as make `rate * (n + 1)` 1."""
+        return int(np.ceil((1 - _GUARD) / self.rate)) - 1
+
     def _learn(self, sizes, symmetric):
-        self.rate_ = self.rate
+        if len(sizes) < self._least:
+            warnings.warn(
+                f"{len(sizes)} calibration sizes are too few for rate={self.rate:g}, which takes {self._least} of "
+                f"them: until so many are known the largest is the limit, which 1 of {len(sizes) + 1} usual rows "
+                f"exceeds. Calibrate on more rows, or choose a rate of {1 / (len(sizes) + 1):.2g} or more.",
+                stacklevel=3,
+            )
         self.set_state({"latest_": sizes[-self.window :].tolist()})
 
     def set_state(self, state):
@@ -78,7 +102,6 @@ class RollingConformal(Threshold):
         super().set_state(state)
         self.latest_ = collections.deque(self.latest_)
         self._sorted = sorted(self.latest_)
-        self.rate_ = self.rate
         self._set_limit()
         return self
 
@@ -94,6 +117,7 @@ class RollingConformal(Threshold):
         self._set_limit()
 
     def _set_limit(self):
-        # A guard against rates such as 0.1, which binary numbers don't hold.
-        above = int(self.rate * (len(self._sorted) + 1) + 1e-9)
-        self.limit_ = self._sorted[-above] if above else float("inf")
+        above = max(int(self.rate * (len(self._sorted) + 1) + _GUARD), 1)
+        self.limit_ = self._sorted[-above]
+        # Of n sizes and a new one, each is equally likely to be among the largest.
+        self.rate_ = above / (len(self._sorted) + 1)
