@@ -243,7 +243,7 @@ def run(threshold, sizes, rows):
         flags.append(size > held.limit)
         held.take(size, flags[-1])
         if not flags[-1]:
-            held.settle(is_normal=False)
+            held.settle()
     return np.array(flags)
 
 
@@ -270,28 +270,36 @@ def test_what_is_held_back_keeps_the_stated_rate(name, option):
     assert 0.0035 < np.mean(flagged) < 0.0065
 
 
-def test_sizes_of_a_level_that_became_normal_are_learnt_at_once():
+def test_of_a_level_that_became_normal_sizes_are_learnt_as_they_are_from_then_on():
     threshold = build_threshold("rolling_conformal", rate=0.25, window=3).fit([1.0, 2.0, 3.0])
     held = HeldBack(threshold, rows=100)
     for size in (7.0, 8.0, 9.0):
         held.take(size, is_flagged=True)
     assert held.limit == 3
-    held.settle(is_normal=True)
-    assert list(threshold.latest_) == [7, 8, 9]
+    held.settle(normal=[5.0, 6.0])
+    assert list(threshold.latest_) == [5, 6, 5]
 
 
-def test_of_a_fault_that_is_over_the_smallest_size_is_learnt_when_its_rows_have_passed():
+def test_of_a_fault_that_is_over_sizes_are_learnt_up_to_half_above_the_limit_when_their_rows_have_passed():
     threshold = build_threshold("rolling_conformal", rate=0.25, window=3).fit([1.0, 2.0, 3.0])
     held = HeldBack(threshold, rows=4)
-    for size in (9.0, 7.0, 8.0):
+    for size in (9.0, 4.0):
         held.take(size, is_flagged=True)
-    held.settle(is_normal=False)
-    held.take(0.0, is_flagged=False)
-    held.take(np.nan, is_flagged=False)
+    held.settle()
+    for size in (0.0, np.nan):
+        held.take(size, is_flagged=False)
     assert list(threshold.latest_) == [2, 3, 0]
-    # 7 came in the second row, so four rows later it is learnt, before the size of that row.
+    # 9 came in the first row, so four rows later it is learnt, as 1.5 times the limit of 3.
     held.take(0.5, is_flagged=False)
-    assert list(threshold.latest_) == [0, 7, 0.5]
+    assert list(threshold.latest_) == [0, 4.5, 0.5]
+    held.take(0.1, is_flagged=False)
+    assert list(threshold.latest_) == [0.5, 4, 0.1]
+
+
+def test_nothing_is_held_back_for_no_rows():
+    threshold = build_threshold("rolling_conformal", rate=0.25, window=3).fit([1.0, 2.0, 3.0])
+    HeldBack(threshold, rows=0).take(9.0, is_flagged=True)
+    assert list(threshold.latest_) == [2, 3, 9]
 
 
 def test_what_is_held_back_survives_json_at_any_row():
@@ -308,5 +316,5 @@ def test_what_is_held_back_survives_json_at_any_row():
             flags.append(size > held.limit)
             held.take(size, flags[-1])
             if not flags[-1]:
-                held.settle(is_normal=False)
+                held.settle()
         np.testing.assert_array_equal(flags, whole)
