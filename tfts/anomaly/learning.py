@@ -186,7 +186,8 @@ class _Lesson:
         """Values of the targets in the rows that the forecaster learnt from, an array for each series."""
         train, at = self.train, self.train.indices(self.train.targets)
         found = []
-        for _, begin, end, _ in train.bounds:
+        for span in train.spans:
+            begin, end = span.target_start, span.observed_end
             values = train.values[begin:end, at].astype(np.float64)
             values[train.filled[begin:end, at]] = np.nan
             found.append(values)

@@ -13,7 +13,19 @@ from tfts.anomaly.thresholds.held import HeldBack
 from tfts.anomaly.thresholds.peaks import PeaksOverThreshold
 from tfts.anomaly.thresholds.quantiles import Quantile, RollingConformal
 
-__all__ = ["THRESHOLDS", "HeldBack", "Threshold", "build_threshold"]
+__all__ = [
+    "THRESHOLDS",
+    "Dynamic",
+    "Fixed",
+    "HeldBack",
+    "MedianDeviations",
+    "PeaksOverThreshold",
+    "Quantile",
+    "RollingConformal",
+    "StandardDeviations",
+    "Threshold",
+    "build_threshold",
+]
 
 THRESHOLDS = {
     "dynamic": Dynamic,
