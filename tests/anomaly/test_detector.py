@@ -71,8 +71,8 @@ def test_three_deviations_is_the_literal_default():
     mine = fitted.calibration_[fitted.calibration_["series"] == "b"]
     rows = quietly(fitted.detect, split(shops())[1])
     limit = rows[(rows["series"] == "b") & (rows["target"] == "sold")]["threshold"].iloc[0]
-    # One centre for all series, and a deviation of each one's own.
-    off = mine["sold"] - fitted.score_.centre_[0]
+    # Centre and deviation of each series are its own.
+    off = mine["sold"] - mine["sold"].mean()
     assert limit == pytest.approx(3 * np.sqrt(np.mean(off**2)), rel=1e-6)
 
 
@@ -279,7 +279,8 @@ def test_constant_residuals_are_told_and_any_change_is_flagged():
 def test_realised_rate_far_from_the_nominal_one_is_told():
     usual, new = split(shops())
     fitted = detector(threshold="quantile", threshold_options={"rate": 0.02}).fit(usual)
-    assert fitted.expected_alarms_a_day_["sold"] == pytest.approx(2 * 0.02, rel=0.3)
+    # Of 26 calibration rows of each shop the largest is the limit, which 1 of 27 exceeds.
+    assert fitted.expected_alarms_a_day_["sold"] == pytest.approx(2 / 27)
     new["sold"] += np.random.default_rng(0).normal(0, 300, len(new))
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")

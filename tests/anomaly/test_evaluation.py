@@ -20,6 +20,7 @@ from tfts.anomaly.evaluation import (
     nab_best_threshold,
     nab_points,
     nab_score,
+    near,
     point_adjusted_f1,
     precision_recall_f1,
     probation_rows,
@@ -362,7 +363,7 @@ def test_vus_pr_is_the_published_one_of_tsb_ad(shared_data):
 
 def test_affiliation_of_the_papers_example():
     # Minutes; the scores of the second event are printed in the tests of the authors.
-    scores = evaluation._zone_scores((50, 70), [(5, 6), (11, 12), (40, 60), (115, 130)], (30, 120))
+    scores = near._zone_scores((50, 70), [(5, 6), (11, 12), (40, 60), (115, 130)], (30, 120))
     assert scores == pytest.approx((0.6722222222, 0.9444444444), abs=1e-9)
 
 

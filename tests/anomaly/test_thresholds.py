@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from tfts.anomaly.thresholds import THRESHOLDS, build_threshold
+from tfts.anomaly.thresholds import THRESHOLDS, HeldBack, build_threshold
 
 OPTIONS = {"fixed": {"limit": 3.0}}
 # For each option another value that must move a limit.
@@ -92,6 +92,22 @@ def test_median_deviations_of_a_symmetric_size():
     assert build_threshold("mad", k=1.0).fit([1.0, 2.0, 30.0], symmetric=True).limit_ == pytest.approx(2.9652)
 
 
+def test_median_deviations_of_mostly_equal_sizes_are_plain_deviations():
+    # The median absolute deviation of them is 0, and everything else would be flagged.
+    sizes = [0.0] * 7 + [1.0] * 3
+    assert build_threshold("mad", k=2.0).fit(sizes).limit_ == pytest.approx(2 * np.sqrt(0.3))
+    assert build_threshold("mad", k=2.0).fit(sizes, symmetric=True).limit_ == pytest.approx(2 * np.sqrt(0.3))
+
+
+@pytest.mark.parametrize("name", THRESHOLDS)
+def test_scaled_threshold_flags_the_scaled_sizes(name):
+    threshold = build_threshold(name, **OPTIONS.get(name, {})).fit(normal_sizes(1009))
+    scaled = threshold.scaled(1000.0)
+    limits = threshold.apply(stream())
+    wanted = limits if name == "fixed" else 1000 * limits
+    np.testing.assert_allclose(scaled.apply(1000 * stream()), wanted, rtol=1e-6)
+
+
 def test_rate_of_a_counted_limit_is_never_zero():
     threshold = build_threshold("fixed", limit=9.0).fit(np.ones(99))
     assert threshold.rate_ == 0.01
@@ -103,12 +119,40 @@ def test_quantile_states_the_rate_that_few_rows_can_promise():
     assert threshold.rate_ == 0.05
 
 
-def test_rolling_conformal_waits_until_it_can_keep_its_promise():
-    threshold = build_threshold("rolling_conformal", rate=0.1, window=20).fit([1.0] * 7)
-    limits = threshold.apply(np.arange(10.0, 15.0))
-    assert np.isinf(limits[:2]).all()
-    # With nine sizes the largest of them is the limit.
-    assert limits[2] == 11
+def test_rolling_conformal_says_how_many_rows_its_rate_takes():
+    # The largest of n sizes is exceeded by 1 of n + 1: at a rate of 0.1 that takes 9 of them.
+    with pytest.warns(
+        UserWarning, match=r"7 calibration sizes are too few for rate=0.1, which takes 9 of them"
+    ):
+        threshold = build_threshold("rolling_conformal", rate=0.1, window=20).fit([1.0, 2.0] * 3 + [3.0])
+    assert threshold.limit_ == 3
+    assert threshold.rate_ == 1 / 8
+    build_threshold("rolling_conformal", rate=0.1, window=20).fit([1.0] * 9)
+
+
+def test_rolling_conformal_calibrated_on_219_rows_flags_a_spike():
+    with pytest.warns(UserWarning, match=r"219 .* rate=0.002, which takes 499 .* a rate of 0.0045 or more"):
+        threshold = build_threshold("rolling_conformal").fit(normal_sizes(219))
+    assert threshold.apply([1000.0])[0] < 5
+    # With 220 sizes and no more the rate is not the one that was asked for.
+    assert threshold.rate_ == 1 / 221
+
+
+@pytest.mark.parametrize(("rate", "window"), [(0.3, 3), (0.25, 3), (0.1, 9), (0.002, 499), (1 / 3, 2)])
+def test_shortest_window_of_rolling_conformal_flags_and_a_shorter_one_is_refused(rate, window):
+    threshold = build_threshold("rolling_conformal", rate=rate, window=window).fit(np.arange(float(window)))
+    assert threshold.limit_ == window - 1
+    assert threshold.rate_ == 1 / (window + 1) <= rate + 1e-9
+    with pytest.raises(ValueError, match=rf"at least 1 / rate - 1 = {window} sizes|int >= 2"):
+        build_threshold("rolling_conformal", rate=rate, window=window - 1)
+
+
+def test_rate_of_rolling_conformal_is_what_its_window_gives():
+    threshold = build_threshold("rolling_conformal", rate=0.3, window=5).fit(np.arange(5.0))
+    # 0.3 of 6 places are 1.8: one of six.
+    assert threshold.rate_ == 1 / 6
+    flags = np.mean([size > threshold.update(size) for size in np.random.default_rng(0).normal(size=20_011)])
+    assert flags == pytest.approx(1 / 6, abs=0.01)
 
 
 def test_rolling_conformal_equals_a_quantile_of_each_window():
@@ -166,6 +210,11 @@ def test_dynamic_takes_back_what_is_hardly_higher():
         ("mad", {"k": True}, "robust standard deviations.*k=True"),
         ("quantile", {"rate": 1.0}, r"`rate` must be a share in \(0, 1\). Received: rate=1.0"),
         ("rolling_conformal", {"rate": 0.01, "window": 50}, "at least 1 / rate - 1 = 99 sizes"),
+        (
+            "rolling_conformal",
+            {"rate": 0.3, "window": 2},
+            "at least 1 / rate - 1 = 3 sizes.*window=2, rate=0.3",
+        ),
         ("rolling_conformal", {"window": 2.5}, "`window` must be an int >= 2"),
         ("pot", {"risk": 0.1}, "must be below 1 - level"),
         ("pot", {"peaks": 1}, "`peaks` must be an int >= 2"),
@@ -185,3 +234,87 @@ def test_what_is_wrong_is_said(name, options, message):
 def test_too_few_sizes_are_refused():
     with pytest.raises(ValueError, match=r"at least 2 calibration sizes\. Received: 1"):
         build_threshold("std").fit([1.0, np.nan])
+
+
+def run(threshold, sizes, rows):
+    """Flags `(rows,)` of sizes that are held back while they are flagged, each run an event."""
+    held, flags = HeldBack(threshold, rows), []
+    for size in sizes:
+        flags.append(size > held.limit)
+        held.take(size, flags[-1])
+        if not flags[-1]:
+            held.settle()
+    return np.array(flags)
+
+
+@pytest.mark.parametrize("name", ["rolling_conformal", "pot", "dynamic"])
+def test_a_lasting_fault_stays_flagged_until_it_is_the_new_normal(name):
+    sizes = normal_sizes(1601, 5)
+    sizes[300:900] = 30 + sizes[300:900]
+    at_once = build_threshold(name).fit(normal_sizes(2003))
+    followed = sizes > at_once.apply(sizes)
+    held = run(build_threshold(name).fit(normal_sizes(2003)), sizes, 700)
+    assert held[300:900].all()
+    assert not followed[300:900].all()
+    # What was over before it became normal has not moved the limit: the same fault is seen again.
+    again = run(build_threshold(name).fit(normal_sizes(2003)), np.concatenate([sizes, sizes]), 700)
+    assert again[1901:2501].all()
+
+
+@pytest.mark.parametrize(("name", "option"), [("rolling_conformal", "rate"), ("pot", "risk")])
+def test_what_is_held_back_keeps_the_stated_rate(name, option):
+    flagged = []
+    for seed in range(5):
+        threshold = build_threshold(name, **{option: 0.005}).fit(normal_sizes(3001, seed))
+        flagged.append(run(threshold, normal_sizes(10_007, 100 + seed), 28).mean())
+    assert 0.0035 < np.mean(flagged) < 0.0065
+
+
+def test_of_a_level_that_became_normal_sizes_are_learnt_as_they_are_from_then_on():
+    threshold = build_threshold("rolling_conformal", rate=0.25, window=3).fit([1.0, 2.0, 3.0])
+    held = HeldBack(threshold, rows=100)
+    for size in (7.0, 8.0, 9.0):
+        held.take(size, is_flagged=True)
+    assert held.limit == 3
+    held.settle(normal=[5.0, 6.0])
+    assert list(threshold.latest_) == [5, 6, 5]
+
+
+def test_of_a_fault_that_is_over_sizes_are_learnt_up_to_half_above_the_limit_when_their_rows_have_passed():
+    threshold = build_threshold("rolling_conformal", rate=0.25, window=3).fit([1.0, 2.0, 3.0])
+    held = HeldBack(threshold, rows=4)
+    for size in (9.0, 4.0):
+        held.take(size, is_flagged=True)
+    held.settle()
+    for size in (0.0, np.nan):
+        held.take(size, is_flagged=False)
+    assert list(threshold.latest_) == [2, 3, 0]
+    # 9 came in the first row, so four rows later it is learnt, as 1.5 times the limit of 3.
+    held.take(0.5, is_flagged=False)
+    assert list(threshold.latest_) == [0, 4.5, 0.5]
+    held.take(0.1, is_flagged=False)
+    assert list(threshold.latest_) == [0.5, 4, 0.1]
+
+
+def test_nothing_is_held_back_for_no_rows():
+    threshold = build_threshold("rolling_conformal", rate=0.25, window=3).fit([1.0, 2.0, 3.0])
+    HeldBack(threshold, rows=0).take(9.0, is_flagged=True)
+    assert list(threshold.latest_) == [2, 3, 9]
+
+
+def test_what_is_held_back_survives_json_at_any_row():
+    sizes = stream()
+    sizes[700:760] = 20.0
+    whole = run(build_threshold("rolling_conformal").fit(normal_sizes(1009)), sizes, 28)
+    for cut in (402, 403, 730, 770):
+        held = HeldBack(build_threshold("rolling_conformal").fit(normal_sizes(1009)), 28)
+        flags = []
+        for i, size in enumerate(sizes):
+            if i == cut:
+                state = json.loads(json.dumps(held.get_state()))
+                held = HeldBack(build_threshold("rolling_conformal"), 28).set_state(state)
+            flags.append(size > held.limit)
+            held.take(size, flags[-1])
+            if not flags[-1]:
+                held.settle()
+        np.testing.assert_array_equal(flags, whole)

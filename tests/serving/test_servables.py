@@ -142,7 +142,7 @@ def test_metadata_of_a_detector_holds_score_and_limits(detectors, folders):
     ("options", "message"),
     [
         (
-            {"threshold": "rolling_conformal"},
+            {"threshold": "rolling_conformal", "threshold_options": {"rate": 0.2}},
             r"threshold='rolling_conformal' moves.*: fixed, mad, quantile, std",
         ),
         ({"threshold": "pot"}, r"threshold='pot' moves with every row"),

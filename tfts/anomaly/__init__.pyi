@@ -22,7 +22,10 @@ from tfts.anomaly.evaluation import vus_pr as vus_pr
 from tfts.anomaly.evaluation import window_rows as window_rows
 from tfts.anomaly.events import Event as Event
 from tfts.anomaly.events import event_table as event_table
+from tfts.anomaly.limits import Limits as Limits
+from tfts.anomaly.limits import Measure as Measure
 from tfts.anomaly.monitor import Monitor as Monitor
+from tfts.anomaly.resolution import Resolution as Resolution
 from tfts.anomaly.scores import ResidualScore as ResidualScore
 from tfts.anomaly.scores import RunningAverage as RunningAverage
 from tfts.anomaly.subsequence import SUBSEQUENCES as SUBSEQUENCES
@@ -31,6 +34,7 @@ from tfts.anomaly.subsequence import PcaWindows as PcaWindows
 from tfts.anomaly.thresholds import THRESHOLDS as THRESHOLDS
 from tfts.anomaly.thresholds import Dynamic as Dynamic
 from tfts.anomaly.thresholds import Fixed as Fixed
+from tfts.anomaly.thresholds import HeldBack as HeldBack
 from tfts.anomaly.thresholds import MedianDeviations as MedianDeviations
 from tfts.anomaly.thresholds import PeaksOverThreshold as PeaksOverThreshold
 from tfts.anomaly.thresholds import Quantile as Quantile

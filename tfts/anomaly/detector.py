@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from tfts._messages import unknown
 from tfts.anomaly.drift import DriftMonitor
 from tfts.anomaly.events import event_table
 from tfts.anomaly.fitted import Fitted
@@ -50,7 +51,8 @@ class AnomalyDetector:
         scaler: A name of `SCALERS`; `"log"` is `"standard"` with all targets in `log`.
         per_series: Whether each series has a scale of its own.
         model_options: Dict of options of the model, baseline or subsequence method.
-        score: A name of `SCORES`, see `ResidualScore`.
+        score: A name of `SCORES`, see `ResidualScore`; what is learnt of one series is used
+            on no other in its units, see `Limits`.
         context: What the spread of a `"scaled"` or `"joint"` score depends on: columns,
             `"hour"`, `"weekday"`, `"month"` or `"day_of_year"`.
         direction: `"both"`, `"up"` or `"down"`.
@@ -62,25 +64,30 @@ class AnomalyDetector:
         same_row: Dict from a target to targets that it may also be explained by in the
             judged row, such as `{"Inventory": ["Sales"]}`: a second model, with one scale
             for all series, sees them, and the smaller residual counts.
-        threshold: A name of `THRESHOLDS`.
+        threshold: A name of `THRESHOLDS`. The limits of `"std"`, `"mad"`, `"quantile"` and
+            `"fixed"` stay as calibrated; those of `"rolling_conformal"`, `"pot"` and
+            `"dynamic"` go on learning, and so follow what lasts longer than `new_normal`.
         k: Deviations, for the thresholds `"std"` and `"mad"` alone.
         threshold_options: Dict of options of the other thresholds.
-        min_size: The smallest residual worth an alarm, in original units: a number, or a
-            dict from target to number.
+        min_size: The smallest residual worth an alarm, in original units of every series: a
+            number, or a dict from target to number. What the digits of the values can't show
+            is none in any case, see `Resolution`.
         confirm: `(m, n)`: an alarm is raised when `m` of `n` rows are flagged.
         gap: Rows without a flag that an event may hold.
         cool_down: Rows after an alarm that belong to its event.
-        new_normal: Rows after which a level that stays is the normal one. `None` takes
-            `context_length`, and at least 14.
-        replace: Targets whose flagged values the model's history holds as forecasts.
-            `None` takes all. What is counted on from the row before, as a stock is, should
-            stay as it is: its next value follows from the flagged one.
+        new_normal: Rows after which a level that stays is the normal one, and until which
+            no flagged row of `replace` moves a threshold: more than the longest fault lasts.
+            `None` takes `context_length`, and at least 14.
+        replace: Targets of which nothing flagged is learnt from: the model's history holds
+            forecasts in place of flagged values, and no threshold moves. `None` takes all.
+            What is counted on from the row before, as a stock is, should stay as it is: its
+            next value follows from the flagged one.
         validation: Share of the rows on which the best weights of a network are chosen.
         calibration: Share of the rows, the last ones, for scores and thresholds.
 
     Attributes:
         forecaster_: The fitted `Forecaster`.
-        score_: The fitted `ResidualScore`.
+        score_: The fitted `ResidualScore`; of many series that for their relative residuals.
         calibration_: DataFrame with the residuals of the calibration rows.
         expected_alarms_a_day_: Dict from target to the number of flagged rows expected a
             day in all fitted series together, if they stay as they are.
@@ -243,7 +250,12 @@ class AnomalyDetector:
             target: tuple(float(part[f"residual_{who}"].abs().mean()) for who in ("champion", "challenger"))
             for target, part in both.groupby("target")
         }
-        ratios = [theirs / max(ours, np.finfo(np.float32).tiny) for ours, theirs in errors.values()]
+        # In one unit: a large series would decide alone.
+        ratios = [
+            part["residual_challenger"].abs().mean()
+            / max(part["residual_champion"].abs().mean(), np.finfo(np.float32).tiny)
+            for _, part in both.groupby(["series", "target"])
+        ]
         is_better = bool(ratios) and float(np.mean(ratios)) < 1
         if is_better:
             self._earlier.append(self._fitted)
@@ -306,19 +318,29 @@ class AnomalyDetector:
         """
         return Monitor(self.plan_, self._learnt.start if state is None else state)
 
-    def drift_monitor(self, **options):
+    def drift_monitor(self, series=None, **options):
         """What watches residuals for a slow change, which is no anomaly.
 
         Args:
+            series: Name of the one series to watch. `None` takes all together, in original
+                units, so that the change of a small series is lost among large ones.
             **options: Of `DriftMonitor`.
 
         Returns:
             A `DriftMonitor` whose reference is the residuals of the calibration rows; give
-            its `update` the residuals of `detect` that were not flagged, a column for each
-            target.
+            its `update` the residuals of `detect` of the same series that were not flagged,
+            a column for each target.
+
+        Raises:
+            ValueError: If the series was not fitted.
         """
-        targets = list(self.plan_.targets)
-        return DriftMonitor(**options).fit(self.calibration_[targets].to_numpy(), targets)
+        calibration, targets = self.calibration_, list(self.plan_.targets)
+        if series is not None:
+            names = list(calibration["series"].unique())
+            if series not in names:
+                raise ValueError(unknown("series", series, names))
+            calibration = calibration[calibration["series"] == series]
+        return DriftMonitor(**options).fit(calibration[targets].to_numpy(), targets)
 
     def save(self, folder):
         """Writes everything that `load` needs: JSON, `.keras`, Parquet and NumPy arrays.

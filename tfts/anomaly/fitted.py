@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from tfts._files import check_version, replacing_folder, write_json, write_table, written_by
+from tfts.anomaly.limits import Limits
 from tfts.anomaly.monitor import Monitor
 from tfts.anomaly.plan import Plan
-from tfts.anomaly.scores import ResidualScore, RunningAverage
 from tfts.anomaly.settings import Settings
 from tfts.anomaly.subsequence import SUBSEQUENCES
 from tfts.anomaly.tables import Logarithms
@@ -59,54 +59,6 @@ class Layout:
         logs = Logarithms(tuple(logs["columns"]), tuple((name, added) for name, added in logs["offsets"]))
         names = {name: tuple(state[name]) for name in ("columns", "series")}
         return cls(**{**state, **names, "logs": logs})
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """What residuals are judged by.
-
-    Attributes:
-        score: The fitted `ResidualScore`.
-        average: The fitted `RunningAverage`, or `None`.
-        thresholds: Dict from series to a list of fitted thresholds, one for each target;
-            those of `None` are for every series that has none of its own.
-
-    Example:
-
-    >>> from tfts.anomaly.thresholds import build_threshold
-    >>> score = ResidualScore().fit(np.array([[1.0], [2.0], [3.0]]))
-    >>> limits = Limits(score, None, {None: [build_threshold("std").fit([1.0, 2.0, 3.0])]})
-    >>> limits.get_state()["score"]["centre"]
-    [2.0]
-    """
-
-    score: ResidualScore
-    average: RunningAverage | None
-    thresholds: dict
-
-    def get_state(self):
-        """Plain data for a JSON file."""
-        return {
-            "score": self.score.get_state(),
-            "average": None if self.average is None else self.average.get_state(),
-            "thresholds": [
-                [name, [threshold.get_state() for threshold in thresholds]]
-                for name, thresholds in self.thresholds.items()
-            ],
-        }
-
-    @classmethod
-    def from_state(cls, state, scoring):
-        """The limits that `get_state` described, of a detector with these `Scoring` options."""
-        average = state["average"]
-        return cls(
-            ResidualScore.from_state(state["score"]),
-            None if average is None else RunningAverage.from_state(average),
-            {
-                name: [scoring.new_threshold().set_state(kept) for kept in states]
-                for name, states in state["thresholds"]
-            },
-        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -125,11 +125,9 @@ def _compare_rates(fitted, table):
 
     for i, target in enumerate(fitted.plan.targets):
         mine = table[(table["target"] == target) & table["actual"].notna()]
-        rate, rows, flagged = (
-            fitted.limits.thresholds[None][i].rate_,
-            len(mine),
-            int(mine["flag"].sum()),
-        )
+        rows, flagged = len(mine), int(mine["flag"].sum())
+        counts = mine["series"].value_counts()
+        rate = sum(fitted.limits.rates(name)[i] * count for name, count in counts.items()) / max(rows, 1)
         many = flagged > _FAR * rate * rows and binom.sf(flagged - 1, rows, rate) < 1e-3
         few = flagged < rate * rows / _FAR and binom.cdf(flagged, rows, rate) < 1e-3
         if many or few:

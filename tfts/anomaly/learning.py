@@ -7,14 +7,17 @@ import numpy as np
 import pandas as pd
 
 from tfts._messages import unknown
-from tfts.anomaly.fitted import Fitted, Layout, Limits
+from tfts.anomaly.fitted import Fitted, Layout
+from tfts.anomaly.limits import learn_limits
 from tfts.anomaly.plan import Plan, distances
+from tfts.anomaly.resolution import Resolution
 from tfts.anomaly.subsequence import SUBSEQUENCES
 from tfts.anomaly.tables import (
     LEAST_OFFSET,
     LOG_OFFSET,
     Logarithms,
     Steps,
+    plain_name,
     step_columns,
     without_targets,
 )
@@ -62,11 +65,17 @@ def learn(settings, frame, exclude=(), training=None, given=None):
         mine = residual[:, panel.targets.index(target)]
         mine[:] = np.where(np.abs(aided) < np.abs(mine), aided, mine)
     times = lesson.times[rows + 1]
-    limits = _limits(settings.scoring, plan, part, rows, residual, times)
+    resolutions = lesson.resolutions()
+    _warn_of_constants(part, part.series_of(rows), residual)
+    _drop_rounding(residual, forecaster.actual(part, rows)[:, 0], part, rows, resolutions)
+    contexts = _contexts(plan, part.values[rows + 1], times)
+    limits = learn_limits(
+        settings.scoring, residual, part.series_of(rows), part.series, lesson.values(), resolutions, contexts
+    )
     calibration = pd.DataFrame(residual, columns=list(panel.targets), index=times)
     names = np.asarray(panel.series, dtype=object)[part.series_of(rows)]
     calibration.insert(0, "series", names)
-    a_day = _DAY / layout.step * len(panel.series)
+    rates = np.sum([limits.rates(name) for name in panel.series], axis=0)
     made = Fitted.of(
         plan,
         settings,
@@ -78,10 +87,7 @@ def learn(settings, frame, exclude=(), training=None, given=None):
         layout=layout,
         limits=limits,
         calibration=calibration,
-        expected_alarms_a_day={
-            target: threshold.rate_ * a_day
-            for target, threshold in zip(panel.targets, limits.thresholds[None], strict=True)
-        },
+        expected_alarms_a_day=dict(zip(panel.targets, (rates * _DAY / layout.step).tolist(), strict=True)),
     )
     return made.primed(panel, lesson.times)
 
@@ -131,7 +137,7 @@ class _Lesson:
         """Both of `untrained`, fitted on the first rows; `panel`, `part` and `times` are known then."""
         self.panel, self.times = self._panel(forecaster)
         parts = self._parts(forecaster, self.panel)
-        self.part = parts.test
+        self.train, self.part = parts.train, parts.test
         if self.given is None:
             forecaster.fit(parts.train, validation=parts.validation or 0, **self.training)
         elif self.training:
@@ -176,6 +182,26 @@ class _Lesson:
             logs=self.logs,
         )
 
+    def values(self):
+        """Values of the targets in the rows that the forecaster learnt from, an array for each series."""
+        train, at = self.train, self.train.indices(self.train.targets)
+        found = []
+        for span in train.spans:
+            begin, end = span.target_start, span.observed_end
+            values = train.values[begin:end, at].astype(np.float64)
+            values[train.filled[begin:end, at]] = np.nan
+            found.append(values)
+        return found
+
+    def resolutions(self):
+        """Series -> the `Resolution` of its targets, as the user's table has them."""
+        named = self.frame.set_axis(self.frame.columns.map(str), axis=1)
+        values = named[list(self.panel.targets)].apply(pd.to_numeric)
+        if self.columns.series is None:
+            return {self.panel.series[0]: Resolution().fit(values)}
+        groups = values.groupby(self.frame[self.columns.series].to_numpy())
+        return {plain_name(name): Resolution().fit(part) for name, part in groups}
+
     def _panel(self, forecaster, without=()):
         """The panel that the forecaster sees, with some columns not as logarithms, and its real times."""
         frame = self.logs.taken(self.frame, self.columns.series, without)
@@ -194,30 +220,13 @@ class _Lesson:
         return chronological_split(panel, share, self.settings.learning.calibration)
 
 
-def _limits(scoring, plan, part, rows, residual, times):
-    """What the rows after the given ones are judged by, from their residuals `(rows, targets)`."""
-    series, scaler = part.series_of(rows), plan.forecaster.scaler_
-    scales = np.array([scaler.affine(name, part.targets)[1] for name in part.series])
-    score = scoring.new_score()
-    scored = residual / scales[series] if score.is_pooled else residual
-    average = scoring.new_average()
-    if average is not None:
-        scored = average.fit(scored, series).apply(scored, series)
-    contexts = _contexts(plan, part.values[rows + 1], times)
-    score.fit(scored, contexts, 1.0 if score.is_pooled else scales.mean(axis=0))
-    _warn_of_constants(part.targets, residual)
-    sizes, _ = score.apply(scored, contexts)
-    groups = {None: np.ones(len(rows), dtype=bool)}
-    if not score.is_pooled and len(part.series) > 1:
-        groups |= {part.series[i]: series == i for i in np.unique(series)}
-    thresholds = {
-        name: [
-            scoring.new_threshold().fit(sizes[mine, i], symmetric=score.is_symmetric)
-            for i in range(len(part.targets))
-        ]
-        for name, mine in groups.items()
-    }
-    return Limits(score, average, thresholds)
+def _drop_rounding(residual, actual, part, rows, resolutions):
+    """Sets residuals to zero that are rounding, for they say nothing of how large others are."""
+    of = part.series_of(rows)
+    for code in np.unique(of):
+        mine = of == code
+        least = resolutions[part.series[code]].rounding(actual[mine], actual[mine] - residual[mine])
+        residual[mine] = np.where(np.abs(residual[mine]) <= least, 0.0, residual[mine])
 
 
 def _contexts(plan, values, times):
@@ -229,15 +238,23 @@ def _contexts(plan, values, times):
     return contexts if contexts.shape[1] else None
 
 
-def _warn_of_constants(targets, residual):
-    for target, column in zip(targets, residual.T, strict=True):
-        if np.nanmin(column) == np.nanmax(column):
-            warnings.warn(
-                f"All {len(column)} calibration residuals of {target!r} are {column[0]:g}: nothing tells "
-                "how far its values usually lie from their forecast, so any change will be flagged. Calibrate "
-                "on more varied rows, or set `min_size`.",
-                stacklevel=5,
-            )
+def _warn_of_constants(part, of, residual):
+    for target, column in zip(part.targets, residual.T, strict=True):
+        same = {code: column[of == code] for code in np.unique(of)}
+        same = {code: each for code, each in same.items() if np.nanmin(each) == np.nanmax(each)}
+        if not same:
+            continue
+        names = [str(part.series[code]) for code in same]
+        who = (
+            "" if len(part.series) == 1 else f" in {', '.join(names[:3])}" + " and others" * (len(names) > 3)
+        )
+        first = next(iter(same.values()))
+        warnings.warn(
+            f"All {len(first)} calibration residuals of {target!r}{who} are {first[0]:g}: nothing tells "
+            "how far its values usually lie from their forecast, so any change will be flagged. Calibrate "
+            "on more varied rows, or set `min_size`.",
+            stacklevel=4,
+        )
 
 
 def _residuals(forecaster, subsequence, part, rows):

@@ -12,6 +12,8 @@ import pandas as pd
 from tfts._files import check_version, write_json, written_by
 from tfts._messages import unknown
 from tfts.anomaly.events import EventTracker, Judged
+from tfts.anomaly.plan import distances
+from tfts.anomaly.thresholds import HeldBack
 
 # Rows from which the offset of a new level is estimated.
 _SHIFT_ROWS = 7
@@ -37,8 +39,10 @@ class Monitor:
       other missing values are carried on from the row before;
     - a `flagged` value enters the model's history as its forecast, so that it can't spoil
       the forecasts after it, until the event is closed as a level shift, from where on
-      the new level is the normal one;
-    - the first rows of an unknown series (`unjudged`) only fill its history.
+      the new level is the normal one; nor does its size move a limit that learns, see
+      `HeldBack`. For targets that are not in `replace` it does both;
+    - the first rows of an unknown series (`unjudged`) only fill its history; residuals are
+      judged in a unit that is taken from them, see `Limits`.
 
     Args:
         plan: The `Plan` of a fitted detector.
@@ -158,7 +162,7 @@ class Monitor:
                 "without a state."
             )
         self.counts = collections.Counter(state["counts"])
-        self._series = {name: self._new(name).set_state(kept) for name, kept in state["series"]}
+        self._series = {name: self._new(name).set_state(self._plan, kept) for name, kept in state["series"]}
 
     def prime(self, series, time, values):
         """Takes a row into the history without judging it; logarithms are taken already."""
@@ -236,6 +240,8 @@ class Monitor:
             self.counts["unjudged"] += not is_filling
             self._keep(state, features)
             return None
+        if state.measure is None:
+            state.judge_by(plan, plan.limits.unit_of(state.modelled()))
         actual = values[plan.target_at]
         usual, raw = plan.predict(state, features, time)
         expected = usual + state.shift
@@ -265,24 +271,27 @@ class Monitor:
         if state.is_shifted:
             self._follow_shift(state, raw, flags)
         if state.accept:
-            self._accept(state, time)
+            self._accept(state, time, plan.contexts(values, time))
         return opened
 
     def _judge(self, state, time, values, actual, expected, found):
         plan = self._plan
         predicted = plan.to_original(expected, state.log_offsets)
         residual = actual - predicted if plan.is_forecast else found
-        scored = found / state.unit
-        if plan.average is not None:
-            state.average, scored = plan.average.step(state.average, scored)
-        contexts = plan.contexts(values, time)
-        sizes, shares = plan.score.apply(scored[None], contexts)
-        sizes = sizes[0].tolist()
-        limits, flags = [], []
-        for i, size in enumerate(sizes):
-            limit = state.thresholds[i].update(size)
-            limits.append(limit)
-            flags.append(size > limit and abs(residual[i]) >= plan.min_size[i])
+        scored, measure = found / state.unit, state.measure
+        if measure.average is not None:
+            state.average, scored = measure.average.step(state.average, scored)
+        sizes, shares = measure.score.apply(scored[None], plan.contexts(values, time))
+        sizes, limits = sizes[0].tolist(), [threshold.limit for threshold in state.thresholds]
+        flags = [size > limit for size, limit in zip(sizes, limits, strict=True)]
+        if any(flags):
+            off, least = np.abs(residual), state.resolution.least(actual, predicted)
+            is_large = (off >= plan.min_size) & (off > least)
+            flags = [flag and bool(large) for flag, large in zip(flags, is_large, strict=True)]
+        is_strange = any(flags)
+        for i, (threshold, size) in enumerate(zip(state.thresholds, sizes, strict=True)):
+            # The one distance of a joint score is strange or usual for all targets.
+            threshold.take(size, (is_strange and size > limits[i]) if plan.is_joint else flags[i])
         if plan.is_joint and any(flags):
             # One distance for the whole row: those have to do with it that make up much of it.
             most = shares[0].max()
@@ -301,6 +310,9 @@ class Monitor:
         if closed is not None:
             self.closed.append(closed)
             state.accept = closed.kind == "level shift"
+        if state.tracker.is_idle and not state.accept:
+            for threshold in state.thresholds:
+                threshold.settle()
         return opened, flags
 
     def _follow_shift(self, state, raw, flags):
@@ -308,29 +320,44 @@ class Monitor:
         plan = self._plan
         seen = ~np.isnan(raw) & ~np.array(flags) & (state.shift != 0)
         state.shift = np.where(seen, state.shift + (raw - state.shift) / plan.new_normal, state.shift)
-        state.shift[np.abs(state.shift) < _SMALL * plan.score.spread_ * state.unit] = 0.0
+        state.shift[np.abs(state.shift) < state.smallest_shift] = 0.0
         state.is_shifted = bool(state.shift.any())
 
-    def _accept(self, state, time):
+    def _accept(self, state, time, contexts):
         """Takes the rows of a level shift for normal ones."""
-        plan = self._plan
+        plan, measure = self._plan, state.measure
         state.accept = False
         state.replaced = [0] * plan.num_targets
         state.average = np.zeros(plan.num_targets)
         state.past[:, : plan.num_targets] = state.actual
-        if not plan.is_forecast:
-            return
-        found = []
-        for back in range(plan.spare):
-            rows = len(state.past) - 1 - back
-            past, known = state.past[:rows], state.known[: rows + 2]
-            scaled = plan.predictor(
-                past[-plan.rows :], known[-plan.rows - 1 :], state.series, plan.timestamp(time)
-            )
-            found.append(state.past[rows, : plan.num_targets] - scaled)
-        state.shift = np.median(found, axis=0) * state.target_scale
-        state.shift[np.abs(state.shift) < _SMALL * plan.score.spread_ * state.unit] = 0.0
-        state.is_shifted = bool(state.shift.any())
+        found = np.array([self._found(state, time, back) for back in range(plan.spare)]) * state.target_scale
+        if plan.is_forecast:
+            state.shift = np.median(found, axis=0)
+            state.shift[np.abs(state.shift) < state.smallest_shift] = 0.0
+            state.is_shifted = bool(state.shift.any())
+            found = found - state.shift
+        # The limits learn how far such rows are from what is expected from now on.
+        scored, series = found[::-1] / state.unit, np.zeros(len(found))
+        if measure.average is not None:
+            scored = measure.average.apply(scored, series)
+        contexts = None if contexts is None else np.repeat(contexts, len(found), axis=0)
+        for threshold, sizes in zip(
+            state.thresholds, measure.score.apply(scored, contexts)[0].T, strict=True
+        ):
+            threshold.settle(normal=sizes.tolist())
+
+    def _found(self, state, time, back):
+        """How far the row so many rows back is from what is expected with the present history, scaled."""
+        plan = self._plan
+        last = len(state.past) - 1 - back
+        past, known = state.past[:last], state.known[: last + 2]
+        if plan.is_forecast:
+            stamp = plan.timestamp(time)
+            scaled = plan.predictor(past[-plan.rows :], known[-plan.rows - 1 :], state.series, stamp)
+            return state.past[last, : plan.num_targets] - scaled
+        return distances(plan.subsequence, state.past[None, last - plan.rows : last + 1, : plan.num_targets])[
+            1
+        ][0]
 
 
 class _SeriesState:
@@ -343,20 +370,36 @@ class _SeriesState:
         self.offset, self.scale = plan.affine(series)
         self.target_offset, self.target_scale = self.offset[plan.target_at], self.scale[plan.target_at]
         self.log_offsets = plan.offsets(series)
-        # Series of any size share one score and one threshold.
-        self.unit = self.target_scale if plan.score.is_pooled else np.ones(plan.num_targets)
         length = plan.memory + plan.spare
         self.past = np.zeros((length, len(plan.feature_at)))
         self.actual = np.zeros((length, plan.num_targets))
         self.known = np.zeros((length + 1, len(plan.known_at)))
         self.carry = np.where(plan.is_target, np.nan, self.offset)
-        self.thresholds = [copy.deepcopy(threshold) for threshold in plan.thresholds(series)]
+        # A series that was not fitted has a unit when its first rows are seen.
+        self.measure, self.own_unit, self.resolution = None, None, plan.limits.resolution(series)
+        if plan.limits.knows(series):
+            self.judge_by(plan)
         self.average = np.zeros(plan.num_targets)
         self.shift = np.zeros(plan.num_targets)
         self.is_shifted = False
         self.accept = False
         self.replaced = [0] * plan.num_targets
         self.tracker = EventTracker(series, plan.targets, **plan.event_options)
+
+    def judge_by(self, plan, unit=None):
+        """Takes what its residuals are judged by; `unit` is that of a series that was not fitted."""
+        self.own_unit = unit
+        self.measure, self.unit = plan.limits.measure(self.series, unit)
+        # The thresholds of a plan stay as they were calibrated.
+        self.thresholds = [
+            HeldBack(copy.deepcopy(threshold), plan.new_normal if is_replaced else 0)
+            for threshold, is_replaced in zip(self.measure.thresholds, plan.is_replaced, strict=True)
+        ]
+        self.smallest_shift = _SMALL * self.measure.score.spread_ * self.unit
+
+    def modelled(self):
+        """The targets of the rows it has seen, as the model sees them but not scaled."""
+        return self.actual[len(self.actual) - self.count :] * self.target_scale + self.target_offset
 
     def get_state(self):
         """Plain data for a JSON file."""
@@ -367,22 +410,28 @@ class _SeriesState:
             "actual": self.actual.tolist(),
             "known": self.known.tolist(),
             "carry": [None if math.isnan(value) else value for value in self.carry.tolist()],
-            "thresholds": [threshold.get_state() for threshold in self.thresholds],
+            "unit": None if self.own_unit is None else self.own_unit.tolist(),
+            "thresholds": None
+            if self.measure is None
+            else [threshold.get_state() for threshold in self.thresholds],
             "average": self.average.tolist(),
             "shift": self.shift.tolist(),
             "replaced": self.replaced,
             "tracker": self.tracker.get_state(),
         }
 
-    def set_state(self, state):
+    def set_state(self, plan, state):
         """Takes what `get_state` gave."""
         self.last, self.count, self.replaced = state["last"], state["count"], list(state["replaced"])
         for name in ("past", "actual", "known"):
             kept = getattr(self, name)
             kept[:] = np.array(state[name]).reshape(kept.shape)
         self.carry = np.array([np.nan if value is None else value for value in state["carry"]])
-        for threshold, kept in zip(self.thresholds, state["thresholds"], strict=True):
-            threshold.set_state(kept)
+        if state["unit"] is not None:
+            self.judge_by(plan, np.array(state["unit"]))
+        if state["thresholds"] is not None:
+            for threshold, kept in zip(self.thresholds, state["thresholds"], strict=True):
+                threshold.set_state(kept)
         self.average = np.array(state["average"])
         self.shift = np.array(state["shift"])
         self.is_shifted = bool(self.shift.any())

@@ -110,8 +110,8 @@ class Plan:
             fingerprint: Str, by which a monitor knows whose state it is given.
         """
         made = copy.copy(self)
-        made.score, made.average, made.fingerprint = limits.score, limits.average, fingerprint
-        made._thresholds = limits.thresholds
+        made.limits, made.score, made.fingerprint = limits, limits.score, fingerprint
+        made.average = limits.shared.average
         made.is_joint = limits.score.kind == "joint"
         return made
 
@@ -125,7 +125,7 @@ class Plan:
 
     def thresholds(self, series):
         """The fitted thresholds of one series, one for each target."""
-        return self._thresholds.get(series, self._thresholds[None])
+        return self.limits.measure(series)[0].thresholds
 
     def offsets(self, series):
         """What is added to the `log` columns of one series before the logarithm is taken."""

@@ -1,5 +1,7 @@
 """How far a residual is from what calibration rows showed: one size for each target."""
 
+import copy
+
 import numpy as np
 
 from tfts._messages import unknown
@@ -73,7 +75,7 @@ class ResidualScore:
 
     @property
     def is_pooled(self):
-        """Whether sizes of several series are comparable, so that they share a threshold."""
+        """Whether residuals are judged in units of their series, so that all share one measure."""
         return self.kind in ("scaled", "joint")
 
     def fit(self, residuals, contexts=None, scale=1.0):
@@ -159,6 +161,24 @@ class ResidualScore:
         sizes = np.where(absent, np.nan, distance[:, None])
         shares = np.divide(parts, total, out=np.full_like(parts, 1 / parts.shape[1]), where=total > 0)
         return sizes, shares
+
+    def scaled(self, factor):
+        """The same for residuals that are `factor` `(targets,)` times as large.
+
+        Example:
+
+        >>> ResidualScore("residual").fit([[1.0], [2.0], [6.0]]).scaled(np.array([10.0])).centre_.tolist()
+        [30.0]
+        """
+        made = copy.copy(self)
+        made.centre_, made.spread_ = self.centre_ * factor, self.spread_ * factor
+        return made
+
+    def factor_of_sizes(self, factor):
+        """How many times larger the sizes of `scaled` are for residuals `factor` times as large."""
+        if self.is_pooled:
+            return np.ones_like(factor)
+        return factor**2 if self.kind == "squared" else factor
 
     def get_state(self):
         """Everything learnt, as plain data for a JSON file."""
@@ -261,6 +281,12 @@ class RunningAverage:
         taken = np.abs(wide) > np.abs(off) if self.single else ~np.isnan(off)
         return average, np.where(taken, self.centre_ + wide * self.spread_, residual)
 
+    def scaled(self, factor):
+        """The same for residuals that are `factor` `(targets,)` times as large."""
+        made = copy.copy(self)
+        made.centre_, made.spread_ = self.centre_ * factor, self.spread_ * factor
+        return made
+
     def _run(self, residuals):
         average, averages, found = np.zeros(residuals.shape[1]), [], []
         for row in residuals:
@@ -319,4 +345,7 @@ def _precision(scaled):
         raise ValueError(
             f"The joint score needs at least 2 calibration rows in which no target is missing. Received: {len(whole)}."
         )
+    if not whole.any():
+        # Of residuals that are all zero nothing follows on how targets go together.
+        return np.eye(whole.shape[1])
     return LedoitWolf(assume_centered=True).fit(np.clip(whole, -_CLIP, _CLIP)).precision_

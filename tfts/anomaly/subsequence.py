@@ -41,7 +41,12 @@ class PcaWindows:
         """Learns from usual windows `(windows, rows, targets)`, scaled."""
         from sklearn.decomposition import PCA
 
-        fitted = PCA(self.variance, svd_solver="full").fit(windows.reshape(len(windows), -1))
+        flat = windows.reshape(len(windows), -1)
+        if np.ptp(flat, axis=0).max() == 0:
+            # Windows that are all the same have no axes, and any other is off by what it differs.
+            self.mean_, self.axes_ = flat[0], np.zeros((1, flat.shape[1]))
+            return self
+        fitted = PCA(self.variance, svd_solver="full").fit(flat)
         self.mean_, self.axes_ = fitted.mean_, fitted.components_
         return self
 

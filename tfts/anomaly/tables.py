@@ -227,7 +227,7 @@ class Logarithms:
         offsets = [(None, (whole.median() * share).tolist())]
         if columns.series is not None and columns.series in frame.columns:
             each = whole.groupby(frame[columns.series].to_numpy()).median() * share
-            offsets += [(_plain_name(name), row.tolist()) for name, row in each.iterrows()]
+            offsets += [(plain_name(name), row.tolist()) for name, row in each.iterrows()]
         return cls(tuple(logged), tuple(offsets))
 
     def taken(self, frame, series=None, without=()):
@@ -249,7 +249,7 @@ class Logarithms:
         whole = frame[columns].to_numpy(dtype=np.float64)
         added = np.broadcast_to(offsets[None], whole.shape)
         if len(offsets) > 1:
-            added = np.stack([offsets[_plain_name(name)] for name in frame[series]])
+            added = np.stack([offsets[plain_name(name)] for name in frame[series]])
         shifted = whole + added
         if (shifted <= 0).any():
             row, i = np.argwhere(shifted <= 0)[0]
@@ -262,5 +262,6 @@ class Logarithms:
         return frame
 
 
-def _plain_name(name):
+def plain_name(name):
+    """The name of a series as plain data."""
     return name.item() if isinstance(name, np.generic) else name

@@ -152,6 +152,8 @@ class DetectorServable(ForecasterServable):
             "detector": {
                 "settings": settings,
                 "score": plan.score.get_state(),
+                "centres": [[name, plan.limits.measure(name)[0].score.centre_.tolist()] for name in names],
+                "units": [[name, plan.limits.measure(name)[1].tolist()] for name in names],
                 "thresholds": [[name, [t.limit_ for t in plan.thresholds(name)]] for name in names],
                 "min_size": plan.min_size,
                 "expected_alarms_a_day": detector.expected_alarms_a_day_,

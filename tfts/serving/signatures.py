@@ -6,8 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfts.anomaly.limits import FLAT, OWN_ROWS
 from tfts.anomaly.plan import HIGHEST, LEAST
 from tfts.anomaly.thresholds import THRESHOLDS, Threshold
+from tfts.anomaly.thresholds.deviations import Fixed
 
 
 class ForecastSignatures(tf.Module):
@@ -232,7 +234,16 @@ class DetectSignatures(ForecastSignatures):
         self.plan = detector.plan_
         super().__init__(detector.forecaster_)
         plan, columns = self.plan, self.forecaster.scaler_.columns
-        self._limits = self._table(lambda name: [t.limit_ for t in plan.thresholds(name)])
+        relative, resolution = plan.limits.relative, plan.limits.resolution
+        self._measures = [
+            self._table(lambda name: [t.limit_ for t in relative(name)[0].thresholds]),
+            self._table(lambda name: relative(name)[0].score.centre_),
+            self._table(lambda name: relative(name)[0].score.spread_),
+            self._table(lambda name: relative(name)[1]),
+            self._table(lambda name: [float(relative(name)[2])] * plan.num_targets),
+            self._table(lambda name: resolution(name).step_),
+            self._table(lambda name: resolution(name).digits_),
+        ]
         self._logs = {}
         for name, wanted in (
             ("past", self.columns),
@@ -250,6 +261,7 @@ class DetectSignatures(ForecastSignatures):
                         ]
                     ),
                 )
+        self._is_fixed = isinstance(plan.limits.shared.thresholds[0], Fixed)
         self._context_at = [self.forecaster.known_future.index(columns[i]) for i in plan.context_at]
 
     def functions(self):
@@ -266,9 +278,8 @@ class DetectSignatures(ForecastSignatures):
         return {**super().functions(), "detect": judge}
 
     def _by_series(self):
-        plan = self.plan
-        own = any(plan.thresholds(name) is not plan.thresholds(None) for name in plan.names.values())
-        return super()._by_series() or own or len(plan.log_offsets) > 1
+        # Each series has a unit of its own.
+        return True
 
     def _all_series(self):
         return list(self.plan.names.values())
@@ -297,20 +308,41 @@ class DetectSignatures(ForecastSignatures):
         actual = tf.where(tf.math.is_finite(actual), actual, np.nan)[:, None]
         offset, scale = self._looked_up(self._targets, series)
         found = (tf.cast(self._seen(actual, "targets", series), self.precision) - offset) / scale - scaled
-        residual = tf.cast(actual, self.precision) - self._original(scaled, series)
-        unit = 1.0 if self.plan.score.is_pooled else scale
+        original = self._original(scaled, series)
+        actual = tf.cast(actual, self.precision)
+        residual = actual - original
         contexts = None
         if self._context_at:
             contexts = tf.gather(known_future[:, -1], self._context_at, axis=1)
-        sizes, shares = self._sizes((found * unit)[:, 0], contexts)
-        flags = sizes > self._looked_up([self._limits], series)[0][:, 0]
-        flags &= tf.abs(residual[:, 0]) >= tf.constant(self.plan.min_size, self.precision)
+        tables = (table[:, 0] for table in self._looked_up(self._measures, series))
+        limit, centre, spread, unit, is_relative, step, digits = tables
+        unit = tf.where(tf.math.is_nan(unit), self._unit_of(self._seen(past, "past", series)), unit)
+        sizes, shares = self._sizes((found * scale)[:, 0] / unit, centre, spread, contexts)
+        power = 2 if self.plan.score.kind == "squared" else 1
+        to_original = tf.where(is_relative > 0, unit**power, 1.0)
+        sizes *= to_original
+        # The limit of a user is in original units as it is.
+        flags = sizes > (limit if self._is_fixed else limit * to_original)
+        off, largest = tf.abs(residual[:, 0]), tf.maximum(tf.abs(actual[:, 0]), tf.abs(original[:, 0]))
+        flags &= off >= tf.constant(self.plan.min_size, self.precision)
+        # As `Resolution.least`.
+        flags &= off > tf.maximum(step / 2, digits * largest)
         if shares is not None:
             flags &= shares >= 0.5 * tf.reduce_max(shares, axis=1, keepdims=True)
         made = {"forecast": forecast[:, 0], "residual": residual[:, 0], "score": sizes}
         return {**{name: tf.cast(x, tf.float32) for name, x in made.items()}, "flag": flags}
 
-    def _sizes(self, residual, contexts):
+    def _unit_of(self, past):
+        """What `Limits.unit_of` does."""
+        limits, targets = self.plan.limits, tf.cast(past[..., : self.plan.num_targets], self.precision)
+        level = tf.reduce_mean(tf.abs(targets), axis=1)
+        stand_in = tf.where(level > 0, limits.share * level, limits.usual_unit)
+        if past.shape[1] < OWN_ROWS:
+            return stand_in
+        deviation = tf.math.reduce_std(targets, axis=1)
+        return tf.where(deviation > FLAT * level, deviation, stand_in)
+
+    def _sizes(self, residual, centre, spread, contexts):
         """What `ResidualScore.apply` does."""
         score = self.plan.score
         up = score.direction == "up"
@@ -319,9 +351,9 @@ class DetectSignatures(ForecastSignatures):
             if score.direction != "both":
                 sizes = tf.where((residual > 0) == up, sizes, residual * 0)
             return sizes, None
-        sizes = residual - score.centre_
+        sizes = residual - centre
         if score.kind != "residual":
-            sizes = sizes / score.spread_
+            sizes = sizes / spread
             for i, effects in enumerate(score.contexts_):
                 is_value = contexts[:, i, None] == tf.constant(list(effects), contexts.dtype)
                 shift, factor = (
