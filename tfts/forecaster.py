@@ -543,7 +543,18 @@ class Forecaster:
                 )
         return panel
 
-    def _parts(self, data, validation):
+    def parts(
+        self, data: pd.DataFrame | Panel, validation: float | str | pd.Timestamp | Panel = 0.15
+    ) -> tuple[Panel, Panel | None]:
+        """Training and validation rows, as `fit` splits them.
+
+        Args:
+            data: As in `fit`.
+            validation: As in `fit`.
+
+        Returns:
+            Tuple of two `Panel`s in original units, the second `None` without validation.
+        """
         if isinstance(validation, Panel):
             if not isinstance(data, Panel):
                 raise ValueError(
@@ -568,7 +579,7 @@ class Forecaster:
 
     def _rows(self, data, validation):
         """What to learn from, and a dict of what the training rows say but for the model."""
-        train, valid = self._parts(data, validation)
+        train, valid = self.parts(data, validation)
         scaler = Scaler(self._settings["scaler"], self._settings["per_series"]).fit(train)
         own = (*self._settings["known_future"], *(c for c in train.columns if c not in train.known_future))
         learnt = {

@@ -96,7 +96,7 @@ def test_contexts_of_different_lengths_are_scored_on_the_same_windows(short_cont
     windows = []
     for one in settings:
         checked = trials.compiled(one, 0)[0][2]
-        windows.append(np.concatenate([future for _, future in checked.as_numpy_iterator()]))
+        windows.append(np.concatenate([batch[1] for batch in checked.as_numpy_iterator()]))
     assert len(windows[0]) == counted[2]
     np.testing.assert_array_equal(windows[0], windows[1])
     np.testing.assert_array_equal(windows[0], windows[2])

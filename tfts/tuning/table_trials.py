@@ -5,8 +5,6 @@ import dataclasses
 
 import pandas as pd
 
-from tfts.data.panel import Panel
-from tfts.data.split import chronological_split
 from tfts.forecaster import Forecaster
 from tfts.training import TrainingOptions
 from tfts.tuning.fits import Trials, parts_of
@@ -158,8 +156,7 @@ class TableTrials(Trials):
             if isinstance(data, tuple):
                 train, valid = data[0], data[1]
             else:
-                panel = data if isinstance(data, Panel) else forecaster.panel(data)
-                train, valid, _ = chronological_split(panel, validation=self._validation, test=0)
+                train, valid = forecaster.parts(data, self._validation)
             self._rows[calendar] = train, valid
         return self._rows[calendar]
 
@@ -178,6 +175,8 @@ def rolling_parts(train, valid, count):
     Example:
 
     >>> import numpy as np, pandas as pd
+    >>> from tfts.data.panel import Panel
+    >>> from tfts.data.split import chronological_split
     >>> frame = pd.DataFrame({"y": np.arange(20.0)}, index=pd.date_range("2024-01-01", periods=20))
     >>> train, valid, _ = chronological_split(Panel.from_frame(frame), validation=0.4, test=0)
     >>> [a.spans.tolist() + b.spans.tolist() for a, b in rolling_parts(train, valid, 2)]
