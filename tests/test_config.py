@@ -83,6 +83,16 @@ def test_a_mistake_on_the_command_line_is_placed_there():
         ("data.name=null", "data: `name` is missing"),
         ("data.source=file", "data: `path` is missing. Give it in the file, or with --set data.path=FILE"),
         ("split={validation: 0.1, tset: 3}", "--set: Unknown key 'split.tset'"),
+        (
+            "data.start=yesterday-ish",
+            "--set: data.start: 'yesterday-ish' is not a time, such as '2017-06-26'",
+        ),
+        ("split.test=soon", "--set: split.test: 'soon' is not a time"),
+        ("seed=-1", "seed: Input should be greater than or equal to 0"),
+        (
+            "data={source: synthetic, options: {num_stps: 3}}",
+            "--set: Unknown option of synthetic data 'num_stps'. Expected one of: coupling, coupling_lag, ",
+        ),
         ("split.validation=[1]", "split.validation: Input should be a valid number"),
         (
             "training.loss=3",
@@ -105,6 +115,12 @@ def test_dates_may_be_written_plainly():
 def test_text_that_is_no_yaml_names_line_and_column():
     with pytest.raises(ValueError, match=r"not valid YAML: .*\(line 2, column"):
         parse_settings("data: {source: file\nwindow: }")
+
+
+def test_a_file_in_another_encoding_is_told(tmp_path):
+    (tmp_path / "old.yaml").write_bytes("data: {name: caf\xe9}".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"old\.yaml is not a text in UTF-8: .* at byte 16\."):
+        read_settings(tmp_path / "old.yaml")
 
 
 def test_a_list_instead_of_sections():

@@ -407,6 +407,37 @@ def test_start_and_end_limit_the_rows():
     )
 
 
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        (
+            ["data.start=2019-01-02T00:00:00+02:00"],
+            ValueError,
+            r"data\.start has the time zone .*have none\. Exp",
+        ),
+        (["data.start=2024-01-01"], ValueError, "No row is left from data.start=2024-01-01 to data.end=None"),
+        (["data.columns=[x1, x9]"], KeyError, r"Unknown column of data\.columns 'x9'\. Expected one of: x1"),
+        (["data.time=day", "data.start=2019-01-02"], KeyError, "Unknown time column 'day'"),
+    ],
+)
+def test_rows_and_columns_that_are_not_there(changes, error, message):
+    with pytest.raises(error, match=message):
+        load_frame(parse_settings(TEXT, changes))
+
+
+def test_a_time_without_a_zone_is_of_the_zone_of_the_table(tmp_path):
+    times = pd.date_range("2024-01-01", periods=9, freq="h", tz="Europe/Berlin", name="time")
+    pd.DataFrame({"load": range(9)}, index=times).to_csv(tmp_path / "load.csv")
+    text = "{data: {source: file, path: %s, time: time}, window: {context_length: 2, horizon: 1}}"
+    for start, rows in (
+        ("2024-01-01 05:00", 4),
+        ("2024-01-01T05:00:00+01:00", 4),
+        ("2024-01-01T05:00:00Z", 3),
+    ):
+        settings = parse_settings(text % (tmp_path / "load.csv"), [f"data.start='{start}'"])
+        assert len(load_frame(settings)[0]) == rows
+
+
 def test_a_regime_that_is_no_column_is_told_before_anything_is_fitted(tmp_path):
     with pytest.raises(KeyError, match=r"Unknown column of report\.regimes 'x4'"):
         run(tmp_path / "run", "report.regimes=[x4]")

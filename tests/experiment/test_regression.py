@@ -214,6 +214,24 @@ def test_wrong_columns(cars, changes, message):
     assert not Path("run").exists()
 
 
+@pytest.mark.parametrize(
+    ("share", "left"), [(0.01, "148 to learn from and 2 to score"), (0.99, "1 to learn from")]
+)
+def test_every_class_is_learnt_and_scored(share, left, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=left + r".* at least 3 rows, one for each class, in both\."):
+        run(FLOWERS, f"split.test={share}")
+
+
+@pytest.mark.parametrize("name", ["part", "row", "probability of rain"])
+def test_a_target_never_takes_the_place_of_another_column(cars, name):
+    cars.rename(columns={"mpg": name}).to_csv("cars.csv", index=False)
+    with pytest.raises(
+        ValueError, match=f"The target '{name}' has the name of a column of the table of pred"
+    ):
+        run(CARS, f"data.targets=['{name}']", "data.missing=drop")
+
+
 def test_too_few_rows(cars):
     cars.assign(power=np.nan).to_csv("cars.csv", index=False)
     with pytest.raises(ValueError, match=r"After data\.missing: mean, column 'power' holds no value"):

@@ -35,7 +35,11 @@ def validate(model, value, tree, prefix, changed):
             while path and (path[-1] in ("str", "float", "int", "bool", "dict") or "[" in path[-1]):
                 path = path[:-1]
             choices = _keys(model, path[len(prefix) : -1], prefix)
-            sentences.setdefault(path, _sentence(tree, path, item, changed, choices))
+            sentence = _sentence(tree, path, item, changed, choices)
+            # Of all kinds that a union tried, our own words say best what was expected.
+            if item["type"] == "value_error":
+                sentences[path] = sentence
+            sentences.setdefault(path, sentence)
         return None, list(sentences.values())
 
 

@@ -16,13 +16,13 @@ def method_mistakes(kind, tree, changed):
     if kind is RegressSettings:
         return _regression_mistakes(tree, changed)
     if kind is TuneSettings:
-        return _tune_mistakes(tree, changed)
+        return _source_mistakes(tree, changed) + _tune_mistakes(tree, changed)
     if kind is BenchmarkSettings:
-        return _suite_mistakes(tree, changed)
+        return _source_mistakes(tree, changed) + _suite_mistakes(tree, changed)
     from tfts.baselines import BASELINES
     from tfts.models import MODELS
 
-    mistakes = []
+    mistakes = _source_mistakes(tree, changed)
     for section, table in (("baselines", BASELINES), ("models", MODELS)):
         listed = tree.get(section) if section in kind.model_fields else None
         for name, options in listed.items() if isinstance(listed, dict) else ():
@@ -39,6 +39,23 @@ def method_mistakes(kind, tree, changed):
                     place = place_of(tree, (*path, key), changed)
                     mistakes.append(f"{place}: {unknown(f'option of {name}', key, valid)}")
     return mistakes
+
+
+def _source_mistakes(tree, changed):
+    """A sentence for each option that the maker of a synthetic table does not take."""
+    data = tree.get("data")
+    source, options = (data.get("source"), data.get("options")) if isinstance(data, dict) else (None, None)
+    if not isinstance(options, dict) or source not in ("synthetic", "sales"):
+        return []
+    from tfts.data.sales import make_sales
+    from tfts.data.synthetic import make_series
+
+    valid = inspect.signature(make_series if source == "synthetic" else make_sales).parameters
+    return [
+        f"{place_of(tree, ('data', 'options', key), changed)}: {unknown(f'option of {source} data', key, valid)}"
+        for key in options
+        if key not in valid
+    ]
 
 
 def _tune_mistakes(tree, changed):

@@ -44,7 +44,11 @@ def read_settings(path, changes=(), kind=Settings):
         near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.y*ml")], n=1)
         hint = f" Did you mean {str(path.parent / near[0])!r}?" if near else ""
         raise FileNotFoundError(f"There is no settings file {str(path)!r}.{hint}")
-    return parse_settings(path.read_text(encoding="utf-8"), changes, str(path), kind)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a text in UTF-8: {error.reason} at byte {error.start}.") from error
+    return parse_settings(text, changes, str(path), kind)
 
 
 def parse_settings(text, changes=(), origin="settings", kind=Settings):

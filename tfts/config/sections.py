@@ -8,10 +8,22 @@ from pydantic import Field
 
 from tfts.training import TrainingSettings
 
-# YAML reads 2017-06-26 as a date; the settings keep times as text.
-_Time = typing.Annotated[
-    str, pydantic.BeforeValidator(lambda v: v.isoformat() if isinstance(v, datetime.date) else v)
-]
+
+def _time(value):
+    """A time as text, which YAML may have read as a date: `2017-06-26`."""
+    text = value.isoformat() if isinstance(value, datetime.date) else value
+    if isinstance(text, str):
+        import pandas as pd
+
+        try:
+            pd.Timestamp(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is not a time, such as '2017-06-26' or '2017-06-26 07:00'") from None
+    return text
+
+
+Time = typing.Annotated[str, pydantic.BeforeValidator(_time)]
+Seed = typing.Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class Section(pydantic.BaseModel):
@@ -36,8 +48,8 @@ class Data(Section):
     time: str | list[str] | None = Field(None, description="time column, or date and hour columns")
     series: str | None = Field(None, description="column that tells the series apart")
     freq: str | None = Field(None, description="time step")
-    start: _Time | None = Field(None, description="first time that is used")
-    end: _Time | None = Field(None, description="last time that is used")
+    start: Time | None = Field(None, description="first time that is used")
+    end: Time | None = Field(None, description="last time that is used")
     targets: list[str] | None = Field(None, description="columns to forecast")
     known_future: list[str] = Field([], description="columns known ahead")
     calendar: list[str] = Field([], description="calendar features to add")
@@ -67,8 +79,8 @@ class Window(Section):
 class Split(Section):
     """Shares, numbers, or first times, of the validation and the test rows."""
 
-    validation: float | int | _Time = 0.15
-    test: float | int | _Time = 0.15
+    validation: float | int | Time = 0.15
+    test: float | int | Time = 0.15
     gap: int = Field(0, ge=0)
     context: typing.Literal["carry", "own"] = "carry"
 
@@ -95,7 +107,7 @@ class Settings(Section):
     baselines: dict[str, dict[str, typing.Any]] = {}
     models: dict[str, dict[str, typing.Any]] = {}
     report: Report = Report()
-    seed: int = 0
+    seed: Seed = 0
 
 
 class Tune(Section):
@@ -125,7 +137,7 @@ class TuneSettings(Section):
     split: Split = Split()
     training: TrainingSettings = TrainingSettings()
     tune: Tune
-    seed: int = 0
+    seed: Seed = 0
 
 
 class Detector(Section):
@@ -161,13 +173,11 @@ class DetectionSettings(Section):
     data: Data
     detector: Detector = Detector()
     training: TrainingSettings = TrainingSettings()
-    learn: float | _Time = Field(
+    learn: float | Time = Field(
         0.5, description="share of the rows to learn from, or the first time to judge"
     )
-    exclude: list[tuple[_Time, _Time]] = Field(
-        [], description="first and last time of rows known to be wrong"
-    )
-    seed: int = 0
+    exclude: list[tuple[Time, Time]] = Field([], description="first and last time of rows known to be wrong")
+    seed: Seed = 0
 
 
 class Table(Section):
@@ -210,4 +220,4 @@ class RegressSettings(Section):
     split: RowSplit = RowSplit()
     options: dict[str, typing.Any] = Field({}, description="options of the estimator")
     metrics: list[str] | None = Field(None, min_length=1)
-    seed: int = 0
+    seed: Seed = 0

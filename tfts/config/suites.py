@@ -5,7 +5,7 @@ import typing
 import pydantic
 from pydantic import Field
 
-from tfts.config.sections import Data, Section, Split
+from tfts.config.sections import Data, Section, Seed, Split
 from tfts.training import TrainingSettings
 
 
@@ -76,7 +76,7 @@ class BenchmarkSettings(Section):
     data: Data
     split: Split = Split()
     protocol: Protocol
-    seeds: list[int] = Field([0, 1, 2], min_length=1, description="with each of which a network is fitted")
+    seeds: list[Seed] = Field([0, 1, 2], min_length=1, description="with each of which a network is fitted")
     budget: Budget = Budget()
     training: TrainingSettings = TrainingSettings()
     baselines: dict[str, dict[str, typing.Any]] = Field({}, description="methods without a seed")

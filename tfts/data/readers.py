@@ -199,6 +199,10 @@ def _read_csv(path, times, encoding, na_values):
             f"{path} is not encoded as {encoding or 'utf-8'} (byte {error.object[error.start]:#x}). Give its "
             "`encoding`, for a file from western Europe or the Americas most likely encoding='latin-1'."
         ) from error
+    except LookupError as error:
+        raise ValueError(
+            f"`encoding` must be the name of one, such as 'latin-1'. Received: {encoding!r}."
+        ) from error
     except pd.errors.EmptyDataError as error:
         raise ValueError(f"{path} is empty. Expected a heading and at least one row.") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, EOFError) as error:
@@ -214,7 +218,10 @@ def _read_parquet(path, times, encoding, na_values):
     content = path.read_bytes() if path.suffix.lower() != ".gz" else gzip.decompress(path.read_bytes())
     if not content:
         raise ValueError(f"{path} is empty. Expected a Parquet file.")
-    frame = pd.read_parquet(io.BytesIO(content))
+    try:
+        frame = pd.read_parquet(io.BytesIO(content))
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path} can't be read as a Parquet file: {error}") from error
     if isinstance(frame.index, pd.DatetimeIndex):
         frame = frame.reset_index(names=frame.index.name or "time")
     elif not isinstance(frame.index, pd.RangeIndex):

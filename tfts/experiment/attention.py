@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from tfts._files import read_run
 from tfts._messages import unknown
 from tfts.attention import analyse_attention, fit_null
 from tfts.config import Settings
 from tfts.data.readers import read_table
 from tfts.experiment.folder import is_made_of, mark
-from tfts.experiment.tables import digests, read_parts
+from tfts.experiment.tables import digests, read_parts, times_of
 from tfts.forecaster import Forecaster
 
 
@@ -190,5 +188,4 @@ def read_again(settings, path):
     if source.source == "file":
         return frame
     # Tables that ship have their times in the index; in a file they are the first column.
-    times = pd.to_datetime(frame.iloc[:, 0])
-    return frame.iloc[:, 1:].set_index(pd.DatetimeIndex(times))
+    return frame.iloc[:, 1:].set_index(times_of(frame, frame.columns[0]))

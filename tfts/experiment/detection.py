@@ -15,12 +15,13 @@ from rich.console import Console
 from rich.table import Table
 
 from tfts._files import check_run_format, write_json, write_table
+from tfts._messages import unknown
 from tfts.anomaly.detector import AnomalyDetector
 from tfts.anomaly.events import event_table
 from tfts.config import DetectionSettings
 from tfts.data.readers import read_table
 from tfts.experiment.folder import claim, frame_digest, is_made_of, mark, now, say_changed
-from tfts.experiment.tables import load_frame, time_name
+from tfts.experiment.tables import load_frame, moment, time_name, times_of
 from tfts.report.detection import write_detection_report
 
 # Rows after which the state of a live feed is written, if no alarm came before.
@@ -128,8 +129,7 @@ def in_cells(events):
 
 
 def _described_part(frame, settings):
-    name = _time_of(settings.data)
-    times = pd.DatetimeIndex(frame.index if name is None else pd.to_datetime(frame[name]))
+    times = times_of(frame, _time_of(settings.data))
     return {"rows": len(frame), "start": times.min().isoformat(), "end": times.max().isoformat()}
 
 
@@ -190,10 +190,10 @@ def split_frame(frame, settings):
     >>> [len(part) for part in split_frame(frame, settings)]
     [1658, 626]
     """
-    name, learn = _time_of(settings.data), settings.learn
-    times = pd.DatetimeIndex(frame.index if name is None else pd.to_datetime(frame[name]))
+    learn = settings.learn
+    times = times_of(frame, _time_of(settings.data))
     if isinstance(learn, str):
-        first = pd.Timestamp(learn)
+        first = moment("learn", learn, times)
     elif 0 < learn < 1:
         first = np.sort(times.unique())[int(learn * times.nunique())]
     else:
@@ -415,6 +415,14 @@ def _joined(row, data):
     """A row whose date and hour of two columns are one time."""
     if not isinstance(data.time, list) or "time" in row:
         return row
+    for name in data.time:
+        if name not in row:
+            raise KeyError(unknown("time column", name, row))
     day, hour = (row[name] for name in data.time)
-    stamp = f"{day} {hour}" if ":" in str(hour) else pd.Timestamp(day) + pd.Timedelta(hours=float(hour))
+    try:
+        stamp = f"{day} {hour}" if ":" in str(hour) else pd.Timestamp(day) + pd.Timedelta(hours=float(hour))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{data.time[0]} {day!r} and {data.time[1]} {hour!r} are not a time ({error})."
+        ) from error
     return {**row, "time": stamp}

@@ -1,5 +1,6 @@
 """What `tfts regress` does, step by step."""
 
+import math
 import time
 import warnings
 from pathlib import Path
@@ -139,6 +140,13 @@ def load_rows(settings):
             raise KeyError(unknown("column", name, table.columns))
     numbers = table.select_dtypes(["number", "bool"]).columns
     features = list(data.features or [name for name in numbers if name not in targets])
+    taken = {"part", "row", *(f"{name} predicted" for name in targets)}
+    clashes = [name for name in targets if name in taken or str(name).startswith("probability of ")]
+    if clashes:
+        raise ValueError(
+            f"The target {clashes[0]!r} has the name of a column of the table of predictions, which holds part, row, "
+            "and for each target its values, those predicted and the probabilities. Rename the column."
+        )
     both = [name for name in features if name in targets]
     if both:
         raise ValueError(f"Column {both[0]!r} is a target and a feature: it would explain itself.")
@@ -190,14 +198,21 @@ def _without_gaps(table, targets, features, settings):
 
 
 def _split(table, targets, settings):
-    stratify = None
+    stratify, least = None, 1
     if settings.task != "linear" and settings.split.shuffle:
         counts = table[targets[0]].value_counts()
         if counts.min() < 2:
             raise ValueError(
                 f"Class {counts.idxmin()} has 1 row, which can't be learnt from and scored. Leave it out."
             )
-        stratify = table[targets[0]]
+        stratify, least = table[targets[0]], len(counts)
+    test = math.ceil(settings.split.test * len(table))
+    if min(test, len(table) - test) < least:
+        each = "one row" if least == 1 else f"{least} rows, one for each class,"
+        raise ValueError(
+            f"split.test={settings.split.test} of {len(table)} rows leaves {len(table) - test} to learn from and "
+            f"{test} to score. Expected at least {each} in both."
+        )
     return train_test_split(
         table,
         test_size=settings.split.test,

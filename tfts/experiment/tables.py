@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from tfts._messages import unknown
 from tfts.data.datasets import load_dataset
 from tfts.data.readers import read_m4, read_table
 from tfts.data.sales import make_sales
@@ -48,17 +49,58 @@ def load_frame(settings):
             data.path, columns=data.columns, time=data.time, encoding=data.encoding, na_values=data.na_values
         )
     if data.source != "file" and data.columns is not None:
+        for name in data.columns:
+            if name not in frame.columns:
+                raise KeyError(unknown("column of data.columns", name, frame.columns))
         frame = frame[data.columns]
     if data.start is not None or data.end is not None:
-        name = time_name(data)
-        times = pd.DatetimeIndex(frame.index if name is None else pd.to_datetime(frame[name]))
+        times = times_of(frame, time_name(data))
         inside = np.ones(len(frame), dtype=bool)
         if data.start is not None:
-            inside &= times >= pd.Timestamp(data.start)
+            inside &= times >= moment("data.start", data.start, times)
         if data.end is not None:
-            inside &= times <= pd.Timestamp(data.end)
+            inside &= times <= moment("data.end", data.end, times)
+        if not inside.any():
+            raise ValueError(
+                f"No row is left from data.start={data.start} to data.end={data.end}: the table goes from "
+                f"{times.min()} to {times.max()}."
+            )
         frame = frame[inside]
     return frame, truth
+
+
+def times_of(frame, name):
+    """The times of a table: its index, or the column of that name.
+
+    Example:
+
+    >>> times_of(pd.DataFrame({"day": ["2024-01-31"], "sold": [7]}), "day")[0].month
+    1
+    """
+    if name is not None and name not in frame.columns:
+        raise KeyError(unknown("time column", name, frame.columns))
+    try:
+        return pd.DatetimeIndex(frame.index if name is None else pd.to_datetime(frame[name]))
+    except (ValueError, TypeError) as error:
+        at = "The index of the table" if name is None else f"Time column {name!r}"
+        raise ValueError(f"{at} can't be read as dates ({error}).") from error
+
+
+def moment(name, value, times):
+    """A time of the settings that can be compared with the times of a table, also in a time zone.
+
+    Example:
+
+    >>> moment("data.start", "2024-01-31", pd.DatetimeIndex(["2024-01-30"], tz="UTC"))
+    Timestamp('2024-01-31 00:00:00+0000', tz='UTC')
+    """
+    stamp = pd.Timestamp(value)
+    if stamp.tz is not None and times.tz is None:
+        raise ValueError(
+            f"{name} has the time zone {stamp.tz}, but the times of the table have none. Expected a time without a "
+            f"zone. Received: {name}={value}."
+        )
+    return stamp.tz_localize(times.tz) if stamp.tz is None and times.tz is not None else stamp
 
 
 def forecaster_options(settings):

@@ -32,7 +32,7 @@ def compile_network(model, steps, options, metrics=()):
     import keras
 
     jit, together = options.jit_compile, options.steps_per_execution
-    loss, metrics = keras.losses.get(options.loss), list(metrics)
+    loss, metrics = _loss(options.loss), list(metrics)
     own_units = any(getattr(metric, "own_units", False) for metric in metrics)
     if own_units:
         from tfts.keras_metrics import UnweightedLoss
@@ -58,6 +58,17 @@ def compile_network(model, steps, options, metrics=()):
         zeros, units = np.zeros(shape, "float32"), np.zeros((1, 2, *shape[1:]), "float32")
         model.compute_metrics(None, zeros, zeros, units if own_units else None)
         model.reset_metrics()
+
+
+def _loss(loss):
+    import keras
+
+    try:
+        return keras.losses.get(loss)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"`loss` must be a Keras loss, its name or its config. Received: loss={loss!r}."
+        ) from error
 
 
 def _suits_xla(model, steps):
