@@ -31,3 +31,17 @@ def pytest_collection_modifyitems(items):
 def shared_data():
     """The folder of real data sets; only for tests marked `shared_data`."""
     return SHARED_DATA
+
+
+@pytest.fixture(scope="module")
+def eager():
+    """TensorFlow runs operation by operation, as long as the tests of a module run that ask for it.
+
+    For fits of a few batches, of whose seconds the graph would take four in five. A graph is
+    what users train with, so that what is about training itself doesn't ask for it.
+    """
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

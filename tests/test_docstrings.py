@@ -45,6 +45,7 @@ EXAMPLES = [
 ]
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(("path", "name", "text", "line"), EXAMPLES)
 def test_example_runs(path, name, text, line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -8,6 +8,8 @@ from matplotlib import pyplot
 from tfts import Forecaster
 from tfts.attention import AttentionAnalysis, analyse_attention, fit_null, pictures, read_analysis
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 TABLES = {
     "windows",
     "lags",

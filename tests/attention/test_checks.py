@@ -6,6 +6,8 @@ from tests.attention.stacks import noisy, on_lags, random, uniform
 from tfts import Forecaster, chronological_split
 from tfts.attention import baseline_check, checks, faithfulness, fit_null, regime_comparison
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 
 def row(table, measure, **where):
     for name, value in where.items():

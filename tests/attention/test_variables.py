@@ -27,6 +27,8 @@ from tfts.attention import (
     window_measures,
 )
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 NAMES = ("load", "price", "heat", "sale", "hour")
 OVER = {"query": "variable", "variables": NAMES}
 EVERY = [summarize, concentration, top_lag_counts, horizon_profile, head_profiles, window_measures]
