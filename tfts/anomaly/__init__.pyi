@@ -1,6 +1,5 @@
 from tfts.anomaly.choice import choose as choose
 from tfts.anomaly.detector import AnomalyDetector as AnomalyDetector
-from tfts.anomaly.detector import Detection as Detection
 from tfts.anomaly.drift import DriftMonitor as DriftMonitor
 from tfts.anomaly.drift import DriftReport as DriftReport
 from tfts.anomaly.evaluation import NAB_PROFILES as NAB_PROFILES
@@ -22,6 +21,7 @@ from tfts.anomaly.evaluation import vus_pr as vus_pr
 from tfts.anomaly.evaluation import window_rows as window_rows
 from tfts.anomaly.events import Event as Event
 from tfts.anomaly.events import event_table as event_table
+from tfts.anomaly.judging import Detection as Detection
 from tfts.anomaly.limits import Limits as Limits
 from tfts.anomaly.limits import Measure as Measure
 from tfts.anomaly.monitor import Monitor as Monitor
