@@ -57,8 +57,11 @@ PUBLIC = [
     "tuning",
 ]
 TABLES = {
+    "BACKENDS",
     "BASELINES",
     "DATASETS",
+    "ENTRY_DATA",
+    "ENTRY_KEYS",
     "METRICS",
     "MODELS",
     "NAB_PROFILES",

@@ -147,7 +147,7 @@ def test_test_rows_are_not_looked_at(frame, tmp_path):
         ({"rolling_origins": 0}, "`rolling_origins` must be an int >= 1"),
         ({"rolling_origins": 29}, "There are too few rows for one window"),
         ({"budget_seconds": 0}, "`budget_seconds` must be above 0"),
-        ({"training": {"epoch": 3}}, "Unknown option of training: 'epoch'"),
+        ({"training": {"epoch": 3}}, "Unknown option of fit 'epoch'"),
         ({"validation": 0}, "`validation` must be above 0"),
         ({"context_length": None}, "`context_length` and `horizon` are needed"),
     ],

@@ -9,7 +9,7 @@ from keras_tuner.engine import hyperparameters as kinds
 
 from tfts._messages import unknown
 from tfts.forecaster import Forecaster
-from tfts.training.options import WEIGHT_DECAY, TrainingSettings
+from tfts.training.options import OF_THE_CALL, WEIGHT_DECAY, TrainingOptions
 from tfts.tuning import ranges
 from tfts.tuning.entries import checked_entries, in_order
 
@@ -17,6 +17,8 @@ from tfts.tuning.entries import checked_entries, in_order
 DATA_SETTINGS = ("context_length", "scaler", "per_series", "stride", "calendar")
 # Evenly spaced values that a grid takes from a range without steps.
 _GRID_VALUES = 5
+# Windows of a long table.
+_MANY = 100_000
 
 
 class Space:
@@ -60,11 +62,8 @@ class Space:
         of_windows = _defaults(Forecaster.__init__)
         defaults = {
             **_defaults(builder),
-            **{
-                name: field.default
-                for name, field in TrainingSettings.model_fields.items()
-                if name != "metrics"
-            },
+            # Numbers where a fit asks its windows: those of a long table, if `given` has no others.
+            **TrainingOptions().for_windows(_MANY).model_dump(exclude={"metrics", *OF_THE_CALL}),
             **{name: of_windows.get(name) for name in DATA_SETTINGS},
         }
         self._known = tuple(defaults)
