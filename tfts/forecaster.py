@@ -15,6 +15,7 @@ from tfts.data.forecasts import actual_values, forecast_table, last_origins
 from tfts.data.panel import Panel
 from tfts.data.scaling import Scaler
 from tfts.data.split import chronological_split
+from tfts.data.times import Clock
 from tfts.data.windows import WindowSpec
 from tfts.metrics import ErrorSums, mase_scale
 from tfts.predictors import TrainingRows, load_predictor, predictor_for
@@ -198,7 +199,8 @@ class Forecaster:
             frame,
             time=settings["time"],
             series=settings["series"],
-            freq=self._freq if self.is_fitted else settings["freq"],
+            freq=settings["freq"],
+            clock=self._clock() if self.is_fitted else None,
             targets=self._targets if self.is_fitted else settings["targets"],
             known_future=settings["known_future"],
             missing=settings["missing"],
@@ -525,12 +527,21 @@ class Forecaster:
         self._check_fitted()
         self.predictor.require_network(lack)
 
+    def _clock(self):
+        return Clock(self._freq, self.training_["timezone"])
+
     def _own(self, data):
         """A panel in original units that has the columns of `fit`."""
         panel = data if isinstance(data, Panel) else self.panel(data, allow_constant=True)
         if panel.freq != self._freq:
             raise ValueError(
                 f"The forecaster was fitted at freq={self._freq!r}, but the table has freq={panel.freq!r}."
+            )
+        zone = None if panel.times.tz is None else str(panel.times.tz)
+        if zone != self._clock().timezone:
+            raise ValueError(
+                f"The forecaster was fitted on times in the zone {self._clock().timezone}, but those of the panel are "
+                f"in {zone}. Expected a panel from this forecaster's `panel`, or a DataFrame."
             )
         for name, fitted, given in (
             ("targets", self._targets, panel.targets),
@@ -564,7 +575,7 @@ class Forecaster:
         panel = data if isinstance(data, Panel) else self.panel(data)
         if not validation:
             return panel, None
-        split = chronological_split(panel, validation=validation, test=0)
+        split = chronological_split(panel, validation=validation, test=0, at_least=self.spec.horizon)
         return split.train, split.validation
 
     def _in_sample_scales(self, train):

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tfts._units import offset_of
 from tfts.data.panel import Panel
 from tfts.data.split import chronological_split
+from tfts.data.times import Clock
 
 DAYS = pd.date_range("2024-01-01", periods=7, freq="D")
 
@@ -438,18 +440,197 @@ def test_what_is_no_table_of_times():
 
 
 @pytest.mark.parametrize(
-    "stamps",
+    ("stamps", "message"),
     [
-        ["soon", "later"],
-        ["1st Jan 2024", "2nd Jan 2024"],
-        ["2024-03-30 00:00+01:00", "2024-03-31 05:00+02:00"],
+        (["soon", "later"], r"holds 'soon' in row 1 .* pandas\.to_datetime\(\.\.\., format=\.\.\.\) first"),
+        (["1st Jan 2024", "2nd Jan 2024"], r"holds '2nd Jan 2024' in row 2 .*'%dst %b %Y'"),
+        (
+            ["2024-03-30 00:00+01:00", "2024-03-31 05:00"],
+            r"holds '2024-03-31 05:00' in row 2 .* with an offset from UTC",
+        ),
     ],
 )
-def test_times_that_can_not_be_read(stamps):
-    frame = pd.DataFrame({"t": stamps, "y": [1.0, 2.0]})
+def test_times_that_can_not_be_read(stamps, message):
+    check_refused(f"Time column 't' {message}", pd.DataFrame({"t": stamps, "y": [1.0, 2.0]}), time="t")
+
+
+def test_objects_of_two_time_zones_can_not_be_read():
+    stamps = [pd.Timestamp("2024-03-30", tz=zone) for zone in ("Europe/Berlin", "Asia/Tokyo")]
+    frame = pd.DataFrame({"t": pd.Series(stamps, dtype=object), "y": [1.0, 2.0]})
     check_refused(
         r"Time column 't' can't be read as dates of one form \(pandas says: .*format=", frame, time="t"
     )
+
+
+@pytest.mark.parametrize("offsets", [("+02", "+01"), ("+02:00", "+01:00"), ("+0200", "+0100")])
+def test_offsets_from_utc_are_read_in_utc(offsets):
+    stamps = [f"2024-10-27 02:00:00{offsets[0]}", f"2024-10-27 02:00:00{offsets[1]}"]
+    panel = Panel.from_frame(pd.DataFrame({"t": stamps, "y": [1.0, 2.0]}), time="t")
+    assert list(panel.times) == [pd.Timestamp("2024-10-27 00:00Z"), pd.Timestamp("2024-10-27 01:00Z")]
+    assert panel.freq == "h"
+
+
+def test_dates_that_may_be_day_first_or_month_first_are_refused():
+    days = pd.date_range("2024-02-01", periods=7)
+    frame = wide().assign(t=days.strftime("%d.%m.%Y"))
+    check_refused(
+        r"'t' is ambiguous: .*'%m\.%d\.%Y' and as '%d\.%m\.%Y' \(first row: '01\.02\.2024'\)\. Say which by "
+        r"pandas\.to_datetime\(\.\.\., format='%m\.%d\.%Y'\) or",
+        frame,
+        time="t",
+    )
+    # From the 13th on there is one way to read them.
+    frame["t"] = pd.date_range("2024-02-10", periods=7).strftime("%d.%m.%Y")
+    assert Panel.from_frame(frame, time="t").times[0] == pd.Timestamp("2024-02-10")
+
+
+@pytest.mark.parametrize(
+    ("stamps", "row"),
+    [
+        (["1959.1", "1959.2", "1959.3", "1959.4"], "'1959.1' in row 1"),
+        ([1959.1, 1959.2, 1959.3, 1959.4], "'1959.1' in row 1"),
+        # October without its zero.
+        ([1871.08, 1871.09, 1871.1, 1871.11], "'1871.1' in row 3"),
+    ],
+)
+def test_a_digit_after_the_year_is_ambiguous(stamps, row):
+    frame = pd.DataFrame({"t": stamps, "y": [1.0, 2.0, 3.0, 4.0]})
+    check_refused(
+        rf"Time column 't' is ambiguous: {row} .* quarter.* two digits .*PeriodIndex", frame, time="t"
+    )
+
+
+def test_months_of_two_digits_and_years_in_numbers():
+    frame = pd.DataFrame({"t": ["1959.09", "1959.10", "1959.11"], "y": [1.0, 2.0, 3.0]})
+    assert Panel.from_frame(frame, time="t").times[1] == pd.Timestamp("1959-10-01")
+    frame["t"] = [1959, 1960, 1961]
+    check_refused(r"holds numbers \(first: 1959\).*format='%Y'", frame, time="t")
+
+
+# Times far away and steps without an alias of pandas
+
+
+@pytest.mark.parametrize("unit", ["s", "us"])
+def test_835_years(unit):
+    years = pd.date_range("1165-01-01", periods=835, freq="YS").as_unit(unit)
+    panel = Panel.from_frame(numbered(years))
+    assert (panel.freq, panel.times[0].year, panel.times[-1].year) == ("YS-JAN", 1165, 1999)
+    assert panel.future_times(834, 2).year.tolist() == [2000, 2001]
+    assert Panel.from_frame(numbered(years[[0, 1, 3]]), missing="drop").spans.end.tolist() == [4]
+    far = pd.date_range("3000-01-01", periods=50, freq="h")
+    assert Panel.from_frame(numbered(far)).future_times(49, 1)[0] == pd.Timestamp("3000-01-03 02:00")
+    assert Panel.from_frame(numbered(far), freq="2h", duplicates="mean").values[:2, 0].tolist() == [0.5, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("first", "months", "freq", "following"),
+    [
+        ("2023-01-28", 1, "MS-28", ["2023-12-28", "2024-01-28", "2024-02-28"]),
+        ("2023-01-30", 1, "MS-30", ["2023-12-30", "2024-01-30", "2024-02-29"]),
+        ("2023-02-15", 3, "QS-FEB-15", ["2025-11-15", "2026-02-15", "2026-05-15"]),
+        ("2023-06-09", 12, "YS-JUN-9", ["2034-06-09", "2035-06-09", "2036-06-09"]),
+        ("2023-01-28 06:00", 1, "MS-28", ["2023-12-28 06:00", "2024-01-28 06:00", "2024-02-28 06:00"]),
+    ],
+)
+@pytest.mark.parametrize("tz", [None, "Europe/Berlin"])
+def test_one_day_of_every_month(first, months, freq, following, tz):
+    day = pd.Timestamp(first).day
+    times = pd.date_range(first, periods=11, freq=pd.DateOffset(months=months, day=day), tz=tz)
+    panel = Panel.from_frame(numbered(times))
+    assert panel.freq == freq
+    assert panel.future_times(10, 3).tz_localize(None).tolist() == list(map(pd.Timestamp, following))
+    assert Panel.from_frame(numbered(times), freq=freq).times.equals(panel.times)
+    gap = Panel.from_frame(numbered(times[[0, 1, 2, 4, 5, 6, 7, 8, 9, 10]]), missing="interpolate")
+    assert gap.times.equals(panel.times)
+
+
+def test_stamps_move_to_the_day_their_period_starts_on():
+    times = pd.DatetimeIndex(["2023-01-29", "2023-02-28", "2023-03-31", "2023-05-01"])
+    panel = Panel.from_frame(numbered(times), freq="MS-28")
+    assert panel.times.strftime("%m-%d").tolist() == ["01-28", "02-28", "03-28", "04-28"]
+
+
+def test_irregular_days_are_told_in_days():
+    times = pd.DatetimeIndex(["2023-01-02", "2023-02-02", "2023-03-05", "2023-04-08"])
+    check_refused(
+        r"most are 31 days 00:00:00, but 2023-04-08 00:00:00 comes 34 days 00:00:00 after", numbered(times)
+    )
+
+
+@pytest.mark.parametrize(
+    "freq",
+    [
+        pd.offsets.CustomBusinessDay(holidays=["2024-01-03"]),
+        pd.offsets.BusinessHour(start="10:00"),
+        pd.DateOffset(days=1, hours=2),
+    ],
+)
+def test_a_time_step_that_its_name_does_not_say_is_refused(freq):
+    check_refused(
+        r"The time step <.*> can't be kept: its name '.*' does not say all of it", wide(), freq=freq
+    )
+
+
+def test_days_of_the_month_that_no_month_has():
+    for freq in ("MS-0", "MS-32", "W-28"):
+        check_refused(r"`freq` must be a pandas offset alias .*'MS-28'", wide(), freq=freq)
+
+
+# What was fitted before
+
+
+def test_times_are_converted_to_the_zone_of_what_was_fitted():
+    hours = pd.date_range("2024-03-30 12:00", periods=24, freq="h", tz="UTC")
+    panel = Panel.from_frame(numbered(hours), clock=Clock("h", "Europe/Berlin"))
+    assert str(panel.times.tz) == "Europe/Berlin"
+    assert panel.times.equals(hours.tz_convert("Europe/Berlin"))
+    naive = numbered(hours.tz_localize(None))
+    check_refused(
+        r"have no time zone, but the fitted rows were in UTC\..*tz_localize", naive, clock=Clock("h", "UTC")
+    )
+    check_refused(
+        r"in the time zone UTC, but the fitted rows had none", numbered(hours), clock=Clock("h", None)
+    )
+
+
+@pytest.mark.parametrize(
+    ("freq", "fitted", "apart"),
+    [
+        ("h", "D", "0 days 01:00:00"),
+        ("D", "h", "1 days"),
+        ("D", "MS", "1 days"),
+        ("MS", "D", "31 days"),
+        ("QS", "MS-28", "92 days"),
+    ],
+)
+def test_rows_at_another_time_step_than_the_fitted_ones_are_refused(freq, fitted, apart):
+    frame = numbered(pd.date_range("2024-01-01", periods=9, freq=freq))
+    message = rf"time steps differ: the fitted rows were at freq='{fitted}', but .* are {apart}.* apart"
+    check_refused(message, frame, clock=Clock(fitted, None))
+    check_refused(message, frame, clock=Clock(fitted, None), missing="interpolate", limit=None)
+
+
+@pytest.mark.parametrize("freq", ["h", "D", "B", "MS", "QS-NOV", "YE-DEC", "MS-28", "W-SUN"])
+def test_rows_at_the_fitted_time_step_are_taken_with_their_gaps(freq):
+    times = pd.date_range("2024-01-28", periods=12, freq=offset_of(freq))
+    for some in (times, times[:2], times[:1], times[[0, 1, 2, 3, 7, 8, 9]]):
+        panel = Panel.from_frame(numbered(some), clock=Clock(freq, None), missing="drop", allow_constant=True)
+        assert panel.freq == freq
+
+
+def test_closer_rows_are_taken_where_they_are_to_be_merged():
+    frame = numbered(pd.date_range("2024-01-01", periods=48, freq="h"))
+    assert Panel.from_frame(frame, clock=Clock("D", None), duplicates="mean").values[:, 0].tolist() == [
+        11.5,
+        35.5,
+    ]
+
+
+@pytest.mark.parametrize("name", ["model", "origin", "series", "time"])
+def test_a_target_named_like_a_column_of_forecasts_is_refused(name):
+    frame = wide().rename(columns={"y": name})
+    check_refused(rf"The target '{name}' has the name of another column .*Rename it", frame)
+    assert Panel.from_frame(frame.assign(y=range(7)), targets="y").columns == (name, "y")
 
 
 def test_series_without_a_name():

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tfts.data.panel import Panel
 from tfts.data.readers import read_m4, read_table
 
 
@@ -320,3 +321,54 @@ def test_m4_hourly_has_414_series(shared_data):
     frame = read_m4(shared_data / "m4" / "Hourly-train.csv")
     assert frame["series"].nunique() == 414
     assert len(frame) == 245 * 960 + 169 * 700 + 414 * 48
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("Yearly", "YS-JAN"),
+        ("Quarterly", "QS-JAN"),
+        ("Monthly", "MS"),
+        ("Weekly", "7D"),
+        ("Daily", "D"),
+        ("Hourly", "h"),
+    ],
+)
+def test_m4_of_every_frequency_reaches_back_as_far_as_its_rows(tmp_path, name, step):
+    # The longest yearly series has 835 rows, and pandas' nanoseconds begin in 1678.
+    values = ",".join(str(value) for value in range(835))
+    heading = ",".join(f"V{i}" for i in range(1, 837))
+    (tmp_path / f"{name}-train.csv").write_text(f"{heading}\nA1,{values}\n")
+    (tmp_path / f"{name}-test.csv").write_text("V1,V2,V3\nA1,900,901\n")
+    frame = read_m4(tmp_path / f"{name}-train.csv")
+    panel = Panel.from_frame(frame, time="time", series="series")
+    assert (panel.freq, len(panel.times)) == (step, 837)
+    assert panel.times[835] == pd.Timestamp("2000-01-01")
+    assert panel.values[[0, 834, 835, 836], 0].tolist() == [0, 834, 900, 901]
+
+
+def test_offsets_of_postgresql_are_read_in_utc(tmp_path):
+    path = write(
+        tmp_path,
+        "when,load\n2024-10-27 02:00:00+02,1\n2024-10-27 02:00:00+01,2\n2024-10-27 03:00:00.5+05:30,3\n",
+    )
+    times = read_table(path, time="when")["when"]
+    assert [str(time) for time in times] == [
+        "2024-10-27 00:00:00+00:00",
+        "2024-10-27 01:00:00+00:00",
+        "2024-10-26 21:30:00.500000+00:00",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stamps", "row"),
+    [(["1959.1", "1959.2", "1959.3", "1959.4"], 1), (["1871.09", "1871.1", "1871.11", "1871.12"], 2)],
+)
+def test_a_digit_after_the_year_is_ambiguous_unless_a_format_is_given(tmp_path, stamps, row):
+    path = write(tmp_path, "when,load\n" + "".join(f"{stamp},1\n" for stamp in stamps))
+    message = rf"'when' is ambiguous: '{stamps[row - 1]}' in row {row} .*PeriodIndex.*by time_format='%Y\.%m'"
+    with pytest.raises(ValueError, match=message):
+        read_table(path, time="when")
+    assert read_table(path, time="when", time_format="%Y.%m")["when"].dt.day.tolist() == [1] * 4
+    path = write(tmp_path, "when,load\n1871.09,1\n1871.10,2\n1871.11,3\n")
+    assert read_table(path, time="when")["when"].dt.month.tolist() == [9, 10, 11]

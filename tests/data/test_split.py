@@ -209,3 +209,31 @@ def test_a_split_never_leaks(lengths, gap, context, context_length, horizon, str
     for i in range(len(lengths)):
         last, first = (max(r for r in train if of(r) == i), min(r for r in validation if of(r) == i))
         assert first - last > gap
+
+
+def test_a_share_holds_at_least_the_rows_asked_for():
+    # 15 % of 72 months are 11.
+    months = pd.DataFrame({"y": np.arange(72.0)}, index=pd.date_range("2018-01-01", periods=72, freq="MS"))
+    panel = Panel.from_frame(months)
+    assert spans(chronological_split(panel, 0.15, 0))[1] == [[0, 61, 72, 72]]
+    assert spans(chronological_split(panel, 0.15, 0, at_least=12))[1] == [[0, 60, 72, 72]]
+    assert spans(chronological_split(panel, 0.25, 0, at_least=12))[1] == [[0, 54, 72, 72]]
+    assert spans(chronological_split(panel, 0.15, 0.15, at_least=12)) == [
+        [[0, 0, 48, 48]],
+        [[0, 48, 60, 60]],
+        [[0, 60, 72, 72]],
+    ]
+    # The gap is beside them; numbers of rows and times are what the user wants.
+    assert spans(chronological_split(panel, 0.15, 0, gap=2, at_least=12))[1] == [[0, 60, 72, 72]]
+    assert spans(chronological_split(panel, 5, 0, at_least=12))[1] == [[0, 67, 72, 72]]
+    # At most half of the rows.
+    assert spans(chronological_split(panel, 0.15, 0, at_least=60))[1] == [[0, 36, 72, 72]]
+
+
+def test_each_part_knows_its_name():
+    split = chronological_split(table(), 0.2, 0.2)
+    assert [part.part for part in split] == ["training", "validation", "test"]
+    with pytest.raises(
+        ValueError, match=r"The validation part has 16 rows from .*, of which 4 may be forecast"
+    ):
+        WindowSpec(3, 5).origins(split.validation)

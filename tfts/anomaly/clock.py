@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from tfts._units import offset_of
 from tfts.data.calendar import calendar_columns
 
 CLOCK = ("hour", "weekday", "month", "day_of_year")
@@ -62,7 +63,7 @@ class Clock:
 
     def __init__(self, freq, tz, step):
         self.freq, self.tz, self.step = freq, tz, step
-        offset = None if freq is None else pd.tseries.frequencies.to_offset(freq)
+        offset = None if freq is None else offset_of(freq)
         # A day is a fixed time only where no clock is ever changed.
         fixed = isinstance(offset, pd.tseries.offsets.Tick) or (
             isinstance(offset, pd.tseries.offsets.Day) and str(tz) in ("None", "UTC")

@@ -15,6 +15,7 @@ from tfts.anomaly.plan import Plan
 from tfts.anomaly.settings import Settings
 from tfts.anomaly.subsequence import SUBSEQUENCES
 from tfts.anomaly.tables import Logarithms
+from tfts.data.times import nanoseconds
 from tfts.forecaster import Forecaster
 
 
@@ -127,7 +128,7 @@ class Fitted:
         monitor = Monitor(plan)
         at = panel.indices(plan.columns)
         keep = plan.memory + plan.spare
-        stamps = times.as_unit("ns").asi8
+        stamps = nanoseconds(times)
         for name, span in zip(panel.series, panel.spans, strict=True):
             for row in range(max(span.start, span.observed_end - keep), span.observed_end):
                 monitor.prime(name, int(stamps[row]), panel.values[row, at].astype(np.float64))

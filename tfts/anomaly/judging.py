@@ -8,6 +8,7 @@ import pandas as pd
 
 from tfts._messages import unknown
 from tfts.anomaly.monitor import Monitor
+from tfts.data.times import nanoseconds
 
 # A realised rate so many times the nominal one, or so many times less, is worth a word.
 _FAR = 1.5
@@ -93,10 +94,10 @@ def _read(plan, own_time, frame):
         except (ValueError, TypeError) as error:
             raise ValueError(f"Column {column!r} holds values that are no numbers ({error}).") from error
     if plan.series_name is None:
-        return times.as_unit("ns").asi8, np.zeros(len(frame), dtype=np.int64), values, [""]
+        return nanoseconds(times), np.zeros(len(frame), dtype=np.int64), values, [""]
     codes, names = pd.factorize(frame[plan.series_name], sort=True)
     names = [plan.known_name(n.item() if isinstance(n, np.generic) else n) for n in names]
-    return times.as_unit("ns").asi8, codes, values, names
+    return nanoseconds(times), codes, values, names
 
 
 def _table(plan, records):

@@ -24,6 +24,7 @@ from tfts.anomaly.tables import (
 from tfts.baselines import BASELINES
 from tfts.data.calendar import calendar_columns
 from tfts.data.split import chronological_split
+from tfts.data.times import nanoseconds
 from tfts.forecaster import Forecaster
 
 _DAY = 86_400_000_000_000
@@ -287,5 +288,5 @@ def _target_windows(forecaster, panel, rows=None):
 
 
 def _usual_step(times):
-    steps = np.diff(times.as_unit("ns").asi8)
+    steps = np.diff(nanoseconds(times))
     return int(np.median(steps[steps > 0])) if (steps > 0).any() else _DAY

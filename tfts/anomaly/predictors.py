@@ -10,6 +10,7 @@ import functools
 import numpy as np
 import pandas as pd
 
+from tfts._units import offset_of
 from tfts.baselines import LinearRegression, Persistence, RunningMedian, SeasonalNaive
 from tfts.data.panel import Panel
 from tfts.data.spans import Spans
@@ -149,7 +150,7 @@ class _Table(Predictor):
         ]
         table[:-1, [columns.index(column) for column in order]] = past
         table[:, ahead] = known
-        times = pd.date_range(end=time, periods=rows + 1, freq=model.freq)
+        times = pd.date_range(end=time, periods=rows + 1, freq=offset_of(model.freq))
         panel = Panel(
             values=table,
             columns=columns,

@@ -7,6 +7,7 @@ import pandas as pd
 
 from tfts._messages import unknown
 from tfts.data.calendar import calendar_columns
+from tfts.data.times import nanoseconds
 
 # What is added to a column before its logarithm is taken, as a share of its median.
 LOG_OFFSET = 0.1
@@ -141,7 +142,7 @@ class Steps:
             double = pd.MultiIndex.from_arrays([names, times]).duplicated(keep=columns.duplicates)
             frame, times, names = frame[~double].copy(), times[~double], names[~double]
         first = np.append(True, names[1:] != names[:-1])
-        lengths = np.diff(times.as_unit("ns").asi8, prepend=0)
+        lengths = np.diff(nanoseconds(times), prepend=0)
         if (lengths[~first] <= 0).any():
             row = np.flatnonzero(~first & (lengths <= 0))[0]
             raise ValueError(

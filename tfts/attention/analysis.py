@@ -14,6 +14,7 @@ import pandas as pd
 
 from tfts._files import replacing_folder, write_figure, write_json, write_table
 from tfts._messages import unknown
+from tfts._units import offset_of
 from tfts.attention._stacks import chunks
 from tfts.attention.checks import Faithfulness, baseline_check, faithfulness, regime_comparison
 from tfts.attention.measures import (
@@ -271,7 +272,7 @@ def variables_of(forecaster: Forecaster, panel: Panel) -> tuple[str, ...]:
 
 def _usual_seasons(freq, longest):
     season = season_length_of(freq)
-    offset = pd.tseries.frequencies.to_offset(freq)
+    offset = offset_of(freq)
     below_a_day = isinstance(offset, pd.tseries.offsets.Tick) and pd.Timedelta(offset) < pd.Timedelta("1D")
     seasons = (season, 7 * season) if below_a_day else (season,)
     return tuple(season for season in seasons if 1 < season <= longest)

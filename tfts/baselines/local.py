@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from tfts._units import offset_of
 from tfts.baselines.baseline import Baseline
 
 
@@ -137,5 +138,5 @@ def _steps_between(first, last, freq):
     first = pd.Timestamp(first)
     if first.tz is not None and last.tz is not None:
         first = first.tz_convert(last.tz)
-    steps = len(pd.date_range(min(first, last), max(first, last), freq=freq)) - 1
+    steps = len(pd.date_range(min(first, last), max(first, last), freq=offset_of(freq))) - 1
     return steps if last >= first else -steps

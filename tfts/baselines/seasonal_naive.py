@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from tfts._units import offset_of, plain_alias
 from tfts.baselines.baseline import Baseline
 
 _MINUTE = 60_000_000_000
@@ -109,7 +110,7 @@ def season_length_of(freq):
     >>> [season_length_of(freq) for freq in ("15min", "h", "D", "B", "W-SUN", "MS", "QE", "YE")]
     [96, 24, 7, 5, 52, 12, 4, 1]
     """
-    offset = pd.tseries.frequencies.to_offset(freq)
+    offset = offset_of(plain_alias(freq))
     if isinstance(offset, pd.tseries.offsets.Day):
         return _whole(364 if offset.n % 7 == 0 else 7, offset.n)
     if isinstance(offset, pd.tseries.offsets.Tick):

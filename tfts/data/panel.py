@@ -2,24 +2,30 @@
 
 import dataclasses
 import hashlib
-import itertools
 import json
-import warnings
 
 import numpy as np
 import pandas as pd
 
 from tfts._messages import unknown
 from tfts.data.spans import Spans
+from tfts.data.times import (
+    NANOSECONDS,
+    alias_of,
+    check_duplicates,
+    find_frequency,
+    regularise,
+    repeated,
+    time_grid,
+    times_of,
+    to_periods,
+)
 
 MISSING = ("raise", "interpolate", "drop")
 DUPLICATES = ("raise", "first", "last", "mean")
+# Tables of forecasts have a column for each target beside these.
+_TAKEN = ("model", "origin", "series", "time")
 
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-# Periods that pandas names by their last day.
-_NAMED_BY_END = ("BME", "BQE", "BYE", "ME", "QE", "W", "YE")
-_DAY = 86_400_000_000_000
-_NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 # The whole numbers up to here are all float64 numbers.
 _EXACT = 2**53
 
@@ -47,6 +53,7 @@ class Panel:
         filled: Bool, like `values`: true where the user's table had no value.
         time_name: Name of the time column or index in the user's table.
         series_name: Name of the series column, `None` for a wide table.
+        part: `"training"`, `"validation"` or `"test"` for a part of a `Split`.
 
     Example:
 
@@ -67,6 +74,7 @@ class Panel:
     filled: np.ndarray
     time_name: str = "time"
     series_name: str | None = None
+    part: str | None = None
 
     @classmethod
     def from_frame(
@@ -82,6 +90,7 @@ class Panel:
         limit=10,
         duplicates="raise",
         allow_constant=False,
+        clock=None,
     ):
         """Checks a table and brings it into one regular form.
 
@@ -111,6 +120,8 @@ class Panel:
                 `"first"` or `"last"`, or take their `"mean"`.
             allow_constant: Whether a target may have one value in all rows. Nothing can
                 be learnt from it, so this is for prediction.
+            clock: `Clock` of rows that something was fitted on. Times are converted to its
+                zone, and rows with another time step are refused. In place of `freq`.
 
         Returns:
             A `Panel`.
@@ -128,78 +139,49 @@ class Panel:
         >>> Panel.from_frame(frame)
         Panel(1 series, 4 rows from 2024-01-01 00:00:00 to 2024-01-01 03:00:00, freq='h', targets=['load'])
         """
-        _check_choice("missing", missing, MISSING)
-        _check_choice("duplicates", duplicates, DUPLICATES)
-        if limit is not None and (not isinstance(limit, int | np.integer) or limit < 1):
-            raise ValueError(f"`limit` must be an int >= 1 (rows) or None. Received: limit={limit!r}.")
-        if not isinstance(frame, pd.DataFrame):
-            raise ValueError(f"Expected a pandas DataFrame. Received: {type(frame).__name__}.")
-        if frame.empty:
-            raise ValueError(
-                f"The table is empty ({len(frame)} rows, {frame.shape[1]} columns). Expected at least one row "
-                "and one column of numbers."
-            )
-        twice = pd.Index(map(str, frame.columns)).duplicated()
-        if twice.any():
-            raise ValueError(
-                f"Column {str(frame.columns[twice][0])!r} stands twice in the table. Expected one column for "
-                "each name."
-            )
-        times, time_name = _times(frame, time)
+        _check_options(frame, missing, limit, duplicates)
+        times, time_name = times_of(frame, time)
+        times = times if clock is None else clock.convert(times)
         codes, names = _series_codes(frame, series)
-        columns = [c for c in frame.columns if c not in (time, series)]
-        names_of_columns = tuple(map(str, columns))
-        known_future = _names("known_future", known_future, names_of_columns)
-        if targets is None:
-            targets = tuple(c for c in names_of_columns if c not in known_future)
-        targets = _names("targets", targets, names_of_columns)
-        if not targets:
-            raise ValueError(
-                "The table has no target column. Expected at least one column that is not known_future. "
-                f"Received: columns={list(names_of_columns)}, known_future={list(known_future)}."
-            )
-        both = [c for c in targets if c in known_future]
-        if both:
-            raise ValueError(
-                f"Column {both[0]!r} is a target and known_future. Expected one of them: what is known ahead "
-                "need not be forecast."
-            )
+        labels = [c for c in frame.columns if c not in (time, series)]
+        columns = tuple(map(str, labels))
+        targets, known_future = _roles(columns, targets, known_future)
 
         def where(row):
             of = f"series {names[codes[row]]!r}, " if series is not None else ""
             return f"{of}{times[row]}"
 
-        values = _numbers(frame, columns, where)
-        stamps = _nanoseconds(times)
+        values = _numbers(frame, labels, where)
+        stamps = times.asi8
         ahead = (codes[1:] < codes[:-1]) | ((codes[1:] == codes[:-1]) & (stamps[1:] < stamps[:-1]))
         if ahead.any():
             order = np.lexsort((stamps, codes))
             values, times, codes = values[order], times[order], codes[order]
+        if clock is not None:
+            clock.check_steps(times, codes, repeats=duplicates != "raise")
+            freq = clock.freq
         if freq is None:
             # Repeated stamps would make the most common step zero.
-            _check_duplicates(times, codes, duplicates, where)
-            freq = _find_frequency(times, codes, names, series)
+            check_duplicates(times, codes, duplicates, where)
+            freq = find_frequency(times, codes, names, series)
         else:
-            freq = _offset(freq).freqstr
-            times = _to_periods(times, codes, freq)
-            _check_duplicates(times, codes, duplicates, where)
+            freq = alias_of(freq)
+            times = to_periods(times, codes, freq)
+            check_duplicates(times, codes, duplicates, where)
         values, times, codes = _merge_duplicates(values, times, codes, duplicates)
-        values, times, lengths = _regularise(values, times, codes, freq, where)
+        values, times, lengths = regularise(values, times, codes, freq, where)
 
         ends = np.cumsum(lengths)
         starts = ends - lengths
         absent = np.isnan(values)
         filled = absent if absent.any() else np.broadcast_to(False, values.shape)
-        others = [i for i, c in enumerate(names_of_columns) if c not in known_future]
-        observed_ends = ends.copy()
+        observed_ends = ends
         if known_future and filled is absent:
-            nothing = absent[:, others].all(axis=1)
-            for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
-                seen = np.flatnonzero(~nothing[start:end])
-                observed_ends[i] = start + seen[-1] + 1 if len(seen) else start
+            others = [i for i, c in enumerate(columns) if c not in known_future]
+            observed_ends = _observed_ends(absent[:, others].all(axis=1), starts, ends)
         panel = cls(
             values=values,
-            columns=names_of_columns,
+            columns=columns,
             targets=targets,
             known_future=known_future,
             times=times,
@@ -244,7 +226,7 @@ class Panel:
 
     def future_times(self, row, steps):
         """Times of the `steps` rows after `row`, also past the end of the table."""
-        return _grid(self.times[row], self.freq, periods=steps + 1)[1:]
+        return time_grid(self.times[row], self.freq, periods=steps + 1)[1:]
 
     def extend(self, steps):
         """A panel with `steps` rows more after each series, as known future still empty."""
@@ -308,7 +290,7 @@ class Panel:
             "spans": [[row - span.start for row in span] for span in self.spans],
         }
         found = hashlib.sha256(json.dumps(names, default=str).encode())
-        each = _NANOSECONDS[self.times.unit]
+        each = NANOSECONDS[self.times.unit]
         for start, _, _, end in self.spans:
             # The same instant is the same number in stamps of seconds and of nanoseconds.
             whole, rest = np.divmod(self.times[start:end].asi8, 1_000_000_000 // each)
@@ -383,6 +365,61 @@ class Panel:
                     )
 
 
+def _check_options(frame, missing, limit, duplicates):
+    _check_choice("missing", missing, MISSING)
+    _check_choice("duplicates", duplicates, DUPLICATES)
+    if limit is not None and (not isinstance(limit, int | np.integer) or limit < 1):
+        raise ValueError(f"`limit` must be an int >= 1 (rows) or None. Received: limit={limit!r}.")
+    if not isinstance(frame, pd.DataFrame):
+        raise ValueError(f"Expected a pandas DataFrame. Received: {type(frame).__name__}.")
+    if frame.empty:
+        raise ValueError(
+            f"The table is empty ({len(frame)} rows, {frame.shape[1]} columns). Expected at least one row "
+            "and one column of numbers."
+        )
+    twice = pd.Index(map(str, frame.columns)).duplicated()
+    if twice.any():
+        raise ValueError(
+            f"Column {str(frame.columns[twice][0])!r} stands twice in the table. Expected one column for "
+            "each name."
+        )
+
+
+def _roles(columns, targets, known_future):
+    """Names of the targets and of the columns known ahead, two tuples."""
+    known_future = _names("known_future", known_future, columns)
+    if targets is None:
+        targets = tuple(c for c in columns if c not in known_future)
+    targets = _names("targets", targets, columns)
+    if not targets:
+        raise ValueError(
+            "The table has no target column. Expected at least one column that is not known_future. "
+            f"Received: columns={list(columns)}, known_future={list(known_future)}."
+        )
+    both = [c for c in targets if c in known_future]
+    if both:
+        raise ValueError(
+            f"Column {both[0]!r} is a target and known_future. Expected one of them: what is known ahead "
+            "need not be forecast."
+        )
+    taken = [c for c in targets if c in _TAKEN]
+    if taken:
+        raise ValueError(
+            f"The target {taken[0]!r} has the name of another column of the tables of forecasts "
+            f"({', '.join(_TAKEN)}). Rename it, or name the columns to forecast as `targets`."
+        )
+    return targets, known_future
+
+
+def _observed_ends(nothing, starts, ends):
+    """The row after the last one of each series that holds something."""
+    found = ends.copy()
+    for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        seen = np.flatnonzero(~nothing[start:end])
+        found[i] = start + seen[-1] + 1 if len(seen) else start
+    return found
+
+
 def _check_choice(name, value, choices):
     if value not in choices:
         raise ValueError(unknown(name, value, choices))
@@ -397,48 +434,6 @@ def _names(kind, names, columns):
     if len(set(names)) != len(names):
         raise ValueError(f"`{kind}` names a column twice. Received: {list(names)}.")
     return names
-
-
-def _times(frame, time):
-    if time is None:
-        index = frame.index
-        if isinstance(index, pd.PeriodIndex):
-            index = index.to_timestamp()
-        if not isinstance(index, pd.DatetimeIndex):
-            raise ValueError(
-                "Expected a table with a DatetimeIndex, or the name of its time column as `time`. Received: an "
-                f"index of type {type(index).__name__}, columns={list(map(str, frame.columns))}."
-            )
-        times, name = index, "time" if index.name is None else str(index.name)
-    else:
-        if time not in frame.columns:
-            raise KeyError(unknown("time column", time, frame.columns))
-        column, name = frame[time], str(time)
-        if pd.api.types.is_numeric_dtype(column):
-            raise ValueError(
-                f"Time column {time!r} holds numbers (first: {column.iloc[0]}). Expected dates; convert it with "
-                "pandas.to_datetime(..., unit=...) first."
-            )
-        if isinstance(column.dtype, pd.PeriodDtype):
-            column = column.dt.to_timestamp()
-        try:
-            with warnings.catch_warnings():
-                # pandas warns where it guesses the format row by row, which can swap day and month,
-                # and before version 3 where time zones are mixed.
-                warnings.simplefilter("error")
-                times = pd.DatetimeIndex(pd.to_datetime(column))
-        except (ValueError, TypeError, Warning) as error:
-            raise ValueError(
-                f"Time column {time!r} can't be read as dates of one form (pandas says: "
-                f"{str(error).splitlines()[0]}). Convert it with pandas.to_datetime(..., format=...) first; stamps "
-                "of several time zones need utc=True."
-            ) from error
-    absent = np.flatnonzero(times.isna())
-    if len(absent):
-        raise ValueError(
-            f"The time is missing in {len(absent)} rows (first: row {absent[0]}). Expected a time in every row."
-        )
-    return times, name
 
 
 def _series_codes(frame, series):
@@ -520,41 +515,8 @@ def _check_whole_numbers(name, column, numbers, where):
         )
 
 
-def _nanoseconds(times):
-    return times.as_unit("ns").asi8
-
-
-def _offset(freq):
-    text = (
-        f"`freq` must be a pandas offset alias such as 'h', '15min', 'D', 'W-SUN' or 'MS', and lead forward in "
-        f"time. Received: freq={freq!r}."
-    )
-    try:
-        offset = pd.tseries.frequencies.to_offset(freq)
-    except (TypeError, ValueError) as error:
-        raise ValueError(text) from error
-    if offset.n < 1:
-        raise ValueError(text)
-    return offset
-
-
-def _repeated(times, codes):
-    stamps = _nanoseconds(times)
-    return np.flatnonzero((codes[1:] == codes[:-1]) & (stamps[1:] == stamps[:-1])) + 1
-
-
-def _check_duplicates(times, codes, duplicates, where):
-    rows = _repeated(times, codes) if duplicates == "raise" else ()
-    if len(rows):
-        raise ValueError(
-            f"{len(rows)} rows repeat the time of the row before (first: {where(rows[0])}). Expected one row for "
-            "each time of a series. If several series stand in one table, name their column as `series`; else "
-            "choose duplicates='first', 'last' or 'mean'."
-        )
-
-
 def _merge_duplicates(values, times, codes, duplicates):
-    rows = _repeated(times, codes)
+    rows = repeated(times, codes)
     if not len(rows):
         return values, times, codes
     first = np.ones(len(times), dtype=bool)
@@ -572,127 +534,3 @@ def _merge_duplicates(values, times, codes, duplicates):
         count = np.add.reduceat(seen, inner, axis=0, dtype=np.int64)
         kept[many] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return kept, times[heads], codes[heads]
-
-
-def _find_frequency(times, codes, names, series):
-    steps, counts = _steps(times, codes)
-    if not len(steps):
-        raise ValueError(
-            "The frequency can't be found, because no series has two rows with different times. Give `freq`."
-        )
-    local = _local(times)
-    # A local day has 23 or 25 hours when the clock changes, so days are counted on the clock.
-    days, day_counts = (steps, counts) if times.tz is None else _steps(local, codes)
-    if not (days % _DAY).any():
-        days //= _DAY
-        if days.min() >= 28:
-            for alias in _calendar_frequencies(local.min().month):
-                if local.isin(pd.date_range(local.min(), local.max(), freq=alias)).all():
-                    return alias
-        usual = days[np.argmax(day_counts)]
-        if usual == 1 and days.max() >= 3 and (local.day_of_week < 5).all():
-            return "B"
-        if not (days % usual).any():
-            return "D" if usual == 1 else f"{usual}D"
-    usual = steps[np.argmax(counts)]
-    if not (steps % usual).any():
-        # "D" would be the day of the local clock.
-        hours, rest = divmod(int(usual), _DAY // 24)
-        return f"{hours}h" if not (rest or hours % 24) else _offset(pd.Timedelta(usual, unit="ns")).freqstr
-    difference = np.diff(_nanoseconds(times))
-    row = np.flatnonzero((codes[1:] == codes[:-1]) & (difference % usual != 0))[0]
-    of = f" of series {names[codes[row]]!r}" if series is not None else ""
-    raise ValueError(
-        f"The time steps{of} are irregular: most are {pd.Timedelta(usual, unit='ns')}, but "
-        f"{times[row + 1]} comes {pd.Timedelta(difference[row], unit='ns')} after {times[row]}. Give `freq` "
-        "(e.g. freq='h') to bring the rows into regular periods; rows that are then missing follow `missing`, "
-        "and several rows in one period follow `duplicates`."
-    )
-
-
-def _calendar_frequencies(month):
-    """Aliases from coarse to fine: the first on which every stamp lies is the one."""
-    year, first, last = _MONTHS[month - 1], _MONTHS[(month - 1) % 3], _MONTHS[(month - 1) % 3 + 9]
-    return f"YS-{year}", f"YE-{year}", f"QS-{first}", f"QE-{last}", "MS", "ME", "BMS", "BME"
-
-
-def _steps(times, codes):
-    difference = np.diff(_nanoseconds(times))[codes[1:] == codes[:-1]]
-    return np.unique(difference[difference > 0], return_counts=True)
-
-
-def _local(times):
-    return times.tz_localize(None) if times.tz is not None else times
-
-
-def _by_clock(offset):
-    """Whether the steps of `offset` are counted in days of the local clock, not in hours."""
-    # Before pandas 3 a Day was a Tick, which is a fixed time, though it steps by the clock.
-    ticks, day = pd.tseries.offsets.Tick, pd.tseries.offsets.Day
-    return isinstance(offset, day) or not isinstance(offset, ticks)
-
-
-def _grid(start, freq, end=None, periods=None):
-    """Times from `start` on, `freq` apart."""
-    if start.tz is None or not _by_clock(_offset(freq)):
-        return pd.date_range(start, end, periods, freq)
-    end = None if end is None else end.tz_localize(None)
-    return _localize(pd.date_range(start.tz_localize(None), end, periods, freq), start.tz)
-
-
-def _localize(local, tz):
-    # Where the clock skips midnight, the day starts with the first time that there is.
-    return local.tz_localize(tz, nonexistent="shift_forward", ambiguous=np.ones(len(local), dtype=bool))
-
-
-def _to_periods(times, codes, freq):
-    """Moves every stamp to the name of its period, unless they are `freq` apart already."""
-    offset = _offset(freq)
-    local = _local(times)
-    if not _by_clock(offset):
-        if not (_steps(times, codes)[0] % offset.nanos).any():
-            return times
-        # Counted from the first row's clock, so that no change of the clock bends a period.
-        stamps = _nanoseconds(times)
-        clock = stamps + (_nanoseconds(local[:1]) - stamps[:1])
-        return times - pd.to_timedelta(clock % offset.nanos, unit="ns")
-    if isinstance(offset, pd.tseries.offsets.Day):
-        if not (_steps(local, codes)[0] % (offset.n * _DAY)).any():
-            return times
-        first, step = local.min().normalize(), pd.Timedelta(days=offset.n)
-        named = first + (local - first) // step * step
-    else:
-        if local.isin(pd.date_range(local.min(), local.max(), freq=freq)).all():
-            return times
-        days = local.normalize()
-        grid = pd.date_range(offset.rollback(days.min()), offset.rollforward(days.max()), freq=freq)
-        if offset.rule_code.split("-")[0] in _NAMED_BY_END:
-            named = grid[grid.searchsorted(days, side="left")]
-        else:
-            named = grid[grid.searchsorted(days, side="right") - 1]
-    return named if times.tz is None else _localize(named, times.tz)
-
-
-def _regularise(values, times, codes, freq, where):
-    """Inserts the rows that `freq` asks for, as missing values, series by series."""
-    edges = np.append(np.flatnonzero(np.diff(codes, prepend=-1)), len(codes))
-    parts, grids, lengths = [], [], []
-    for start, end in itertools.pairwise(edges):
-        grid = _grid(times[start], freq, times[end - 1])
-        part = values[start:end]
-        if len(grid) != end - start or not grid.equals(times[start:end]):
-            place = grid.get_indexer(times[start:end])
-            if (place < 0).any():
-                row = start + np.flatnonzero(place < 0)[0]
-                raise ValueError(
-                    f"A row does not lie on the times of freq={freq!r} that start at {times[start]}: "
-                    f"{where(row)}. Give another `freq`."
-                )
-            part = np.full((len(grid), values.shape[1]), np.nan)
-            part[place] = values[start:end]
-        parts.append(part)
-        grids.append(grid)
-        lengths.append(len(grid))
-    if len(parts) == 1:
-        return parts[0], grids[0], np.array(lengths)
-    return np.concatenate(parts), grids[0].append(grids[1:]), np.array(lengths)

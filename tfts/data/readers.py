@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.tseries.api import guess_datetime_format
 
 from tfts._messages import unknown
+from tfts.data.stamps import check_stamps, parse_stamps
 
 ENDINGS = (".csv", ".csv.gz", ".parquet", ".parquet.gz")
 # The files of the M4 competition, and the time step of each.
@@ -101,7 +101,7 @@ def read_table(
         if name not in frame.columns:
             raise KeyError(unknown(f"column in {path.name}:", name, frame.columns))
     if len(times) == 1:
-        frame[times[0]] = _parse(frame[times[0]], time_format)
+        frame[times[0]] = parse_stamps(frame[times[0]], time_format)
     if len(times) == 2:
         if "time" in frame.columns and "time" not in times:
             raise ValueError(
@@ -229,68 +229,13 @@ def _read_parquet(path, times, encoding, na_values):
     return frame if na_values is None else frame.mask(frame.isin(na_values))
 
 
-def _parse(column, time_format):
-    """The times of a column of text, years, dates or datetimes."""
-    if pd.api.types.is_datetime64_any_dtype(column):
-        _check_stamps(column, column, "a time")
-        return column
-    text = column.astype("string").str.strip()
-    _check_stamps(text, text, "a time")
-    formats = [time_format] if time_format is not None else _formats(text.iloc[0])
-    # Stamps with an offset from UTC end in it, or in Z, after a time of day.
-    offset = text.str.contains(r":.*(?:[+-]\d\d:?\d\d|Z)$", regex=True)
-    alike = text.where(offset == offset.iloc[0])
-    _check_stamps(alike, text, f"a time {'with' if offset.iloc[0] else 'without'} an offset from UTC")
-    utc = bool(offset.iloc[0])
-    readings = {f: pd.to_datetime(text, format=f, utc=utc, errors="coerce") for f in formats}
-    whole = [f for f in formats if readings[f].notna().all()]
-    if not whole:
-        best = max(formats, key=lambda f: readings[f].notna().sum())
-        _check_stamps(
-            readings[best], text, "a time" if best == "ISO8601" else f"a time in the format {best!r}"
-        )
-    if len(whole) == 2 and not readings[whole[0]].equals(readings[whole[1]]):
-        raise ValueError(
-            f"Time column {column.name!r} is ambiguous: every stamp can be read as {whole[0]!r} and as "
-            f"{whole[1]!r} (first row: {text.iloc[0]!r}). Say which by time_format={whole[0]!r} or "
-            f"time_format={whole[1]!r}."
-        )
-    return readings[whole[0]]
-
-
-def _formats(stamp):
-    """The formats in which a column that starts with this text may be written."""
-    if stamp[:4].isdigit():
-        # The year comes first, and then nobody writes the day before the month.
-        return ["ISO8601"]
-    # Two digits of the year, and hours that end in AM or PM, are not guessed: time_format.
-    with warnings.catch_warnings():
-        # pandas warns where the text leaves no choice between day and month, which is the good case.
-        warnings.simplefilter("ignore", UserWarning)
-        guesses = [guess_datetime_format(stamp, dayfirst=first) for first in (False, True)]
-    return list(dict.fromkeys(f for f in guesses if f)) or ["ISO8601"]
-
-
-def _check_stamps(times, texts, expected):
-    """An error that names the first row which has no time."""
-    bad = np.flatnonzero(times.isna())
-    if len(bad):
-        text = texts.iloc[bad[0]]
-        came = "nothing" if pd.isna(text) else repr(text)
-        raise ValueError(
-            f"Time column {texts.name!r} holds {came} in row {bad[0] + 1} (the first below the heading is "
-            f"1). Expected {expected} in every row, all written alike, e.g. 2011-01-31 13:00. For "
-            "another format, give `time_format`."
-        )
-
-
 def _join(dates, hours, time_format):
     """The times of a date column and a column with the hour, or time, of the day."""
     text = hours.astype("string").str.strip()
-    _check_stamps(text, text, "an hour")
+    check_stamps(text, text, "an hour")
     if ":" in text.iloc[0]:
         days = dates.dt.strftime("%Y-%m-%d") if pd.api.types.is_datetime64_any_dtype(dates) else dates
-        return _parse((days.astype("string") + " " + text).rename(dates.name), time_format)
+        return parse_stamps((days.astype("string") + " " + text).rename(dates.name), time_format)
     hour = pd.to_numeric(text, errors="coerce")
     bad = np.flatnonzero(~hour.between(0, 24).fillna(False))
     if len(bad):
@@ -298,4 +243,4 @@ def _join(dates, hours, time_format):
             f"Hour column {hours.name!r} holds {text.iloc[bad[0]]!r} in row {bad[0] + 1} (the first "
             "below the heading is 1). Expected hours from 0 to 24, or times of day such as 13:45."
         )
-    return _parse(dates, time_format) + pd.to_timedelta(hour.astype("float64"), unit="h")
+    return parse_stamps(dates, time_format) + pd.to_timedelta(hour.astype("float64"), unit="h")

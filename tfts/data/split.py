@@ -26,6 +26,7 @@ def chronological_split(
     test: float | str | datetime.date | pd.Timestamp = 0.15,
     gap: int = 0,
     context: Literal["carry", "own"] = "carry",
+    at_least: int = 0,
 ) -> Split:
     """Cuts each series into training, validation and test rows, in the order of time.
 
@@ -40,6 +41,8 @@ def chronological_split(
         gap: Rows left out between two parts: targets of neither.
         context: `"carry"`: windows of a part may see the rows before it as context, so
             that its first row can be forecast. `"own"`: windows lie wholly inside it.
+        at_least: Rows that validation and test hold where they are given as a share, as far
+            as half of a series' rows allow it: the horizon, so that there is a window.
 
     Returns:
         `Split(train, validation, test)`, each a `Panel`, or `None` for a share of 0.
@@ -60,7 +63,8 @@ def chronological_split(
         raise ValueError(unknown("context", context, ("carry", "own")))
     if isinstance(gap, bool) or not isinstance(gap, int | np.integer) or gap < 0:
         raise ValueError(f"`gap` must be an int >= 0 (rows). Received: gap={gap!r}.")
-    edges = np.array([_edges(panel, span, validation, test) for span in panel.spans], dtype=np.int64)
+    least = at_least + gap if at_least else 0
+    edges = np.array([_edges(panel, span, validation, test, least) for span in panel.spans], dtype=np.int64)
     first, last = edges[:, 0], edges[:, 1]
     spans = panel.spans
     start, target_start, observed_end, end = spans.start, spans.target_start, spans.observed_end, spans.end
@@ -90,11 +94,15 @@ def chronological_split(
                 f"least one row in each part. Received: validation={validation!r}, test={test!r}."
             )
         seen_from = start if context == "carry" or name == "training" else begin
-        made.append(dataclasses.replace(panel, spans=Spans(seen_from, begin, stop, known_stop)))
+        made.append(
+            dataclasses.replace(
+                panel, spans=Spans(seen_from, begin, stop, known_stop), part=panel.part or name
+            )
+        )
     return Split(*made)
 
 
-def _edges(panel, span, validation, test):
+def _edges(panel, span, validation, test, least):
     """First validation row and first test row of one series."""
     _, target_start, observed_end, _ = span
     rows = observed_end - target_start
@@ -111,7 +119,7 @@ def _edges(panel, span, validation, test):
                 f"`{name}` must be a share in [0, 1), an int >= 1 (rows) or the time of its first row. Received: "
                 f"{name}={value!r}."
             )
-        return stop - round(float(value) * rows)
+        return stop - max(round(float(value) * rows), min(least, (stop - target_start) // 2))
 
     last = edge("test", test, observed_end) if test else observed_end
     first = edge("validation", validation, last) if validation else last

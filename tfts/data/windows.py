@@ -359,11 +359,10 @@ class WindowSpec:
         lengths = panel.spans.observed_end - panel.spans.start
         longest = int(np.argmax(lengths))
         span = panel.spans[longest]
-        of = (
-            f"Series {panel.series[longest]!r}, the longest,"
-            if panel.series_name is not None
-            else "The table"
-        )
+        of = "The table" if panel.part is None else f"The {panel.part} part"
+        if panel.series_name is not None:
+            whose = "" if panel.part is None else f" of the {panel.part} part"
+            of = f"Series {panel.series[longest]!r}, the longest{whose},"
         history = f", history={self.history}" if self._seen > self.context_length else ""
         text = (
             f"{of} has {lengths[longest]} rows from {panel.times[span.start]} on, of which "

@@ -269,6 +269,7 @@ class _Remote(Forecaster):
         self._columns = tuple(column for column in self.scaler_.columns if column not in computed)
         self._series_names = metadata["series_names"]
         self._zone = metadata["timezone"]
+        self.training_ = {"timezone": metadata["timezone"]}
         self._needs_zone = bool(computed) and metadata["training"]["start"] is not None
         self._batch_size = batch_size
         self.answers = []

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tfts._units import offset_of
 from tfts.data.calendar import calendar_columns
 from tfts.data.panel import Panel
 from tfts.data.spans import Spans
@@ -52,7 +53,7 @@ def sample_panel(forecaster, series_names=None):
     logged = [scaler.columns.index(column) for column in scaler.logged]
     values[:, logged] = np.exp(values[:, logged])
     zone = (forecaster.training_ or {}).get("timezone")
-    times = pd.date_range("2000-01-01", periods=_ROWS * length, freq=forecaster.freq, tz=zone)
+    times = pd.date_range("2000-01-01", periods=_ROWS * length, freq=offset_of(forecaster.freq), tz=zone)
     for name, column in calendar_columns(times, forecaster.settings["calendar"]).items():
         values[:, scaler.columns.index(name)] = column
     starts = np.arange(_ROWS) * length
