@@ -621,11 +621,11 @@ def test_a_stock_stays_in_the_history_as_it_was_counted():
     frame = pd.DataFrame({"stock": stock}, index=pd.date_range("2022-01-01", periods=400))
     frame.iloc[350:] -= 200.0
     flags = {}
-    for replace in (None, []):
+    for name, replace in (("found", None), ("none", []), ("all", ["stock"])):
         made = AnomalyDetector("persistence", context_length=1, k=5.0, replace=replace, new_normal=20)
-        flags[replace is None] = int(quietly(made.fit(frame[:300]).detect, frame[300:])["flag"].sum())
+        flags[name] = int(quietly(made.fit(frame[:300]).detect, frame[300:])["flag"].sum())
     # What is lost once is strange once; against the forecast it is strange until it is usual.
-    assert flags == {False: 1, True: 20}
+    assert flags == {"found": 1, "none": 1, "all": 20}
 
 
 @pytest.mark.parametrize("duplicates", ["first", "last"])

@@ -79,9 +79,10 @@ class AnomalyDetector:
             no flagged row of `replace` moves a threshold: more than the longest fault lasts.
             `None` takes `context_length`, and at least 14.
         replace: Targets of which nothing flagged is learnt from: the model's history holds
-            forecasts in place of flagged values, and no threshold moves. `None` takes all.
-            What is counted on from the row before, as a stock is, should stay as it is: its
-            next value follows from the flagged one.
+            forecasts in place of flagged values, and no threshold moves. `None` takes all
+            but those that are counted on from the row before, as a register or a stock is:
+            their next value follows from the flagged one. `fit` finds out which they are, see
+            `counted_on_`.
         validation: Share of the rows on which the best weights of a network are chosen.
         calibration: Share of the rows, the last ones, for scores and thresholds.
 
@@ -91,6 +92,7 @@ class AnomalyDetector:
         calibration_: DataFrame with the residuals of the calibration rows.
         expected_alarms_a_day_: Dict from target to the number of flagged rows expected a
             day in all fitted series together, if they stay as they are.
+        counted_on_: Targets whose level forecasts alone would lose, tuple.
         choice_: With `"auto"`, the table of candidates, the chosen one first.
         why_: With `"auto"`, the reason for the choice, a sentence.
 
@@ -160,6 +162,11 @@ class AnomalyDetector:
     def fingerprint_(self):
         """Text that differs between detectors that learnt or were told something else."""
         return self._learnt.plan.fingerprint
+
+    @property
+    def counted_on_(self):
+        """Targets that are counted on from row to row; with `replace=None` their flagged values stay."""
+        return self._learnt.habits.counted_on
 
     @property
     def choice_(self):

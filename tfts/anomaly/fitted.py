@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tfts._files import check_version, replacing_folder, write_json, write_table, written_by
+from tfts.anomaly.habits import Habits
 from tfts.anomaly.limits import Limits
 from tfts.anomaly.monitor import Monitor
 from tfts.anomaly.plan import Plan
@@ -75,6 +76,7 @@ class Fitted:
         may_fit: Whether the forecaster was fitted here, and not given fitted.
         layout: The `Layout`.
         limits: The `Limits`.
+        habits: The `Habits` of the targets.
         calibration: DataFrame with the residuals of the calibration rows.
         expected_alarms_a_day: Dict from target to float.
         plan: The `Plan` that rows are judged by.
@@ -100,6 +102,7 @@ class Fitted:
     may_fit: bool
     layout: Layout
     limits: Limits
+    habits: Habits
     calibration: pd.DataFrame
     expected_alarms_a_day: dict
     plan: Plan
@@ -120,7 +123,8 @@ class Fitted:
         if fingerprint is None:
             plain = json.dumps(_described(settings, **learnt), sort_keys=True, default=str)
             fingerprint = hashlib.sha256(plain.encode()).hexdigest()[:16]
-        return cls(plan=plan.judging(learnt["limits"], fingerprint), **learnt)
+        plan = plan.used_to(learnt["habits"]).judging(learnt["limits"], fingerprint)
+        return cls(plan=plan, **learnt)
 
     def primed(self, panel, times):
         """The same with the state of a monitor that has seen the last rows of a panel."""
@@ -143,7 +147,7 @@ class Fitted:
             if self.subsequence is not None:
                 np.savez(partial / "subsequence.npz", **self.subsequence.get_state())
             write_table(self.calibration.reset_index(names="time"), partial / "calibration.parquet")
-            fields = ("method", "may_fit", "layout", "limits", "expected_alarms_a_day")
+            fields = ("method", "may_fit", "layout", "limits", "habits", "expected_alarms_a_day")
             described = _described(settings, **{name: getattr(self, name) for name in fields})
             if self.choice is not None:
                 write_table(self.choice, partial / "choice.parquet")
@@ -189,6 +193,7 @@ class Fitted:
             may_fit=described["may_fit"],
             layout=layout,
             limits=Limits.from_state(described["limits"], settings.scoring),
+            habits=Habits.from_state(described["habits"]),
             calibration=pd.read_parquet(path.parent / "calibration.parquet").set_index("time"),
             expected_alarms_a_day=described["expected_alarms_a_day"],
         )
@@ -201,7 +206,7 @@ class Fitted:
         )
 
 
-def _described(settings, *, method, may_fit, layout, limits, expected_alarms_a_day, **_):
+def _described(settings, *, method, may_fit, layout, limits, habits, expected_alarms_a_day, **_):
     """What is plain data of a detector, a dict for JSON."""
     options = settings.flat()
     if settings.learning.name is None:
@@ -213,6 +218,7 @@ def _described(settings, *, method, may_fit, layout, limits, expected_alarms_a_d
         "may_fit": may_fit,
         "layout": layout.get_state(),
         "limits": limits.get_state(),
+        "habits": habits.get_state(),
         "expected_alarms_a_day": expected_alarms_a_day,
     }
 

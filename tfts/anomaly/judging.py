@@ -132,9 +132,14 @@ def _compare_rates(fitted, table):
         many = flagged > _FAR * rate * rows and binom.sf(flagged - 1, rows, rate) < 1e-3
         few = flagged < rate * rows / _FAR and binom.cdf(flagged, rows, rate) < 1e-3
         if many or few:
+            sticky = (
+                " A flagged value is replaced by its forecast, so a level that has moved stays strange for "
+                f"{fitted.plan.new_normal} rows; leave {target!r} out of `replace` if it is counted on from row to row."
+            )
             warnings.warn(
                 f"{flagged} of {rows} rows of {target!r} were flagged ({100 * flagged / max(rows, 1):.3g} %), "
                 f"but the threshold expects {100 * rate:.3g} %: the rows hold many or long "
-                "anomalies, or are not like the calibration rows. Look at the events, or fit again.",
+                "anomalies, or are not like the calibration rows. Look at the events, or fit again."
+                + (sticky if many and fitted.plan.is_replaced[i] else ""),
                 stacklevel=5,
             )

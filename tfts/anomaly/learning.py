@@ -8,6 +8,7 @@ import pandas as pd
 
 from tfts._messages import unknown
 from tfts.anomaly.fitted import Fitted, Layout
+from tfts.anomaly.habits import learn_habits
 from tfts.anomaly.limits import learn_limits
 from tfts.anomaly.plan import Plan, distances
 from tfts.anomaly.resolution import Resolution
@@ -76,6 +77,7 @@ def learn(settings, frame, exclude=(), training=None, given=None):
     calibration = pd.DataFrame(residual, columns=list(panel.targets), index=times)
     names = np.asarray(panel.series, dtype=object)[part.series_of(rows)]
     calibration.insert(0, "series", names)
+    habits = learn_habits(plan, panel, lesson.times, rows, residual)
     rates = np.sum([limits.rates(name) for name in panel.series], axis=0)
     made = Fitted.of(
         plan,
@@ -87,6 +89,7 @@ def learn(settings, frame, exclude=(), training=None, given=None):
         may_fit=given is None,
         layout=layout,
         limits=limits,
+        habits=habits,
         calibration=calibration,
         expected_alarms_a_day=dict(zip(panel.targets, (rates * _DAY / layout.step).tolist(), strict=True)),
     )

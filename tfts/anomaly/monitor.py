@@ -254,7 +254,7 @@ class Monitor:
         opened, flags = None, [False] * plan.num_targets
         if not is_filling:
             opened, flags = self._judge(state, time, values, original, expected, residual)
-        kept = (expected - state.target_offset) / state.target_scale
+        kept = (expected - state.target_offset) / state.target_scale + state.bias
         absent = np.isnan(actual)
         if absent.any():
             self.counts["missing_values"] += not is_filling
@@ -332,7 +332,7 @@ class Monitor:
         state.past[:, : plan.num_targets] = state.actual
         found = np.array([self._found(state, time, back) for back in range(plan.spare)]) * state.target_scale
         if plan.is_forecast:
-            state.shift = np.median(found, axis=0)
+            state.shift = np.median(found, axis=0) - state.bias * state.target_scale
             state.shift[np.abs(state.shift) < state.smallest_shift] = 0.0
             state.is_shifted = bool(state.shift.any())
             found = found - state.shift
@@ -369,6 +369,7 @@ class _SeriesState:
         self.count = 0
         self.offset, self.scale = plan.affine(series)
         self.target_offset, self.target_scale = self.offset[plan.target_at], self.scale[plan.target_at]
+        self.bias = plan.habits.bias(series)
         self.log_offsets = plan.offsets(series)
         length = plan.memory + plan.spare
         self.past = np.zeros((length, len(plan.feature_at)))

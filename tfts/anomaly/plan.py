@@ -51,7 +51,7 @@ class Plan:
         self.aides = [_Aide(self, target, aide) for target, aide in aides.items()]
         self._take_alarms(settings)
         self._take_contexts(settings)
-        self.fingerprint = self.score = None
+        self.fingerprint = self.score = self.habits = None
 
     def _take_layout(self, layout, columns):
         """What the user's rows look like, and where they stand in time."""
@@ -81,8 +81,8 @@ class Plan:
     def _take_alarms(self, settings):
         """What a flagged row leads to."""
         alarms, least = settings.alarms, settings.scoring.min_size
-        replace = self.targets if alarms.replace is None else alarms.replace
-        self.is_replaced = [target in replace for target in self.targets]
+        self._replace = alarms.replace
+        self.is_replaced = [alarms.replace is None or target in alarms.replace for target in self.targets]
         self.min_size = [least.get(t, 0.0) if isinstance(least, dict) else least for t in self.targets]
         self.new_normal = alarms.new_normal or max(self.forecaster.spec.context_length, _NEW_NORMAL)
         self.spare = min(self.new_normal, 7)
@@ -101,6 +101,14 @@ class Plan:
         self.clocks = [c for c in context if c in CLOCK and c not in columns]
         self._context_clock = Calendar(self.clocks, later, self.timestamp)
         self.context_at = [columns.index(c) for c in context if c not in self.clocks]
+
+    def used_to(self, habits):
+        """A copy that knows the `Habits` of its targets."""
+        made = copy.copy(self)
+        made.habits = habits
+        if self._replace is None:
+            made.is_replaced = [target not in habits.counted_on for target in self.targets]
+        return made
 
     def judging(self, limits, fingerprint):
         """A copy that has what rows are judged by.
