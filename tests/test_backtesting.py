@@ -146,7 +146,7 @@ def test_a_series_whose_first_origin_is_later_is_forecast_by_a_later_fit(monkeyp
     seen, up_to = [], backtesting._up_to
 
     def noted(panel, time):
-        seen.append(up_to(panel, time).bounds[:, 2].tolist())
+        seen.append(up_to(panel, time).spans.observed_end.tolist())
         return up_to(panel, time)
 
     monkeypatch.setattr(backtesting, "_up_to", noted)
