@@ -4,6 +4,7 @@ import argparse
 
 from benchmarks import (
     arima_origins,
+    comparison_errors,
     fit_time,
     hourly_reference,
     monitor_rows,
@@ -33,6 +34,7 @@ def main():
     fit_time.main([])
     prediction.main([])
     arima_origins.main(where)
+    comparison_errors.main([])
     hourly_reference.main(where)
     nab.main(where)
     smap_msl.main(where)

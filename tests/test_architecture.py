@@ -14,7 +14,7 @@ HOMES = homes("tfts", tfts.__file__)
 
 # From the ground up. A module may import its own folder and every level below.
 LEVELS = (
-    {"_messages", "_units", "_lazy", "errors"},
+    {"_messages", "_units", "_lazy", "_blocks", "errors"},
     {"_files"},
     {"layers", "losses", "metrics", "keras_metrics"},
     {"outputs"},

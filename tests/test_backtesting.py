@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfts import Forecaster, backtest, compare_backtests
+from tfts import Forecaster, backtest, backtesting, compare_backtests
 
 
 def frame(rows=47):
@@ -92,6 +92,89 @@ def test_several_series_and_targets_are_tidy():
     assert set(table["series"]) == {"a", "b"}
     one = table[(table["series"] == "b") & (table["target"] == "z") & (table["step"] == 2)]
     np.testing.assert_allclose(one["actual"], [-(42**1.5), -(45**1.5)], rtol=1e-6)
+
+
+def weekly(rows=40, **more):
+    """Series with one row a week, each on a day of its own: name -> (first day, rows)."""
+    series = {"monday": ("2024-01-01", rows), "wednesday": ("2024-01-03", rows), **more}
+    parts = [
+        pd.DataFrame(
+            {
+                "week": pd.date_range(start, periods=count, freq="7D"),
+                "shop": name,
+                "y": np.arange(count) ** 1.5,
+            }
+        )
+        for name, (start, count) in series.items()
+    ]
+    return pd.concat(parts)
+
+
+def test_every_series_has_origins_of_its_own():
+    forecaster = naive(time="week", series="shop")
+    table = backtest(forecaster, weekly(early=("2023-01-02", 30)), origins=2)
+    # 40 rows: origins 33 and 36, the last with 3 rows after it; of 30 rows 23 and 26.
+    first = {"monday": "2024-01-01", "wednesday": "2024-01-03", "early": "2023-01-02"}
+    for name, rows in (("monday", (33, 36)), ("wednesday", (33, 36)), ("early", (23, 26))):
+        part = table[table["series"] == name]
+        assert part["origin"].unique().tolist() == [
+            pd.Timestamp(first[name]) + pd.Timedelta(days=7 * row) for row in rows
+        ]
+        np.testing.assert_allclose(part["forecast"], np.repeat(np.array(rows) ** 1.5, 3), rtol=1e-6)
+        actual = [(row + step) ** 1.5 for row in rows for step in (1, 2, 3)]
+        np.testing.assert_allclose(part["actual"], actual, rtol=1e-6)
+    assert table["origin"].is_monotonic_increasing
+    found = compare_backtests({"near": table, "far": table.assign(forecast=table["forecast"] * 0.5)})
+    assert found["first"].tolist() == ["near"]
+
+
+@pytest.mark.parametrize("refit", [False, True, 2])
+def test_no_forecast_knows_a_row_of_any_series_after_its_origin(refit):
+    frame = weekly(early=("2023-09-04", 40))
+    linear = Forecaster("linear_regression", context_length=5, horizon=3, time="week", series="shop")
+    table = backtest(linear, frame, origins=3, refit=refit)
+    counts = table.groupby("series")["origin"].nunique()
+    assert counts.to_dict() == {"early": 3, "monday": 3, "wednesday": 3}
+    for origin in table["origin"].unique()[[0, 1, 4]]:
+        changed = frame.assign(y=frame["y"].where(frame["week"] <= origin, 1e4))
+        again = backtest(linear, changed, origins=3, refit=refit)
+        at = table["origin"] == origin
+        np.testing.assert_array_equal(again.loc[at, "forecast"], table.loc[at, "forecast"])
+
+
+def test_a_series_whose_first_origin_is_later_is_forecast_by_a_later_fit(monkeypatch):
+    seen, up_to = [], backtesting._up_to
+
+    def noted(panel, time):
+        seen.append(up_to(panel, time).spans.observed_end.tolist())
+        return up_to(panel, time)
+
+    monkeypatch.setattr(backtesting, "_up_to", noted)
+    backtest(naive(time="week", series="shop"), weekly(), origins=2)
+    # Rows up to monday's origin 33, and up to wednesday's, two days later: 33 and 34 of each.
+    assert seen == [[34, 40 + 33], [34, 40 + 34]]
+
+
+def test_series_without_enough_origins_are_named():
+    frame = weekly(short=("2024-01-01", 12), tiny=("2024-01-01", 7))
+    with pytest.warns(
+        UserWarning, match="Of 4 series, 1 are not scored.* 1 at fewer than 3 origins: "
+    ) as caught:
+        table = backtest(naive(time="week", series="shop"), frame, origins=3)
+    # 12 rows: origins 8 and 5; 7 rows hold no context of 5 with 3 rows after it.
+    assert str(caught[0].message).endswith("'short' 2, 'tiny' 0.")
+    assert table.groupby("series")["origin"].nunique().to_dict() == {"monday": 3, "short": 2, "wednesday": 3}
+    with pytest.warns(UserWarning, match="Of 2 series, 1 are not scored.*: 'wednesday' 0"):
+        table = backtest(naive(time="week", series="shop"), weekly(), origins=["2024-06-03"])
+    assert table["series"].unique().tolist() == ["monday"]
+
+
+def test_origins_before_and_after_a_gap_do_not_overlap():
+    values = frame().astype(float)
+    values.iloc[38] = np.nan
+    table = backtest(naive(missing="drop"), values, origins=2)
+    # Row 43 is the last with 3 rows after it; no context of 5 rows with 3 after it is whole from 34 on.
+    assert table["origin"].unique().tolist() == [pd.Timestamp("2024-02-04"), pd.Timestamp("2024-02-13")]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy.signal import lfilter
+from scipy.stats import t
 
 from tfts.comparison import (
     block_means,
@@ -44,6 +45,97 @@ def test_a_variance_that_is_not_positive_is_estimated_with_bartletts_weights():
     # autocovariance (-0.84 - 0.84 - 0.84 - 2.24) / 5 = -0.952, so 1.44 - 2 * 0.952 is below 0.
     statistic, _ = diebold_mariano([1, -1, 1, -1, 2], np.zeros(5), horizon=2)
     assert statistic == pytest.approx(0.4 / np.sqrt((1.44 - 0.952) / 5) * np.sqrt(2.4 / 5))
+
+
+def test_losses_that_weigh_differently_by_hand():
+    # Differences 1, 3, 5 with weights 1, 1, 2: mean (1 + 3 + 10) / 4 = 3.5. Off it by weight over the
+    # mean weight of 4 / 3: -1.875, -0.375, 2.25. They tell as much as 4^2 / (1 + 1 + 4) equal ones.
+    first, second, weights = np.array([2.0, 5.0, 9.0]), np.array([1.0, 2.0, 4.0]), [1, 1, 2]
+    statistic, p_value = diebold_mariano(first, second, weights=weights)
+    variance, count = (1.875**2 + 0.375**2 + 2.25**2) / 3, 16 / 6
+    assert statistic == pytest.approx(3.5 / np.sqrt(variance / 3) * np.sqrt((count - 1) / count))
+    assert p_value == pytest.approx(2 * t.sf(statistic, count - 1))
+    assert diebold_mariano(first, second, weights=[3, 3, 3]) == diebold_mariano(first, second)
+    np.testing.assert_allclose(block_means([1, 3, 2, 4, 9], 2, [3, 1, 1, 1, 2]), [1.5, 6.0])
+    found = compare_losses(np.repeat(first, 5), np.repeat(second, 5), weights=np.repeat(weights, 5))
+    assert found.difference == pytest.approx(3.5)
+    assert found.low < 3.5 < found.high
+    # 20^2 / (10 + 5 * 4)
+    assert found.blocks == 13
+
+
+def test_a_block_weighs_what_is_in_it():
+    # 19 series at 93 origins, and one that ended before: 77 of 1,844 windows.
+    random, rows = np.random.default_rng(4), 207
+    times = np.concatenate([np.tile(np.arange(100, 193), 19), np.arange(77)])
+    series = np.concatenate([np.repeat(np.arange(19), 93), np.full(77, 19)])
+    losses = {}
+    for name, size in (("far", 1.0), ("near", 0.75)):
+        sums = np.cumsum(size * (random.normal(size=(20, rows)) + random.normal(size=rows) / 2) ** 2, axis=1)
+        losses[name] = ((sums[:, 7:] - sums[:, :-7]) / 7)[series, times]
+    whole = compare_windows(losses, np.ones(1844), times, series, block_length=7)
+    late = times >= 100
+    kept = {name: of[late] for name, of in losses.items()}
+    without = compare_windows(kept, np.ones(1767), times[late], series[late], block_length=7)
+    # Averaged alike, the 11 blocks of one series made it 24 blocks, and p 0.005.
+    assert (whole["blocks"].item(), without["blocks"].item()) == (14, 13)
+    assert whole["p_value"].item() < 1.1 * without["p_value"].item() < 1e-4
+    assert whole["holds"].item()
+    mean = {name: of.mean() for name, of in losses.items()}
+    assert whole["difference"].item() == pytest.approx(mean["near"] - mean["far"])
+
+
+def test_blocks_of_any_weight_keep_the_size_of_the_test():
+    random, weights = np.random.default_rng(3), np.repeat([1.0, 20.0], 310)
+    found = []
+    for _ in range(300):
+        losses = overlapping(620, 13, 0.5, random) * np.repeat([3.0, 1.0], 310)
+        found.append(compare_losses(losses, np.zeros(620), 13, weights=weights, num_samples=200))
+    assert 0.02 < np.mean([f.p_value < 0.05 for f in found]) < 0.1
+    assert 0.02 < np.mean([not f.low <= 0 <= f.high for f in found]) < 0.12
+    # 23 of the 47 blocks tell next to nothing: the others weigh 20 times as much.
+    assert {f.blocks for f in found} == {25}
+
+
+def test_of_ten_equal_forecasts_hardly_ever_any_is_called_worse():
+    random, together, alone = np.random.default_rng(5), [], []
+    for _ in range(60):
+        shared = overlapping(620, 13, 0.5, random)
+        losses = {name: shared + overlapping(620, 13, 0.5, random) for name in "abcdefghij"}
+        table = compare_all(losses, 13, num_samples=200)
+        lowest = table["first"].iloc[0]
+        together.append(table["holds"].any())
+        assert (verdict(table)[: len(lowest) + 5] == f"That {lowest}") == (not table["holds"].all())
+        worst = max(losses, key=lambda name: losses[name].mean())
+        alone.append(compare_losses(losses[lowest], losses[worst], 13, num_samples=200).holds())
+    assert np.mean(alone) > 0.5
+    assert np.mean(together) < 0.1
+
+
+def test_a_p_value_allows_for_the_lowest_having_been_chosen():
+    random = np.random.default_rng(11)
+    hard = random.uniform(1, 2, 307)
+    losses = {
+        name: hard + random.normal(size=307) + size
+        for name, size in zip("abcd", (0, 0.2, 0.3, 3), strict=True)
+    }
+    table = compare_all(losses).set_index("second")
+    each = {name: compare_losses(losses["a"], losses[name]) for name in "bcd"}
+    # The last one to be judged is a pair by itself; before it there are three and six pairs.
+    order = sorted("bcd", key=lambda name: each[name].p_value, reverse=True)
+    assert order == ["b", "c", "d"]
+    assert table.loc["b", "p_value"] == pytest.approx(max(each["b"].p_value, table.loc["c", "p_value"]))
+    assert table.loc["b", "high"] == each["b"].high
+    # Between what one pair and what the sum of all three would say.
+    assert each["c"].p_value < table.loc["c", "p_value"] < 3.5 * each["c"].p_value
+    assert table.loc["d", "p_value"] == pytest.approx(1 / 2001)
+    for name in "cd":
+        assert table.loc[name, "low"] < each[name].low
+        assert table.loc[name, "high"] > each[name].high
+        assert table.loc[name, "difference"] == pytest.approx(each[name].difference)
+    twins = compare_all({"a": hard, "b": hard, "c": hard + 1}).set_index("second")
+    assert np.isnan(twins.loc["b", "p_value"])
+    assert twins["holds"].tolist() == [False, True]
 
 
 def test_losses_that_never_differ_and_a_single_block_say_nothing():
@@ -141,6 +233,9 @@ def test_all_are_compared_with_the_lowest():
         (lambda: bootstrap_interval([1.0], [1.0], num_samples=0), "`num_samples` must be an int >= 1"),
         (lambda: compare_losses([1.0], [1.0], block_length=1.5), "`block_length` must be an int >= 1"),
         (lambda: compare_all({}), "at least one forecast"),
+        (lambda: compare_all({"a": [1.0], "b": [1.0, 2.0]}), "of the same windows. Received: 1 and 2"),
+        (lambda: compare_losses([1.0, 2.0], [1.0, 3.0], weights=[1, 0]), "2 finite numbers > 0.* lowest 0"),
+        (lambda: diebold_mariano([1.0], [2.0], weights=[1, 2]), r"1 finite numbers > 0.*shape \(2,\)"),
     ],
 )
 def test_what_can_not_be_compared(call, message):
@@ -168,11 +263,14 @@ def test_series_are_averaged_at_each_origin_and_points_weigh_alike():
     assert found["difference"].item() == pytest.approx((first.sum() - second.sum()) / 34)
     assert (found["blocks"].item(), found["over"].item()) == (12, "windows")
     at = [(times == t) for t in range(12)]
+    points = np.array([counts[t].sum() for t in at])
+    assert sorted(points) == [1, *[3] * 11]
     losses = {
-        name: np.array([of[t].sum() for t in at]) / (34 / 12) for name, of in (("d", second), ("r", first))
+        name: np.array([of[t].sum() for t in at]) / points for name, of in (("d", second), ("r", first))
     }
-    expected = compare_all(losses)
+    expected = compare_all(losses, weights=points)
     assert found["p_value"].item() == pytest.approx(expected["p_value"].item())
+    assert found["difference"].item() == pytest.approx(expected["difference"].item())
 
 
 def test_one_window_a_series_is_compared_series_by_series():
@@ -194,7 +292,8 @@ def test_very_many_windows_are_compared_in_longer_blocks():
     plain = random.uniform(1, 2, 5003)
     places = np.arange(5003), np.zeros(5003)
     found = compare_windows({"a": plain, "b": plain / 2}, np.ones(5003), *places, block_length=1)
-    assert found["blocks"].item() == 5003 // 6
+    # 833 blocks, the last one of 11 windows: 5003^2 / (832 * 6^2 + 11^2) = 832.3.
+    assert found["blocks"].item() == 832
 
 
 def test_all_that_share_the_place_are_named():

@@ -1,6 +1,7 @@
 """Forecasts from many origins, each made only from what was known there."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -17,17 +18,21 @@ def backtest(forecaster, frame, *, origins=10, stride=None, refit=False, **fit_o
         forecaster: A `Forecaster`. It gives the settings and is not changed.
         frame: DataFrame in original units.
         origins: How many origins, the last of which still has its whole horizon inside
-            the table; or the times of the origins (the last rows seen).
-        stride: Rows from one origin to the next; `None` is the horizon, so that the
-            forecasts do not overlap. Only with a number of origins.
-        refit: `False` fits once, on the rows up to the first origin; `True` at every
-            origin anew, from new weights; an int at every so many origins.
+            the table: of each series its own last ones, so that series may have other days
+            or end earlier than others. Or the times of the origins (the last rows seen).
+        stride: Fewest rows of a series from one of its origins to the next; `None` is the
+            horizon, so that the forecasts do not overlap. Only with a number of origins.
+        refit: `False` fits once, on the rows up to the first origin, and once more for each
+            other time at which series have their first one; `True` anew at the time of every
+            origin, from new weights; an int at every so many times. No forecast comes from a
+            fit that has seen a row, of any series, after its origin.
         **fit_options: Options of `Forecaster.fit`.
 
     Returns:
         Tidy DataFrame with the columns `series`, `origin`, `time`, `step` (1 is the first
         row after the origin), `target`, `actual` (NaN where not observed) and `forecast`,
-        in original units.
+        in original units. Series with fewer origins than asked for, or none, are named in a
+        warning.
 
     Raises:
         ValueError: If an origin is not in the table, or too few rows stand before it.
@@ -50,14 +55,13 @@ def backtest(forecaster, frame, *, origins=10, stride=None, refit=False, **fit_o
     if not isinstance(refit, int | np.integer) or refit < 0:
         raise ValueError(f"`refit` must be False, True or an int >= 1 (origins). Received: refit={refit!r}.")
     panel = forecaster.panel(frame)
-    times = _origin_times(panel, forecaster.spec, origins, stride)
-    rows = _origin_rows(panel, forecaster.spec, times)
-    tables, each = [], int(refit) or len(times)
-    for first in range(0, len(times), each):
-        fitted = forecaster.clone().fit(_up_to(panel, times[first]), **fit_options)
+    rows = _origin_rows(panel, forecaster.spec, origins, stride)
+    fits, tables = _fit_times(panel, rows, int(refit)), []
+    for time in fits.unique().sort_values():
+        fitted = forecaster.clone().fit(_up_to(panel, time), **fit_options)
         # All origins of one fit together: a forecast of one window costs as much as one of hundreds.
-        tables.append(_table(fitted, panel, np.concatenate(rows[first : first + each])))
-    return pd.concat(tables, ignore_index=True)
+        tables.append(_table(fitted, panel, rows[fits == time]))
+    return pd.concat(tables).sort_values("origin", kind="stable", ignore_index=True)
 
 
 def compare_backtests(tables):
@@ -124,22 +128,76 @@ def _overlapping(rows):
     return int((ends.index.searchsorted(ends) - np.arange(len(ends))).max())
 
 
-def _origin_times(panel, spec, origins, stride):
+def _origin_rows(panel, spec, origins, stride):
+    """The rows of the panel, of one series or several, to forecast from."""
     if isinstance(origins, int | np.integer):
         stride = spec.horizon if stride is None else stride
         if origins < 1 or stride < 1:
             raise ValueError(
                 f"`origins` and `stride` must be >= 1. Received: origins={origins}, stride={stride}."
             )
-        candidates = panel.times[spec.origins(panel)].unique().sort_values()
-        wanted = candidates[::-1][::stride][:origins][::-1]
-        if len(wanted) < origins:
+        candidates = spec.origins(panel)
+        of = panel.series_of(candidates)
+        rows = [_last(candidates[of == i], origins, stride) for i in range(len(panel.series))]
+        most = max(map(len, rows))
+        if most < origins:
             raise ValueError(
-                f"The table has room for {len(wanted)} origins, {stride} rows apart. Received: origins={origins}."
+                f"The table has room for {most} origins, {stride} rows apart. Received: origins={origins}."
             )
-        return wanted
+        _warn_of_missing(panel, [len(found) for found in rows], origins)
+        return np.concatenate(rows)
     if stride is not None:
         raise ValueError("`stride` goes with a number of origins. Received: both times and a stride.")
+    times = _given_times(panel, origins)
+    rows = spec.forecast_origins(panel)
+    rows = rows[panel.times[rows].isin(times)]
+    absent = times[~times.isin(panel.times[rows])]
+    if len(absent):
+        raise ValueError(
+            f"No series can be forecast from {absent[0]}: expected {spec.context_length} rows before it, without "
+            "a gap."
+        )
+    _warn_of_missing(panel, np.bincount(panel.series_of(rows), minlength=len(panel.series)), len(times))
+    return rows
+
+
+def _fit_times(panel, rows, refit):
+    """The last time that the fit sees which each of some origins is forecast by."""
+    stamps = panel.times[rows]
+    if refit:
+        times = stamps.unique().sort_values()
+        return times[times.searchsorted(stamps) // refit * refit]
+    _, first, of = np.unique(panel.series_of(rows), return_index=True, return_inverse=True)
+    return stamps[first][of]
+
+
+def _last(rows, count, stride):
+    """The last so many of ascending rows, of which each is at least `stride` before the next."""
+    kept = []
+    for row in rows[::-1]:
+        if len(kept) == count:
+            break
+        if not kept or kept[-1] - row >= stride:
+            kept.append(row)
+    return np.array(kept[::-1], dtype=np.int64)
+
+
+def _warn_of_missing(panel, counts, wanted):
+    """Names the series with fewer origins than wanted."""
+    fewer = {name: int(count) for name, count in zip(panel.series, counts, strict=True) if count < wanted}
+    if not fewer:
+        return
+    absent = sum(not count for count in fewer.values())
+    shown = ", ".join(f"{name!r} {count}" for name, count in list(fewer.items())[:10])
+    more = f" and {len(fewer) - 10} more" if len(fewer) > 10 else ""
+    warnings.warn(
+        f"Of {len(panel.series)} series, {absent} are not scored, because none of their rows can be an origin, and "
+        f"{len(fewer) - absent} at fewer than {wanted} origins: {shown}{more}.",
+        stacklevel=4,
+    )
+
+
+def _given_times(panel, origins):
     wanted = pd.DatetimeIndex(origins)
     if panel.times.tz is not None and wanted.tz is None:
         wanted = wanted.tz_localize(panel.times.tz)
@@ -160,21 +218,6 @@ def _up_to(panel, time):
     spans = spans.replace(observed_end=spans.start + before, end=spans.start + before)
     series = tuple(panel.series[i] for i in kept)
     return dataclasses.replace(panel, spans=spans[kept], series=series)
-
-
-def _origin_rows(panel, spec, times):
-    """For each time the rows of the panel, of one series or several, to forecast from."""
-    rows = spec.forecast_origins(panel)
-    of = times.get_indexer(panel.times[rows])
-    rows, of = rows[of >= 0], of[of >= 0]
-    absent = np.setdiff1d(np.arange(len(times)), of)
-    if len(absent):
-        raise ValueError(
-            f"No series can be forecast from {times[absent[0]]}: expected {spec.context_length} rows before it, "
-            "without a gap."
-        )
-    order = np.argsort(of, kind="stable")
-    return np.split(rows[order], np.cumsum(np.bincount(of))[:-1])
 
 
 def _table(fitted, panel, rows):

@@ -269,7 +269,8 @@ def _differences(page, compared):
         "Windows that start one row apart share nearly all of their rows, so blocks of them are compared: by the "
         "Diebold-Mariano test with the small-sample correction, and by a paired bootstrap. A difference holds where "
         "the p-value is below 5 % and the interval, which holds the true difference 95 times of 100, is wholly on "
-        "one side of 0."
+        "one side of 0. Of several models, both allow for the lowest having been chosen among them: that any of "
+        "several equal models is called worse is as rare."
     )
 
 

@@ -220,7 +220,7 @@ def _caveats(settings):
     yield (
         "Scores are medians over seeds, and the spread is the largest less the smallest. Best is a method that is "
         "better than each other by more than chance: by a paired Diebold-Mariano test over blocks of windows and by a "
-        "bootstrap interval, both at 5 %. Those that share the place are tied."
+        "bootstrap interval, both at 5 % for all methods together. Those that share the place are tied."
     )
     yield (
         "Chosen is the method with the best score on validation rows. The lowest of many scores on test rows flatters "
