@@ -68,6 +68,19 @@ def test_several_targets_are_each_in_units_of_their_deviation(scaler, stores):
     assert forecaster.history_["val_rmse"][0] == pytest.approx(expected, rel=1e-4)
 
 
+def test_series_that_are_held_out_whole_have_their_own_units_too(stores):
+    forecaster = Forecaster(
+        "linear", context_length=7, horizon=2, targets=["sales"], time="day", series="store", per_series=True
+    )
+    known = forecaster.panel(stores[stores["store"] != "large"])
+    unseen = forecaster.panel(stores[stores["store"] == "large"])
+    forecaster.fit(known, validation=unseen, epochs=1, metrics=["rmse", "mape"], verbose=0)
+    shown = [forecaster.history_[f"val_{name}"][0] for name in ("rmse", "mape")]
+    with pytest.warns(UserWarning, match="1 series were not among the training rows"):
+        scores = forecaster.evaluate(unseen, ["rmse", "mape"])
+    assert shown == pytest.approx(list(scores.iloc[0][["rmse", "mape"]]), rel=1e-4)
+
+
 def test_training_windows_are_in_the_units_of_the_table_too(stores):
     forecaster, parts = fitted(stores, metrics=["rmse", "mape"], per_series=True)
     again = forecaster.clone()

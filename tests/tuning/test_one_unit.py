@@ -80,10 +80,11 @@ def test_a_scale_for_each_series_is_not_pruned_for_its_units(stores, tmp_path):
 @pytest.mark.parametrize("short_contexts", ["own", "gap"])
 def test_contexts_of_different_lengths_are_scored_on_the_same_windows(short_contexts):
     days = pd.date_range("2024-01-01", periods=60)
-    panel = Panel.from_frame(pd.DataFrame({"y": np.sin(np.arange(60.0))}, index=days))
+    frame = pd.DataFrame({"y": np.sin(np.arange(60.0))}, index=days)
     if short_contexts == "gap":
-        panel.values[45] = np.nan
-        panel.filled[45] = True
+        # Two rows are too many to be filled.
+        frame.iloc[45:47] = np.nan
+    panel = Panel.from_frame(frame, missing="interpolate", limit=1)
     parts = chronological_split(panel, 0.4, 0, context="own" if short_contexts == "own" else "carry")
     trials = TableTrials("linear", parts, {"context_length": 5, "horizon": 2}, {"epochs": 1})
     settings = [{"context_length": 3}, {}, {"context_length": 11}]

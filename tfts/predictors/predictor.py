@@ -46,11 +46,18 @@ class TrainingRows:
         """`WindowSpec` of the windows to learn from."""
         return dataclasses.replace(self.spec, stride=self.stride, history=None)
 
+    @property
+    def validation_scaler(self):
+        """The scaler of the held-out rows, which may be of series that training has not seen."""
+        return self.scaler.with_unseen(self.validation, self.spec.context_length)[0]
+
     def scaled(self, dtype=np.float32):
         """Both parts scaled, as views of one table where they are parts of one panel."""
         train, valid = self.train, self.validation
         if valid is None or valid.values is not train.values or train.series != valid.series:
-            return self.scaler.transform(train, dtype), valid and self.scaler.transform(valid, dtype)
+            return self.scaler.transform(train, dtype), valid and self.validation_scaler.transform(
+                valid, dtype
+            )
         whole = dataclasses.replace(train, spans=train.spans.replace(end=valid.spans.end))
         whole = self.scaler.transform(whole, dtype)
         return tuple(dataclasses.replace(whole, spans=part.spans) for part in (train, valid))

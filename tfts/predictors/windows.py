@@ -57,15 +57,16 @@ class TableWindows:
     def datasets(self, teacher_forcing):
         """What gives the training windows of an epoch's order, and the validation windows or `None`."""
         size, order = self.options.batch_size, {"shuffle": True, "seed": self.options.seed}
-        train = self._maker(self._spec, self._train, size, teacher_forcing, **order)
+        train = self._maker(self._rows.scaler, self._spec, self._train, size, teacher_forcing, **order)
         if self._valid is None:
             return train, None
-        return train, self._maker(self._rows.spec, self._valid, max(size, 256), teacher_forcing)()
+        scaler, spec = self._rows.validation_scaler, self._rows.spec
+        return train, self._maker(scaler, spec, self._valid, max(size, 256), teacher_forcing)()
 
-    def _maker(self, spec, panel, size, teacher_forcing, **order):
+    def _maker(self, scaler, spec, panel, size, teacher_forcing, **order):
         beside = None
         if self._own_units:
-            beside = window_units(self._rows.scaler, panel, spec.horizon, target_units(self._rows.train))
+            beside = window_units(scaler, panel, spec.horizon, target_units(self._rows.train))
         return functools.partial(
             spec.dataset, panel, size, teacher_forcing=teacher_forcing, beside=beside, **order
         )
