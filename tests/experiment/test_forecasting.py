@@ -236,8 +236,15 @@ data: {source: file, path: "%s", time: day}
 window: {context_length: 7, horizon: 1}
 split: {validation: "2024-03-11", test: "2024-03-31"}
 baselines: {linear_regression: {}}
-models: {linear: {training: {epochs: 1}}}
+models: {linear: {training: {epochs: 1, jit_compile: false}}}
 """
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """What a run draws and puts on its page is left out, which takes most of its time."""
+    for name in ("_draw_forecasts", "_draw_scores", "write_forecasting_report"):
+        monkeypatch.setattr(forecasting, name, lambda *_: None)
 
 
 def run_file(output, path, **options):
@@ -246,6 +253,7 @@ def run_file(output, path, **options):
     return table.set_index("model")["rmse"], console.export_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("change", "said", "kept"),
     [
@@ -282,6 +290,7 @@ def test_what_was_fitted_on_rows_that_have_changed_is_fitted_again(tmp_path, cha
     assert printed.count("already fitted") == 3
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_rows_are_known_by_their_values_not_by_their_file(tmp_path):
     path, frame = tmp_path / "sales.csv", rows_of_a_line(101)
     frame.to_csv(path)
@@ -291,6 +300,7 @@ def test_rows_are_known_by_their_values_not_by_their_file(tmp_path):
     assert printed.count("already fitted") == 3
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_table_cut_by_half_leaves_no_test_row_among_the_training_rows(tmp_path):
     path = tmp_path / "sales.csv"
     changes = ["split.validation=0.2", "split.test=0.2", "models={}"]
@@ -307,6 +317,7 @@ def test_a_table_cut_by_half_leaves_no_test_row_among_the_training_rows(tmp_path
     assert described["split"]["test"]["start"].startswith("2024-03-21")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_stopped_after_the_rows_changed_is_not_a_finished_one(tmp_path, monkeypatch):
     path = tmp_path / "sales.csv"
     rows_of_a_line(101).to_csv(path)

@@ -12,10 +12,12 @@ from pathlib import Path
 import pandas as pd
 
 from tfts import __version__
-from tfts._files import RUN_FORMAT, check_run_format, write_json
+from tfts._files import FORMAT, RUN_FORMAT, check_run_format, write_json
 
 # Beside what was fitted.
 _RECIPE = "fitted_on.json"
+# Of the file itself, and of what was saved: an older one is fitted again.
+_FORMS = {"format": RUN_FORMAT, "saved": FORMAT}
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "numpy", "pandas", "scikit-learn", "statsmodels")
 
 
@@ -128,7 +130,7 @@ def is_made_of(folder, recipe):
     False
     """
     path = Path(folder) / _RECIPE
-    wanted = json.loads(json.dumps({"format": RUN_FORMAT, **recipe}))
+    wanted = json.loads(json.dumps({**_FORMS, **recipe}))
     return path.is_file() and json.loads(path.read_text()) == wanted
 
 
@@ -140,9 +142,9 @@ def mark(folder, recipe):
     >>> Path("drift").mkdir()
     >>> mark("drift", {"rows": {"training": "5c0f2a91d3e7b864"}})
     >>> sorted(json.loads(Path("drift", "fitted_on.json").read_text()))
-    ['format', 'rows']
+    ['format', 'rows', 'saved']
     """
-    write_json({"format": RUN_FORMAT, **recipe}, Path(folder) / _RECIPE)
+    write_json({**_FORMS, **recipe}, Path(folder) / _RECIPE)
 
 
 def frame_digest(frame):
