@@ -1,5 +1,6 @@
 """What every test may use."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -33,15 +34,24 @@ def shared_data():
     return SHARED_DATA
 
 
-@pytest.fixture(scope="module")
-def eager():
-    """TensorFlow runs operation by operation, as long as the tests of a module run that ask for it.
+@contextlib.contextmanager
+def without_graphs():
+    """TensorFlow runs operation by operation.
 
     For fits of a few batches, of whose seconds the graph would take four in five. A graph is
-    what users train with, so that what is about training itself doesn't ask for it.
+    what users train with, so what is about training itself keeps it.
     """
     import tensorflow as tf
 
     tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="module")
+def eager():
+    """The tests of a module run without graphs, and so do the fixtures that they share."""
+    with without_graphs():
+        yield

@@ -28,6 +28,18 @@ model = tfts.LinearRegression(learning_rate="adaptive", scaling=None).fit([[1.0]
 model.predict([[3.0]]).sum()
 client = tfts.serving.Client("grpc://localhost:8500", "load", version=3)
 client.predict(frame, origins="all")
+options = {"units": 8}
+forecaster = tfts.Forecaster("lstm_attention", context_length=24, horizon=3, targets="co2", model_options=options)
+forecaster.fit(frame, validation=0.2, epochs=2, verbose=0).predict(frame, origins="all").head()
+forecaster.fit(parts.train, validation=parts.validation).evaluate(panel, ["rmse"], by="step")
+same: tfts.Forecaster = tfts.Forecaster.load("folder").clone()
+spec = tfts.WindowSpec(context_length=24, horizon=3, targets=("co2",))
+rows: np.ndarray = spec.origins(scaler.transform(parts.train))
+task = tfts.Task(context_length=24, horizon=3, past=("heat",))
+tested = tfts.backtest(forecaster, frame, origins=3, refit=True, epochs=2)
+tfts.compare_backtests({"lstm": tested, "naive": tested})
+found = tfts.search("linear", panel, context_length=24, horizon=3, tuner="random", max_trials=2)
+found.best_forecaster().predict(frame)
 sales = tfts.make_sales(num_stores=2, clean_days=None)
 labels: np.ndarray = sales.labels
 """
@@ -36,6 +48,20 @@ WRONG = [
     ("tfts.Forecastr", 'Module has no attribute "Forecastr"; maybe "Forecaster"?'),
     ("tfts.layers.SelfAttenton", 'Module has no attribute "SelfAttenton"; maybe "SelfAttention"?'),
     ("tfts.data.Pannel", 'Module has no attribute "Pannel"; maybe "Panel"?'),
+    ("tfts.Forecaster(3, context_length=4, horizon=1)", '1 to "Forecaster" has incompatible type "int"'),
+    ("tfts.Forecaster('linear', horizon=1)", 'Missing named argument "context_length" for "Forecaster"'),
+    ("tfts.Forecaster('linear', context_length='week', horizon=1)", '"context_length" to "Forecaster" has'),
+    ("tfts.Forecaster('linear', context_length=4, horizon=1, taget='y')", '"taget" for "Forecaster"'),
+    (
+        "tfts.Forecaster.load('folder').predict(None, origins='first')",
+        '"origins" to "predict" of "Forecaster"',
+    ),
+    ("tfts.Panel.from_frame(None, missing='fill')", '"missing" to "from_frame" of "Panel" has incompatible'),
+    ("tfts.WindowSpec(context_length='4', horizon=1)", '"context_length" to "WindowSpec" has incompatible'),
+    ("tfts.Scaler(per_series='yes')", '"per_series" to "Scaler" has incompatible type "str"'),
+    ("tfts.backtest('linear', None)", '1 to "backtest" has incompatible type "str"; expected "Forecaster"'),
+    ("tfts.search('linear', None, tuner='best')", '"tuner" to "search" has incompatible type'),
+    ("tfts.Task(context_length=4, horizon='1')", '"horizon" to "Task" has incompatible type "str"'),
     ("tfts.layers.SelfAttention(units='4')", '"units" to "SelfAttention" has incompatible type "str"'),
     ("tfts.metrics.rmse([1.0])", 'Missing positional argument "forecast" in call to "rmse"'),
     ("tfts.metrics.rmse([1.0], {'a': 1.0})", '2 to "rmse" has incompatible type "dict[str, float]"'),

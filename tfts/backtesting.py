@@ -1,17 +1,33 @@
 """Forecasts from many origins, each made only from what was known there."""
 
+from __future__ import annotations
+
 import dataclasses
 import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from tfts.comparison import compare_windows
 
+if TYPE_CHECKING:
+    from tfts.forecaster import Forecaster
+
+
 _KEYS = ["target", "series", "origin", "time", "step"]
 
 
-def backtest(forecaster, frame, *, origins=10, stride=None, refit=False, **fit_options):
+def backtest(
+    forecaster: Forecaster,
+    frame: pd.DataFrame,
+    *,
+    origins: int | Sequence[Any] | pd.DatetimeIndex = 10,
+    stride: int | None = None,
+    refit: bool | int = False,
+    **fit_options: Any,
+) -> pd.DataFrame:
     """Fits on the rows up to an origin, forecasts, moves on, and sets it beside the truth.
 
     Args:
@@ -64,7 +80,7 @@ def backtest(forecaster, frame, *, origins=10, stride=None, refit=False, **fit_o
     return pd.concat(tables).sort_values("origin", kind="stable", ignore_index=True)
 
 
-def compare_backtests(tables):
+def compare_backtests(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Whether one backtest is really better than another, or only at these origins by luck.
 
     For each target the one of the lowest mean squared error is compared with each other, by

@@ -1,10 +1,15 @@
 """One model from a table to forecasts in original units, and to a folder and back."""
 
+from __future__ import annotations
+
 import json
 import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tfts._files import check_version, replacing_folder, write_json, written_by
@@ -20,6 +25,11 @@ from tfts.data.windows import WindowSpec
 from tfts.metrics import ErrorSums, mase_scale
 from tfts.predictors import TrainingRows, load_predictor, predictor_for
 from tfts.training import TrainingOptions, kept_random_state, takes_training_options
+
+if TYPE_CHECKING:
+    import datetime
+
+    from typing_extensions import Self
 
 
 class Forecaster:
@@ -74,26 +84,30 @@ class Forecaster:
     2 2024-01-11 02:00:00  10.50
     """
 
+    scaler_: Scaler
+    fit_seconds_: float
+    training_: dict[str, Any] | None
+
     def __init__(
         self,
-        model="lstm_attention",
+        model: str | Callable[..., Any] = "lstm_attention",
         *,
-        context_length,
-        horizon,
-        targets=None,
-        known_future=(),
-        calendar=(),
-        time=None,
-        series=None,
-        freq=None,
-        missing="raise",
-        limit=10,
-        duplicates="raise",
-        scaler="standard",
-        per_series=False,
-        stride=1,
-        model_options=None,
-    ):
+        context_length: int,
+        horizon: int,
+        targets: str | Sequence[str] | None = None,
+        known_future: str | Sequence[str] = (),
+        calendar: str | Sequence[str] = (),
+        time: str | None = None,
+        series: str | None = None,
+        freq: str | None = None,
+        missing: Literal["raise", "interpolate", "drop"] = "raise",
+        limit: int | None = 10,
+        duplicates: Literal["raise", "first", "last", "mean"] = "raise",
+        scaler: str = "standard",
+        per_series: bool = False,
+        stride: int = 1,
+        model_options: Mapping[str, Any] | None = None,
+    ) -> None:
         self._settings = {
             "model": model,
             "context_length": context_length,
@@ -122,60 +136,60 @@ class Forecaster:
         self.name = self.predictor.name
 
     @property
-    def is_fitted(self):
+    def is_fitted(self) -> bool:
         """Whether the forecaster can predict."""
         return self.predictor.is_fitted
 
     @property
-    def num_parameters(self):
+    def num_parameters(self) -> int:
         """Numbers learnt in `fit`."""
         self._check_fitted()
         return self.predictor.num_parameters
 
     @property
-    def model(self):
+    def model(self) -> Any:
         """The fitted Keras model or baseline; `None` before `fit`."""
         return self.predictor.model
 
     @property
-    def history_(self):
+    def history_(self) -> dict[str, list[float]]:
         """Dict from `"loss"`, `"val_loss"` to a list with a value for each epoch; empty for a baseline."""
         return self.predictor.history
 
     @property
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         """The arguments it was made with, a dict."""
         return dict(self._settings)
 
     @property
-    def freq(self):
+    def freq(self) -> str:
         """Time step of the fitted rows, a pandas offset alias."""
         self._check_fitted()
         return self._freq
 
     @property
-    def targets(self):
+    def targets(self) -> tuple[str, ...]:
         """Names of the columns that are forecast, a tuple."""
         self._check_fitted()
         return self._targets
 
     @property
-    def known_future(self):
+    def known_future(self) -> tuple[str, ...]:
         """Names of the columns known ahead, calendar columns too, a tuple."""
         self._check_fitted()
         return self._known_future
 
     @property
-    def has_attention(self):
+    def has_attention(self) -> bool:
         """Whether the fitted model gives attention scores."""
         self._check_fitted()
         return self.predictor.has_attention
 
-    def clone(self):
+    def clone(self) -> Self:
         """An unfitted forecaster with the same settings, which shares nothing that is learnt."""
         return type(self)(**self._settings)
 
-    def panel(self, frame, allow_constant=False):
+    def panel(self, frame: pd.DataFrame, allow_constant: bool = False) -> Panel:
         """The table as this forecaster sees it: checked, regular, with its calendar columns.
 
         Args:
@@ -216,7 +230,13 @@ class Forecaster:
         return panel
 
     @takes_training_options
-    def fit(self, data, *, validation=0.15, **training):
+    def fit(
+        self,
+        data: pd.DataFrame | Panel,
+        *,
+        validation: float | str | datetime.date | pd.Timestamp | Panel = 0.15,
+        **training: Any,
+    ) -> Self:
         """Learns scaler and model from a table.
 
         A baseline uses `validation` alone of these options: a `ridge` chooses its settings on
@@ -246,7 +266,7 @@ class Forecaster:
         vars(self).update(learnt, predictor=predictor, fit_seconds_=seconds)
         return self
 
-    def as_network(self):
+    def as_network(self) -> Forecaster:
         """The same forecasts from a Keras model, which can be exported and trained further.
 
         Returns:
@@ -269,7 +289,7 @@ class Forecaster:
         vars(made).update(kept, predictor=predictor)
         return made
 
-    def on_logarithms(self):
+    def on_logarithms(self) -> Forecaster:
         """The same forecaster for tables in which the targets hold their logarithms already.
 
         Returns:
@@ -293,7 +313,13 @@ class Forecaster:
         made.scaler_ = self.scaler_.on_logarithms()
         return made
 
-    def compiled(self, data, *, validation=0.15, **options):
+    def compiled(
+        self,
+        data: pd.DataFrame | Panel,
+        *,
+        validation: float | str | datetime.date | pd.Timestamp | Panel = 0.15,
+        **options: Any,
+    ) -> tuple[Any, Any, Any]:
         """The network that `fit` would train, and its windows, for a loop of your own.
 
         Args:
@@ -317,7 +343,7 @@ class Forecaster:
             model, windows, checked = made[0]
             return model, windows(), checked
 
-    def predict(self, data, origins="last"):
+    def predict(self, data: pd.DataFrame | Panel, origins: Literal["last", "all"] = "last") -> pd.DataFrame:
         """Forecasts in original units.
 
         Args:
@@ -343,7 +369,12 @@ class Forecaster:
         forecasts = np.concatenate([part for _, part in self._forecast(panel, rows)])
         return self.table(panel, rows, forecasts)
 
-    def evaluate(self, data, metrics=None, by="target"):
+    def evaluate(
+        self,
+        data: pd.DataFrame | Panel,
+        metrics: Sequence[str] | None = None,
+        by: Literal["target", "step", "overall", "target_step"] = "target",
+    ) -> pd.DataFrame:
         """Scores forecasts from every origin whose future the table holds.
 
         Rows that the user's table lacked are not scored, also where they were filled.
@@ -375,7 +406,7 @@ class Forecaster:
         scale = np.stack([self._mase_scales.get(name, unseen) for name in panel.series])
         sums.update(self.actual(panel, rows), forecasts, scale[panel.series_of(rows)])
 
-    def actual(self, panel, rows):
+    def actual(self, panel: Panel, rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """What happened after the given origins, original units, NaN where not observed.
 
         Args:
@@ -387,7 +418,7 @@ class Forecaster:
         """
         return actual_values(panel, rows, self.spec)
 
-    def forecast_windows(self, panel, rows):
+    def forecast_windows(self, panel: Panel, rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Forecasts from the given origins as one array, original units.
 
         Args:
@@ -431,7 +462,7 @@ class Forecaster:
         values = self.predictor.forecast_inputs(inputs, len(rows), self.spec, len(self._targets))
         return self._scaler(panel).inverse(values, panel, rows, self._targets)
 
-    def attention(self, panel, rows):
+    def attention(self, panel: Panel, rows: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Attention scores of the given origins, `(windows, heads, horizon or query, context)`.
 
         Of a model that attends over columns they are `(windows, heads, targets, columns)`.
@@ -444,7 +475,7 @@ class Forecaster:
         self._check_network(f"has no attention. Models with attention: {', '.join(WITH_ATTENTION)}")
         return attention_scores(self.model, self.inputs(panel, rows))
 
-    def save(self, folder):
+    def save(self, folder: str | Path) -> None:
         """Writes everything that `load` needs: JSON, and `.keras` or NumPy arrays.
 
         The folder appears complete or not at all; an older one is replaced.
@@ -475,7 +506,7 @@ class Forecaster:
             write_json(described, partial / "forecaster.json")
 
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder: str | Path) -> Self:
         """The forecaster that `save` wrote; its predictions are identical.
 
         Args:

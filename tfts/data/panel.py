@@ -1,10 +1,15 @@
 """The one validated form of a user's table."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tfts._messages import unknown
@@ -79,19 +84,19 @@ class Panel:
     @classmethod
     def from_frame(
         cls,
-        frame,
+        frame: pd.DataFrame,
         *,
-        time=None,
-        series=None,
-        freq=None,
-        targets=None,
-        known_future=(),
-        missing="raise",
-        limit=10,
-        duplicates="raise",
-        allow_constant=False,
-        clock=None,
-    ):
+        time: str | None = None,
+        series: str | None = None,
+        freq: str | None = None,
+        targets: str | Sequence[str] | None = None,
+        known_future: str | Sequence[str] = (),
+        missing: Literal["raise", "interpolate", "drop"] = "raise",
+        limit: int | None = 10,
+        duplicates: Literal["raise", "first", "last", "mean"] = "raise",
+        allow_constant: bool = False,
+        clock: str | None = None,
+    ) -> Panel:
         """Checks a table and brings it into one regular form.
 
         A wide table has a `DatetimeIndex` or a time column and a column for each
@@ -209,7 +214,7 @@ class Panel:
         )
         return text + (f", known_future={list(self.known_future)})" if self.known_future else ")")
 
-    def indices(self, columns):
+    def indices(self, columns: Sequence[str]) -> npt.NDArray[np.int64]:
         """Positions of the named columns in `values`, an int array.
 
         Raises:
@@ -220,15 +225,15 @@ class Panel:
                 raise KeyError(unknown("column", column, self.columns))
         return np.array([self.columns.index(c) for c in columns], dtype=np.int64)
 
-    def series_of(self, rows):
+    def series_of(self, rows: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Positions in `series` of the given rows, an int array like `rows`."""
         return np.searchsorted(self.spans.end, rows, side="right")
 
-    def future_times(self, row, steps):
+    def future_times(self, row: int, steps: int) -> pd.DatetimeIndex:
         """Times of the `steps` rows after `row`, also past the end of the table."""
         return time_grid(self.times[row], self.freq, periods=steps + 1)[1:]
 
-    def extend(self, steps):
+    def extend(self, steps: int) -> Panel:
         """A panel with `steps` rows more after each series, as known future still empty."""
         parts, filled, times = [], [], []
         for start, _, _, end in self.spans:
@@ -251,7 +256,7 @@ class Panel:
             ),
         )
 
-    def to_frame(self):
+    def to_frame(self) -> pd.DataFrame:
         """The table as a DataFrame: the rows that belong to the panel, context rows too."""
         rows = self.spans.rows(first=self.spans.start, stop=self.spans.end)
         frame = pd.DataFrame(self.values[rows], columns=list(self.columns), index=self.times[rows])
@@ -261,7 +266,7 @@ class Panel:
             frame.insert(0, self.series_name, np.asarray(self.series, dtype=object)[self.series_of(rows)])
         return frame
 
-    def digest(self):
+    def digest(self) -> str:
         """A fingerprint of the panel: what was fitted on it is known by this, not by a file's name.
 
         The rows that belong to the panel count, with their times, what each series and column

@@ -1,14 +1,24 @@
 """Scalers: fitted on training rows, invertible, small enough for any export."""
 
+from __future__ import annotations
+
 import copy
 import dataclasses
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import sklearn
 from sklearn import preprocessing
 
 from tfts._messages import unknown
 from tfts.data.panel import aligned_empty
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from tfts.data.panel import Panel
 
 
 def _standard(table):
@@ -93,13 +103,13 @@ class Scaler:
     [0.0, 0.5, 1.0]
     """
 
-    def __init__(self, kind="standard", per_series=False):
+    def __init__(self, kind: str = "standard", per_series: bool = False) -> None:
         if kind not in SCALERS:
             raise ValueError(unknown("scaler", kind, SCALERS))
         self.kind = kind
         self.per_series = per_series
 
-    def fit(self, panel):
+    def fit(self, panel: Panel) -> Self:
         """Learns offset and scale from the panel's own rows (context rows excluded).
 
         Returns:
@@ -131,7 +141,7 @@ class Scaler:
             offset[known], scale[known] = SCALERS[self.kind](table[:, known])
         return offset, scale
 
-    def transform(self, panel, dtype=np.float32):
+    def transform(self, panel: Panel, dtype: npt.DTypeLike = np.float32) -> Panel:
         """A panel of the same rows with scaled values.
 
         Args:
@@ -211,7 +221,9 @@ class Scaler:
                     )
                 table[:, i] = np.log(table[:, i])
 
-    def affine(self, series, columns):
+    def affine(
+        self, series: Hashable, columns: Sequence[str]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Offset and scale of the named columns for one series.
 
         Args:
@@ -238,7 +250,7 @@ class Scaler:
         scale = self.series_scale.get(series, self.scale)
         return offset[at], scale[at]
 
-    def on_logarithms(self):
+    def on_logarithms(self) -> Scaler:
         """The same scaler for a panel in which the columns in `logged` hold logarithms already.
 
         Example:
@@ -253,7 +265,9 @@ class Scaler:
         kind = "standard" if self.kind == "log" else self.kind
         return Scaler.from_state({**self.get_state(), "kind": kind, "logged": []})
 
-    def inverse(self, values, panel, rows, targets):
+    def inverse(
+        self, values: npt.ArrayLike, panel: Panel, rows: npt.ArrayLike, targets: Sequence[str]
+    ) -> npt.NDArray[np.float64]:
         """Brings scaled forecasts back to original units.
 
         Args:
@@ -276,7 +290,7 @@ class Scaler:
                 restored[..., i] = np.exp(restored[..., i])
         return restored
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         """Everything learnt, as plain data for a JSON file."""
         return {
             "kind": self.kind,
@@ -292,7 +306,7 @@ class Scaler:
         }
 
     @classmethod
-    def from_state(cls, state):
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
         """The scaler that `get_state` described."""
         scaler = cls(state["kind"], state["per_series"])
         scaler.columns = tuple(state["columns"])

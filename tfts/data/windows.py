@@ -1,12 +1,22 @@
 """Windows of a panel, addressed by their origin and gathered batch by batch."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tfts.data.panel import aligned_empty
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from tfts.data.panel import Panel
+
 
 # Windows whose order is shuffled whole at the start of an epoch; above, place by place.
 _SORTED = 4_000_000
@@ -76,11 +86,11 @@ class WindowSpec:
         """Rows that must be there up to an origin."""
         return self.context_length if self.history is None else self.history
 
-    def target_columns(self, panel):
+    def target_columns(self, panel: Panel) -> tuple[str, ...]:
         """Names of the columns that are forecast, a tuple."""
         return panel.targets if self.targets is None else self.targets
 
-    def known_columns(self, panel):
+    def known_columns(self, panel: Panel) -> tuple[str, ...]:
         """Names of the columns of `known_future`, a tuple.
 
         Raises:
@@ -96,7 +106,7 @@ class WindowSpec:
             )
         return known
 
-    def features(self, panel):
+    def features(self, panel: Panel) -> tuple[str, ...]:
         """Names of the columns of `past`, a tuple: the targets first, then the others."""
         targets, known = self.target_columns(panel), self.known_columns(panel)
         return targets + tuple(c for c in panel.columns if c not in targets and c not in known)
@@ -132,7 +142,7 @@ class WindowSpec:
             output=output,
         )
 
-    def origins(self, panel):
+    def origins(self, panel: Panel) -> npt.NDArray[np.int64]:
         """Rows of all origins whose future the panel holds, in the order of `dataset`.
 
         Returns:
@@ -146,11 +156,11 @@ class WindowSpec:
             raise ValueError(self._why_none(panel, self.horizon))
         return rows
 
-    def count(self, panel):
+    def count(self, panel: Panel) -> int:
         """The number of windows, 0 where `origins` would raise because there is none."""
         return len(self._find(panel, self.horizon))
 
-    def forecast_origins(self, panel):
+    def forecast_origins(self, panel: Panel) -> npt.NDArray[np.int64]:
         """Rows of all origins to forecast from, also those whose future is still unknown.
 
         Like `origins`, but the future need not be there; `known_future` columns must
@@ -162,7 +172,7 @@ class WindowSpec:
             raise ValueError(self._why_none(panel, 0))
         return rows
 
-    def index(self, panel):
+    def index(self, panel: Panel) -> pd.DataFrame:
         """Series and origin time of every window, in the order of the unshuffled dataset.
 
         Returns:
@@ -174,14 +184,14 @@ class WindowSpec:
 
     def dataset(
         self,
-        panel,
-        batch_size=64,
-        shuffle=False,
-        seed=None,
-        teacher_forcing=False,
-        epoch=None,
-        beside=None,
-    ):
+        panel: Panel,
+        batch_size: int = 64,
+        shuffle: bool = False,
+        seed: int | None = None,
+        teacher_forcing: bool = False,
+        epoch: Any = None,
+        beside: Any = None,
+    ) -> tf.data.Dataset:
         """All windows as batches for `model.fit`.
 
         Args:
@@ -246,7 +256,7 @@ class WindowSpec:
             dataset = once.flat_map(lambda own: order_of(tf.stack([own, epoch.read_value()])))
         return _plain(dataset.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size))))
 
-    def arrays(self, panel, rows=None):
+    def arrays(self, panel: Panel, rows: npt.ArrayLike | None = None) -> tuple[Any, np.ndarray]:
         """The windows as NumPy arrays, for scikit-learn and the other Keras backends.
 
         They are views of the panel's table where one series without gaps allows it, and
@@ -264,7 +274,7 @@ class WindowSpec:
         rows = self.origins(panel) if rows is None else rows
         return self.inputs(panel, rows), _windows(panel, self.target_columns(panel), rows + 1, self.horizon)
 
-    def inputs(self, panel, rows):
+    def inputs(self, panel: Panel, rows: npt.ArrayLike) -> Any:
         """What `model.predict` takes for the given origins, whose future need not be there.
 
         Args:
@@ -279,7 +289,9 @@ class WindowSpec:
         known = self.known_columns(panel)
         return {"past": past, "known_future": self.known(panel, rows)} if known else past
 
-    def input_batches(self, panel, rows, batch_size=256, teacher_forcing=False):
+    def input_batches(
+        self, panel: Panel, rows: npt.ArrayLike, batch_size: int = 256, teacher_forcing: bool = False
+    ) -> tf.data.Dataset:
         """What `inputs` gives, gathered batch by batch while a model forecasts.
 
         Args:
@@ -311,11 +323,11 @@ class WindowSpec:
 
         return _plain(_batches(batch, len(rows), batch_size))
 
-    def past(self, panel, rows):
+    def past(self, panel: Panel, rows: npt.ArrayLike) -> np.ndarray:
         """`past` of the given origins, `(windows, context_length, features)`, like `panel.values`."""
         return _windows(panel, self.features(panel), rows - self.context_length + 1, self.context_length)
 
-    def known(self, panel, rows):
+    def known(self, panel: Panel, rows: npt.ArrayLike) -> np.ndarray:
         """`known_future` of the given origins, `(windows, context_length + horizon, known)`."""
         length = self.context_length + self.horizon
         return _windows(panel, self.known_columns(panel), rows - self.context_length + 1, length)

@@ -260,7 +260,7 @@ class _Remote(Forecaster):
 
     def __init__(self, metadata, batch_size, ask):
         super().__init__(**{**metadata["settings"], "model": ask})
-        self.model = ask
+        self._ask = ask
         self.scaler_ = Scaler.from_state(metadata["scaler"])
         self._freq = metadata["freq"]
         self._targets = tuple(metadata["targets"])
@@ -273,6 +273,11 @@ class _Remote(Forecaster):
         self._needs_zone = bool(computed) and metadata["training"]["start"] is not None
         self._batch_size = batch_size
         self.answers = []
+
+    @property
+    def is_fitted(self):
+        """Always: the server has what was fitted."""
+        return True
 
     def _forecast(self, panel, rows):
         self._check_zone(panel)
@@ -312,7 +317,7 @@ class _Remote(Forecaster):
                 inputs["series"] = np.array([places.get(name, -1) for name in names], np.int32)
             if actual is not None:
                 inputs["actual"] = actual[start : start + self._batch_size]
-            yield at, self.model(inputs)
+            yield at, self._ask(inputs)
 
     def _check_zone(self, panel):
         zone = None if panel.times.tz is None else str(panel.times.tz)

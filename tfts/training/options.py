@@ -2,7 +2,7 @@
 
 import inspect
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,8 @@ import pydantic
 from pydantic import Field
 
 from tfts._messages import unknown
+
+_Function = typing.TypeVar("_Function", bound=Callable[..., typing.Any])
 
 # What `weight_decay=None` stands for with "adamw".
 WEIGHT_DECAY = 1e-4
@@ -299,7 +301,7 @@ class TrainingArguments(typing.TypedDict, total=False):
     verbose: typing.Any
 
 
-def takes_training_options(function):
+def takes_training_options(function: _Function) -> _Function:
     """Shows each option of `TrainingOptions` in the signature of a function with `**training`.
 
     Example:

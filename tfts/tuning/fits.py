@@ -66,6 +66,8 @@ class Trials:
         self.model = model
         self.builder = MODELS[model] if isinstance(model, str) else model
         self.training = {"verbose": 0, **training}
+        # Without the numbers that stand for "auto", which depend on how windows are batched.
+        self._asked = dict(self.training)
         self.metric = objective.removeprefix("val_")
         TrainingOptions.of(**training)
         for name, why in _OF_THE_SEARCH.items():
@@ -147,7 +149,7 @@ class Trials:
 
     def _described(self, model_options):
         """What tells these trials from others but for their data, as plain data."""
-        own = {k: v for k, v in self.training.items() if k not in ("verbose", "callbacks")}
+        own = {k: v for k, v in self._asked.items() if k not in ("verbose", "callbacks")}
         return {"model": told(self.model), "options": told(model_options), "training": told(own)}
 
 

@@ -1,7 +1,11 @@
 """`search`: looks for settings, and goes on where it was stopped."""
 
+from __future__ import annotations
+
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from keras_tuner.src.distribute import utils as dist_utils
 from rich.console import Console
@@ -15,31 +19,34 @@ from tfts.tuning.space import Space
 from tfts.tuning.trials import VALIDATION, make_trials
 from tfts.tuning.tuner import Tuner, epochs_of
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def search(
-    model,
-    data,
+    model: str | Callable[..., Any],
+    data: Any,
     *,
-    context_length=None,
-    horizon=None,
-    space="default",
-    tuner="bayesian",
-    max_trials=20,
-    objective="val_rmse",
-    budget_seconds=None,
-    rolling_origins=1,
-    executions_per_trial=1,
-    pruning=True,
-    seed=0,
-    directory=None,
-    overwrite=False,
-    validation=VALIDATION,
-    training=None,
-    tensorboard=None,
-    verbose="auto",
-    console=None,
-    **options,
-):
+    context_length: int | None = None,
+    horizon: int | None = None,
+    space: str | Mapping[str, Any] = "default",
+    tuner: Literal["bayesian", "hyperband", "random", "grid"] = "bayesian",
+    max_trials: int = 20,
+    objective: Literal["val_rmse", "val_mae"] = "val_rmse",
+    budget_seconds: float | None = None,
+    rolling_origins: int = 1,
+    executions_per_trial: int = 1,
+    pruning: bool = True,
+    seed: int = 0,
+    directory: str | Path | None = None,
+    overwrite: bool = False,
+    validation: float | str | pd.Timestamp = VALIDATION,
+    training: Mapping[str, Any] | None = None,
+    tensorboard: str | Path | None = None,
+    verbose: int | Literal["auto"] = "auto",
+    console: Console | None = None,
+    **options: Any,
+) -> Search:
     """Looks for the settings with the smallest error on validation rows.
 
     Trial 0 has the defaults, so that the search can't end worse than not searching. No
