@@ -38,6 +38,12 @@ def test_one_name_is_a_column():
     assert Task(7, targets="load", past="wind").features == ("load", "wind")
 
 
+def test_a_model_takes_the_inputs_that_there_are_columns_for():
+    assert Task(7, 5, past=2).input_shapes == {"past": (7, 3)}
+    known = Task(7, 5, targets=2, known_future=11).input_shapes
+    assert list(known.items()) == [("past", (7, 2)), ("known_future", (12, 11))]
+
+
 def test_a_task_is_a_value():
     task = Task(**FULL)
     assert task == Task(**{**FULL, "targets": ("load", "price"), "categories": (("store", 11), ("day", 7))})

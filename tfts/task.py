@@ -89,6 +89,14 @@ class Task:
         """Columns known ahead."""
         return len(self.known_future)
 
+    @property
+    def input_shapes(self):
+        """Dict from the name of each input of a model to its shape without the batch, `past` first."""
+        shapes = {"past": (self.context_length, self.num_features)}
+        if self.known_future:
+            shapes["known_future"] = (self.context_length + self.horizon, self.num_known_future)
+        return shapes
+
     def get_config(self):
         """The task as plain JSON data, a dict."""
         return {

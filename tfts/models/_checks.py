@@ -76,9 +76,7 @@ def fit_to_task(model, task, source="The model"):
     shapes = [tuple(tensor.shape) for tensor in model.outputs]
     can_lack = len(expected) == 3 and 1 in expected[1:]
     lacks = can_lack and shapes == [(None, task.horizon * task.num_targets)]
-    takes = {"past": (None, task.context_length, task.num_features)}
-    if task.known_future:
-        takes["known_future"] = (None, task.context_length + task.horizon, task.num_known_future)
+    takes = {name: (None, *shape) for name, shape in task.input_shapes.items()}
     given = {tensor.name: tuple(tensor.shape) for tensor in model.inputs if tensor.name != TEACHER}
     if not (lacks or (len(shapes) == 1 and _fits(shapes[0], expected))) or not _takes(takes, given):
         axes = "horizon, targets" if len(expected) == 3 else "horizon, targets, width"

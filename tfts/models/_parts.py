@@ -92,12 +92,11 @@ def window_inputs(task, window_norm="none", *, affine=False, own=False):
     _check_task(task)
     if window_norm not in WINDOW_NORMS:
         raise ValueError(unknown("window_norm", window_norm, WINDOW_NORMS))
-    past = keras.Input((task.context_length, task.num_features), name="past", dtype="float32")
-    inputs, known, context, ahead = past, None, None, None
-    if task.known_future:
-        rows = task.context_length + task.horizon
-        known = keras.Input((rows, task.num_known_future), name="known_future", dtype="float32")
-        inputs = {"past": past, "known_future": known}
+    inputs = {
+        name: keras.Input(shape, name=name, dtype="float32") for name, shape in task.input_shapes.items()
+    }
+    past, known, context, ahead = inputs["past"], inputs.get("known_future"), None, None
+    if known is not None:
         cut = {"dtype": "float32"}
         context = keras.layers.Cropping1D((0, task.horizon), name="known_context", **cut)(known)
         ahead = keras.layers.Cropping1D((task.context_length, 0), name="known_ahead", **cut)(known)
@@ -107,6 +106,7 @@ def window_inputs(task, window_norm="none", *, affine=False, own=False):
             **WINDOW_NORMS[window_norm], affine=affine, dtype="float32", name="window_norm"
         )
         values, level, scale = norm(values, return_statistics=True)
+    inputs = inputs if len(inputs) > 1 else past
     return Window(task, inputs, past, values, norm, level, scale, known, context, ahead)
 
 
