@@ -59,6 +59,7 @@ def learn(settings, frame, exclude=(), training=None, given=None):
     panel, part = lesson.panel, lesson.part
     aides = {target: lesson.aide(target, forecaster) for target in settings.scoring.same_row}
     layout = lesson.layout(forecaster)
+    _check_names(forecaster.targets, layout)
     plan = Plan(settings, forecaster, {t: aide for t, (aide, _) in aides.items()}, subsequence, layout)
     rows = forecaster.spec.origins(part)
     residual = _residuals(forecaster, subsequence, part, rows)
@@ -222,6 +223,20 @@ class _Lesson:
         is_simple = isinstance(model, str) and model in BASELINES
         share = 0 if is_simple else self.settings.learning.validation
         return chronological_split(panel, share, self.settings.learning.calibration)
+
+
+def _check_names(targets, layout):
+    """Refuses names that would stand for two things in a row or in the table of residuals."""
+    for name in targets:
+        if name in ("time", "series"):
+            raise ValueError(
+                f"A target can't be named {name!r}: the residuals have a column of that name already. Rename it."
+            )
+    if layout.time_name in layout.columns:
+        raise ValueError(
+            f"The times are called {layout.time_name!r}, and so is a column: a row of a feed can't hold both. Rename "
+            "one of them."
+        )
 
 
 def _drop_rounding(residual, actual, part, rows, resolutions):

@@ -123,7 +123,7 @@ class Steps:
         step: Int, nanoseconds of a usual step.
 
     Raises:
-        ValueError: If two rows of a series have one time.
+        ValueError: If two rows of a series have one time, or the table has a column of such a name.
 
     Example:
 
@@ -135,6 +135,12 @@ class Steps:
     """
 
     def __init__(self, frame, columns):
+        for name in step_columns(columns):
+            if name in frame.columns:
+                raise ValueError(
+                    f"The table has a column {name!r}, which irregular='step_length' with calendar="
+                    f"{list(columns.calendar)} makes itself. Rename or drop it."
+                )
         times, names = times_of(frame, columns), names_of(frame, columns)
         order = np.lexsort((times.asi8, pd.factorize(names, sort=True)[0]))
         frame, times, names = frame.iloc[order].copy(), times[order], names[order]
