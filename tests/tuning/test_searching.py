@@ -136,7 +136,7 @@ def test_test_rows_are_not_looked_at(frame, tmp_path):
         ({"space": {"context_length": {"values": [11, 199]}}}, "There are too few rows for one window"),
         (
             {"space": {"batch_size": {"values": [0, 8]}}},
-            "`batch_size` must be greater than or equal to 1. Received: batch_size=0",
+            "`batch_size` must be 'auto' or an int >= 1. Received: batch_size=0",
         ),
         (
             {"space": {"optimizer": {"values": ["adam"]}, "weight_decay": {"min": 1e-5, "max": 1e-2}}},
