@@ -437,6 +437,7 @@ def test_rows_and_columns_that_are_not_there(changes, error, message):
 
 
 def test_a_time_without_a_zone_is_of_the_zone_of_the_table(tmp_path):
+    # Stamps with their offset are read as UTC: the day before at 23:00 to 07:00.
     times = pd.date_range("2024-01-01", periods=9, freq="h", tz="Europe/Berlin", name="time")
     pd.DataFrame({"load": range(9)}, index=times).to_csv(tmp_path / "load.csv")
     text = "{data: {source: file, path: %s, time: time}, window: {context_length: 2, horizon: 1}}"
