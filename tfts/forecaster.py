@@ -16,13 +16,13 @@ from tfts._files import check_version, replacing_folder, write_json, written_by
 from tfts._messages import unknown
 from tfts.baselines.seasonal_naive import season_length_of
 from tfts.data.calendar import add_calendar
+from tfts.data.fitted_table import FittedTable
 from tfts.data.forecasts import actual_values, forecast_table, last_origins
 from tfts.data.panel import Panel
 from tfts.data.scaling import Scaler
 from tfts.data.split import chronological_split
-from tfts.data.times import Clock
 from tfts.data.windows import WindowSpec
-from tfts.metrics import ErrorSums, mase_scale
+from tfts.metrics import ErrorSums
 from tfts.predictors import TrainingRows, load_predictor, predictor_for
 from tfts.training import TrainingOptions, kept_random_state, takes_training_options
 
@@ -152,6 +152,12 @@ class Forecaster:
         return self.predictor.model
 
     @property
+    def training_(self) -> dict[str, Any]:
+        """Dict of the `start`, `end`, `rows` and `timezone` of the training rows."""
+        self._check_fitted()
+        return self._learnt.span
+
+    @property
     def history_(self) -> dict[str, list[float]]:
         """Dict from `"loss"`, `"val_loss"` to a list with a value for each epoch; empty for a baseline."""
         return self.predictor.history
@@ -165,19 +171,19 @@ class Forecaster:
     def freq(self) -> str:
         """Time step of the fitted rows, a pandas offset alias."""
         self._check_fitted()
-        return self._freq
+        return self._learnt.freq
 
     @property
     def targets(self) -> tuple[str, ...]:
         """Names of the columns that are forecast, a tuple."""
         self._check_fitted()
-        return self._targets
+        return self._learnt.targets
 
     @property
     def known_future(self) -> tuple[str, ...]:
         """Names of the columns known ahead, calendar columns too, a tuple."""
         self._check_fitted()
-        return self._known_future
+        return self._learnt.known_future
 
     @property
     def has_attention(self) -> bool:
@@ -200,22 +206,17 @@ class Forecaster:
             A `Panel`, in original units.
         """
         settings = self._settings
-        if self.is_fitted and isinstance(frame, pd.DataFrame):
+        learnt = self._learnt if self.is_fitted else None
+        if learnt is not None and isinstance(frame, pd.DataFrame):
             keys = [k for k in (settings["time"], settings["series"]) if k is not None]
-            for column in (*keys, *self._columns):
-                if column not in frame.columns:
-                    raise KeyError(
-                        unknown("column", column, frame.columns)
-                        + f" The forecaster was fitted with {column!r}."
-                    )
-            frame = frame[[*keys, *self._columns]]
+            frame = learnt.chosen(frame, keys)
         panel = Panel.from_frame(
             frame,
             time=settings["time"],
             series=settings["series"],
             freq=settings["freq"],
-            clock=self._clock() if self.is_fitted else None,
-            targets=self._targets if self.is_fitted else settings["targets"],
+            clock=None if learnt is None else learnt.clock,
+            targets=settings["targets"] if learnt is None else learnt.targets,
             known_future=settings["known_future"],
             missing=settings["missing"],
             limit=settings["limit"],
@@ -263,7 +264,8 @@ class Forecaster:
         named = {key: value for key, value in self._settings.items() if key != "model"}
         seconds = predictor.fit(rows, options, named)
         # Not before all went well: a fit that fails leaves what was learnt before.
-        vars(self).update(learnt, predictor=predictor, fit_seconds_=seconds)
+        self._learnt, self.scaler_, self.predictor = learnt, rows.scaler, predictor
+        self.fit_seconds_ = seconds
         return self
 
     def as_network(self) -> Forecaster:
@@ -276,7 +278,9 @@ class Forecaster:
             ValueError: If the model is another baseline, or the ridge has a centre of 0.
         """
         self._check_fitted()
-        network = self.predictor.as_network(len([c for c in self._columns if c not in self._known_future]))
+        network = self.predictor.as_network(
+            len([c for c in self._learnt.own if c not in self._learnt.known_future])
+        )
         if network is self.predictor:
             return self
         changes = {"model": network.name, "model_options": network.model_options}
@@ -393,7 +397,7 @@ class Forecaster:
         """
         self._check_fitted()
         panel = self._own(data)
-        sums = ErrorSums(self.spec.horizon, self._targets)
+        sums = ErrorSums(self.spec.horizon, self._learnt.targets)
         for rows, forecasts in self._forecast(panel, self.spec.origins(panel)):
             self.add_errors(sums, panel, rows, forecasts)
         table = sums.score(metrics, by)
@@ -402,8 +406,7 @@ class Forecaster:
 
     def add_errors(self, sums, panel, rows, forecasts):
         """Adds forecasts of the given origins to an `ErrorSums`, each with its series' scale."""
-        unseen = np.full(len(self._targets), np.nan)
-        scale = np.stack([self._mase_scales.get(name, unseen) for name in panel.series])
+        scale = self._learnt.scales_of(panel.series)
         sums.update(self.actual(panel, rows), forecasts, scale[panel.series_of(rows)])
 
     def actual(self, panel: Panel, rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -459,8 +462,8 @@ class Forecaster:
             ValueError: If the model is a baseline.
         """
         self._check_network("takes no inputs from outside")
-        values = self.predictor.forecast_inputs(inputs, len(rows), self.spec, len(self._targets))
-        return self._scaler(panel).inverse(values, panel, rows, self._targets)
+        values = self.predictor.forecast_inputs(inputs, len(rows), self.spec, len(self._learnt.targets))
+        return self._scaler(panel).inverse(values, panel, rows, self._learnt.targets)
 
     def attention(self, panel: Panel, rows: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Attention scores of the given origins, `(windows, heads, horizon or query, context)`.
@@ -492,16 +495,11 @@ class Forecaster:
                 **written_by(),
                 "name": self.name,
                 "settings": settings,
-                "freq": self._freq,
-                "columns": self._columns,
-                "targets": self._targets,
-                "known_future": self._known_future,
+                "table": self._learnt.get_state(),
                 "scaler": self.scaler_.get_state(),
-                "mase_scales": [[name, scale.tolist()] for name, scale in self._mase_scales.items()],
                 "history": self.history_,
                 "predictor": self.predictor.save(partial),
                 "fit_seconds": self.fit_seconds_,
-                "training": self.training_,
             }
             write_json(described, partial / "forecaster.json")
 
@@ -537,15 +535,10 @@ class Forecaster:
             settings["model"] = predictor
         forecaster = cls(**settings)
         forecaster.name, forecaster.predictor = described["name"], predictor
-        forecaster._freq = described["freq"]
-        forecaster._columns = tuple(described["columns"])
-        forecaster._targets = tuple(described["targets"])
-        forecaster._known_future = tuple(described["known_future"])
+        forecaster._learnt = FittedTable.from_state(described["table"])
         forecaster.scaler_ = Scaler.from_state(described["scaler"])
-        forecaster._mase_scales = {name: np.array(scale) for name, scale in described["mase_scales"]}
         predictor.history = described["history"]
         forecaster.fit_seconds_ = described["fit_seconds"]
-        forecaster.training_ = described["training"]
         return forecaster
 
     def _check_fitted(self):
@@ -558,31 +551,10 @@ class Forecaster:
         self._check_fitted()
         self.predictor.require_network(lack)
 
-    def _clock(self):
-        return Clock(self._freq, self.training_["timezone"])
-
     def _own(self, data):
         """A panel in original units that has the columns of `fit`."""
         panel = data if isinstance(data, Panel) else self.panel(data, allow_constant=True)
-        if panel.freq != self._freq:
-            raise ValueError(
-                f"The forecaster was fitted at freq={self._freq!r}, but the table has freq={panel.freq!r}."
-            )
-        zone = None if panel.times.tz is None else str(panel.times.tz)
-        if zone != self._clock().timezone:
-            raise ValueError(
-                f"The forecaster was fitted on times in the zone {self._clock().timezone}, but those of the panel are "
-                f"in {zone}. Expected a panel from this forecaster's `panel`, or a DataFrame."
-            )
-        for name, fitted, given in (
-            ("targets", self._targets, panel.targets),
-            ("known_future", self._known_future, panel.known_future),
-            ("columns", self.scaler_.columns, panel.columns),
-        ):
-            if fitted != given:
-                raise ValueError(
-                    f"The forecaster was fitted with {name}={list(fitted)}, but the table has {list(given)}."
-                )
+        self._learnt.check(panel)
         return panel
 
     def parts(
@@ -609,30 +581,12 @@ class Forecaster:
         split = chronological_split(panel, validation=validation, test=0, at_least=self.spec.horizon)
         return split.train, split.validation
 
-    def _in_sample_scales(self, train):
-        columns = train.indices(train.targets)
-        season = season_length_of(train.freq)
-        scales = {}
-        for name, span in zip(train.series, train.spans, strict=True):
-            own = slice(span.target_start, span.observed_end)
-            values = np.where(train.filled[own], np.nan, train.values[own])[:, columns]
-            scales[name] = mase_scale(values, season)
-        return scales
-
     def _rows(self, data, validation):
-        """What to learn from, and a dict of what the training rows say but for the model."""
+        """What to learn from, and what the training rows say but for the model."""
         train, valid = self.parts(data, validation)
         scaler = Scaler(self._settings["scaler"], self._settings["per_series"]).fit(train)
-        own = (*self._settings["known_future"], *(c for c in train.columns if c not in train.known_future))
-        learnt = {
-            "_freq": train.freq,
-            "_targets": train.targets,
-            "_columns": tuple(c for c in train.columns if c in own),
-            "_known_future": train.known_future,
-            "_mase_scales": self._in_sample_scales(train),
-            "scaler_": scaler,
-            "training_": _span(train),
-        }
+        known = self._settings["known_future"]
+        learnt = FittedTable.of(train, known, season_length_of(train.freq))
         return TrainingRows(train, valid, scaler, self.spec, self._settings["stride"]), learnt
 
     def _forecast(self, panel, rows):
@@ -663,18 +617,6 @@ class Forecaster:
             row for each window and horizon step.
         """
         return forecast_table(panel, rows, forecasts)
-
-
-def _span(panel):
-    """First and last time and the number of the rows of a part, those of its context left out."""
-    rows = panel.spans.rows()
-    times = panel.times[rows]
-    return {
-        "start": str(times.min()),
-        "end": str(times.max()),
-        "rows": len(rows),
-        "timezone": None if times.tz is None else str(times.tz),
-    }
 
 
 def _listed(names):

@@ -16,6 +16,7 @@ from tfts._messages import unknown
 from tfts.data.spans import Spans
 from tfts.data.times import (
     NANOSECONDS,
+    Clock,
     alias_of,
     check_duplicates,
     find_frequency,
@@ -95,7 +96,7 @@ class Panel:
         limit: int | None = 10,
         duplicates: Literal["raise", "first", "last", "mean"] = "raise",
         allow_constant: bool = False,
-        clock: str | None = None,
+        clock: Clock | None = None,
     ) -> Panel:
         """Checks a table and brings it into one regular form.
 

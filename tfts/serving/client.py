@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tfts._messages import unknown
+from tfts.data.fitted_table import FittedTable
 from tfts.data.scaling import Scaler
 from tfts.forecaster import Forecaster
 from tfts.serving.errors import HTTP, ServingError, require
@@ -262,14 +263,19 @@ class _Remote(Forecaster):
         super().__init__(**{**metadata["settings"], "model": ask})
         self._ask = ask
         self.scaler_ = Scaler.from_state(metadata["scaler"])
-        self._freq = metadata["freq"]
-        self._targets = tuple(metadata["targets"])
-        self._known_future = tuple(metadata["known_future"])
-        computed = set(self._known_future) - set(metadata["settings"]["known_future"])
-        self._columns = tuple(column for column in self.scaler_.columns if column not in computed)
+        known, columns = tuple(metadata["known_future"]), self.scaler_.columns
+        computed = set(known) - set(metadata["settings"]["known_future"])
+        self._learnt = FittedTable(
+            freq=metadata["freq"],
+            targets=tuple(metadata["targets"]),
+            known_future=known,
+            columns=columns,
+            own=tuple(column for column in columns if column not in computed),
+            mase_scales={},
+            span={"timezone": metadata["timezone"]},
+        )
         self._series_names = metadata["series_names"]
         self._zone = metadata["timezone"]
-        self.training_ = {"timezone": metadata["timezone"]}
         self._needs_zone = bool(computed) and metadata["training"]["start"] is not None
         self._batch_size = batch_size
         self.answers = []
@@ -292,12 +298,12 @@ class _Remote(Forecaster):
         rows = self.spec.origins(panel)
         actual = self.actual(panel, rows)[:, 0]
         answers = [answer for _, answer in self._answers(panel, rows, actual)]
-        count = len(self._targets)
+        count = len(self._learnt.targets)
         series = np.asarray(panel.series, dtype=object)[panel.series_of(rows)]
         table = {
             "time": panel.times[np.repeat(rows + 1, count)],
             "series": np.repeat(series, count),
-            "target": np.tile(np.asarray(self._targets, dtype=object), len(rows)),
+            "target": np.tile(np.asarray(self._learnt.targets, dtype=object), len(rows)),
             "actual": actual.ravel(),
         }
         for column, name in (("predicted", "forecast"), *((n, n) for n in ("residual", "score", "flag"))):

@@ -1,0 +1,133 @@
+"""What a fit learns of a table beside its scales: its columns, its time step, its span."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from tfts._messages import unknown
+from tfts.data.panel import Panel
+from tfts.data.times import Clock
+from tfts.metrics import mase_scale
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FittedTable:
+    """What tables that come later must agree with.
+
+    Attributes:
+        freq: Time step, a pandas offset alias.
+        targets: Names of the columns that are forecast.
+        known_future: Names of the columns known ahead, calendar columns too.
+        columns: Names of all columns, in the order of the panel.
+        own: Names of those that the user's table holds: all but calendar columns.
+        mase_scales: Dict from series to float64 `(targets,)`, what MASE divides by.
+        span: Dict of the `start`, `end`, `rows` and `timezone` of the training rows.
+
+    Example:
+
+    >>> frame = pd.DataFrame({"y": [1.0, 2.0, 4.0]}, index=pd.date_range("2024-01-01", periods=3))
+    >>> fitted = FittedTable.of(Panel.from_frame(frame), known_future=(), season_length=1)
+    >>> fitted.span["rows"], fitted.mase_scales[""].tolist()
+    (3, [1.5])
+    >>> FittedTable.from_state(fitted.get_state()).clock == fitted.clock
+    True
+    """
+
+    freq: str
+    targets: tuple
+    known_future: tuple
+    columns: tuple
+    own: tuple
+    mase_scales: dict
+    span: dict
+
+    @classmethod
+    def of(cls, train: Panel, known_future, season_length: int) -> FittedTable:
+        """What the training rows say.
+
+        Args:
+            train: `Panel` of training rows, original units.
+            known_future: Columns known ahead that the user's table holds.
+            season_length: Rows of a season, for the scales of MASE.
+        """
+        at, scales = train.indices(train.targets), {}
+        for name, span in zip(train.series, train.spans, strict=True):
+            rows = slice(span.target_start, span.observed_end)
+            values = np.where(train.filled[rows], np.nan, train.values[rows])[:, at]
+            scales[name] = mase_scale(values, season_length)
+        times = train.times[train.spans.rows()]
+        return cls(
+            freq=train.freq,
+            targets=train.targets,
+            known_future=train.known_future,
+            columns=train.columns,
+            own=tuple(c for c in train.columns if c not in train.known_future or c in known_future),
+            mase_scales=scales,
+            span={
+                "start": str(times.min()),
+                "end": str(times.max()),
+                "rows": len(times),
+                "timezone": None if times.tz is None else str(times.tz),
+            },
+        )
+
+    @property
+    def clock(self) -> Clock:
+        """The time step and the zone."""
+        return Clock(self.freq, self.span["timezone"])
+
+    def scales_of(self, series) -> np.ndarray:
+        """What MASE divides by for each of the named series, `(series, targets)`; NaN for others."""
+        unseen = np.full(len(self.targets), np.nan)
+        return np.stack([self.mase_scales.get(name, unseen) for name in series])
+
+    def chosen(self, frame: pd.DataFrame, keys) -> pd.DataFrame:
+        """The columns of a user's table that were fitted, and its keys.
+
+        Raises:
+            KeyError: If one is not there.
+        """
+        for column in (*keys, *self.own):
+            if column not in frame.columns:
+                raise KeyError(
+                    unknown("column", column, frame.columns) + f" The forecaster was fitted with {column!r}."
+                )
+        return frame[[*keys, *self.own]]
+
+    def check(self, panel: Panel) -> None:
+        """Refuses a panel that differs in what was fitted.
+
+        Raises:
+            ValueError: With what was fitted and what came.
+        """
+        if panel.freq != self.freq:
+            raise ValueError(
+                f"The forecaster was fitted at freq={self.freq!r}, but the table has freq={panel.freq!r}."
+            )
+        zone = None if panel.times.tz is None else str(panel.times.tz)
+        if zone != self.span["timezone"]:
+            raise ValueError(
+                f"The forecaster was fitted on times in the zone {self.span['timezone']}, but those of the panel are "
+                f"in {zone}. Expected a panel from this forecaster's `panel`, or a DataFrame."
+            )
+        for name in ("targets", "known_future", "columns"):
+            fitted, given = getattr(self, name), getattr(panel, name)
+            if fitted != given:
+                raise ValueError(
+                    f"The forecaster was fitted with {name}={list(fitted)}, but the table has {list(given)}."
+                )
+
+    def get_state(self) -> dict:
+        """Everything as plain data for a JSON file."""
+        scales = [[name, scale.tolist()] for name, scale in self.mase_scales.items()]
+        return {**vars(self), "mase_scales": scales}
+
+    @classmethod
+    def from_state(cls, state: dict) -> FittedTable:
+        """What `get_state` described."""
+        names = {name: tuple(state[name]) for name in ("targets", "known_future", "columns", "own")}
+        scales = {name: np.array(scale) for name, scale in state["mase_scales"]}
+        return cls(**{**state, **names, "mase_scales": scales})
