@@ -11,7 +11,7 @@ from tfts import load_dataset
 from tfts._files import read_run
 from tfts.config import parse_settings
 from tfts.experiment import forecasting
-from tfts.experiment.tables import load_frame
+from tfts.experiment.tables import load_frame, read_parts
 
 TEXT = """
 seed: 3
@@ -474,3 +474,15 @@ def test_what_the_ridge_tried_and_chose_is_told(tmp_path):
     said = f"ridge: of 8 settings, held-out rows take lookback {best['lookback']}, centre 1"
     assert said in console.export_text()
     assert "Settings of ridge" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_each_part_of_a_short_table_holds_a_window(tmp_path):
+    # 15 % of 72 months are 11, and a window forecasts 12.
+    months = pd.date_range("2018-01-01", periods=72, freq="MS")
+    pd.DataFrame({"time": months, "y": np.arange(72.0)}).to_csv(tmp_path / "months.csv", index=False)
+    settings = parse_settings(
+        f"data: {{source: file, path: {tmp_path / 'months.csv'}, time: time}}\n"
+        "window: {context_length: 24, horizon: 12}\nbaselines: {drift: {}}\n"
+    )
+    parts = read_parts(settings)[3]
+    assert [part.spans.tolist() for part in parts] == [[[0, 0, 48, 48]], [[0, 48, 60, 60]], [[0, 60, 72, 72]]]

@@ -179,13 +179,11 @@ def read_parts(settings):
             f"{error}\nThe settings for this are data.columns, data.missing, data.limit, data.duplicates and "
             "data.freq; on the command line, for example: --set data.missing=drop"
         ) from error
-    split = settings.split
-    return (
-        frame,
-        truth,
-        panel,
-        chronological_split(panel, split.validation, split.test, split.gap, split.context),
+    split, horizon = settings.split, settings.window.horizon
+    parts = chronological_split(
+        panel, split.validation, split.test, split.gap, split.context, at_least=horizon
     )
+    return frame, truth, panel, parts
 
 
 def digests(parts):

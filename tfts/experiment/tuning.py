@@ -402,7 +402,8 @@ def score_alike(fitted, frame, split):
     tests, places = {}, {}
     for name, forecaster in fitted.items():
         panel = forecaster.panel(frame)
-        test = chronological_split(panel, split.validation, split.test, split.gap, split.context).test
+        shares = split.validation, split.test, split.gap, split.context
+        test = chronological_split(panel, *shares, at_least=forecaster.spec.horizon).test
         rows = forecaster.spec.origins(test)
         tests[name] = test, rows
         places[name] = pd.MultiIndex.from_arrays([test.series_of(rows), test.times[rows]])
