@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import (
+    comparison_errors,
     fit_time,
     nab,
     prediction,
@@ -280,3 +281,13 @@ def test_a_fit_and_a_forecast_are_measured_part_by_part():
     one_pass, loop = prediction.measure_backtest("linear", frame, 7, 3, origins=11, asked=2)
     assert one_pass > 0
     assert loop > 0
+
+
+def test_comparisons_of_equal_forecasts_and_of_a_far_better_one_are_counted(monkeypatch):
+    monkeypatch.setattr(comparison_errors, "WINDOWS", 901)
+    losses = comparison_errors.window_losses(3, 0.25, np.random.default_rng(0), series=2)
+    assert losses.shape == (3, 2, 901)
+    np.testing.assert_allclose(losses.mean(axis=(1, 2)), [0.25, 1, 1], rtol=0.1)
+    equal, best = comparison_errors.judged(3, 0.25, runs=2)
+    assert equal.tolist() == best.tolist() == [1, 1]
+    assert comparison_errors.with_a_short_series(2, runs=2) in (0, 0.5, 1)

@@ -272,6 +272,7 @@ def compare_all(losses, block_length=1, *, weights=None, level=0.95, num_samples
             2                    6.5        6.5               58.5   58.5                        7.5
             5                   31.0        2.0               30.5   15.5                        2.5
            10                   63.0        3.5               17.5    4.5                        0.5
+           20                   91.5        2.0               11.0    0.0                        0.0
 
     Args:
         losses: Dict from name to `(windows,)` or `(seeds, windows)` losses of one and the

@@ -6,6 +6,7 @@ import pytest
 from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
 from tfts.baselines import build_baseline
+from tfts.baselines.ets import _smooth
 from tfts.data.panel import Panel
 from tfts.data.spans import Spans
 from tfts.data.split import chronological_split
@@ -178,14 +179,16 @@ def test_a_table_long_after_the_training_rows_gives_nearly_the_same_forecasts_as
     values = 50 + 3 * np.sin(2 * np.pi * np.arange(2000) / 7) + random.normal(size=2000)
     values += 0.03 * random.normal(size=2000).cumsum()
     panel, spec = make_panel(values), WindowSpec(context_length=5, horizon=3)
-    train = dataclasses.replace(panel, spans=Spans(0, 0, 400, 400))
-    ets = build_baseline("ets", damped=False).fit(train, spec)
+    weights, first = [0.03, 0.001, 0.01, 1.0], [50.0, 0.0, *3 * np.sin(2 * np.pi * np.arange(7) / 7)]
+    level, trend, seasons = _smooth(values[:400], weights, first)
+    last = [level[-1], trend[-1], *seasons[-7:]]
+    ets = with_states(panel, weights, first, last, rows=400, damped=False)
     rows = np.arange(1850, 1990)
     whole = ets.predict(panel, spec, rows)
     # The table begins 1,350 rows after the training rows and 100 before the first origin.
     part = dataclasses.replace(panel, spans=Spans(1750, 1750, 2000, 2000))
-    # The errors have a deviation of about 1.
-    np.testing.assert_allclose(ets.predict(part, spec, rows), whole, rtol=0, atol=0.03)
+    # Errors have a deviation of about 1; moved on as if that were known, the states leave 0.9.
+    np.testing.assert_allclose(ets.predict(part, spec, rows), whole, rtol=0, atol=0.2)
 
 
 def test_an_earlier_panel_starts_with_the_first_states_in_the_right_season():
