@@ -117,4 +117,7 @@ def main(folder, tuner, max_trials, kills, seed):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:6]))
+    tuner, (max_trials, kills, seed) = sys.argv[2], map(int, sys.argv[3:6])
+    # The unbroken search too: the imports take longer than both.
+    main(Path(sys.argv[1]) / "whole", tuner, max_trials, 0, seed)
+    main(Path(sys.argv[1]) / "broken", tuner, max_trials, kills, seed)
