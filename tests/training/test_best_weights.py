@@ -238,11 +238,11 @@ def test_the_state_is_plain_data(tmp_path):
         arrays = {
             name: saved[name].tolist()
             for name in saved.files
-            if name.startswith(("variable", "start", "best"))
+            if name.startswith(("variable", "best"))
         }
     assert state["settings"] == {"seed": 7}
     assert (state["epochs"], state["best_epoch"], state["history"]["val_loss"]) == (2, 2, [9, 1])
-    assert arrays == {"variable0": [[1]], "start0": [[1]], "best0": [[1]]}
+    assert arrays == {"variable0": [[1]], "best0": [[1]]}
 
 
 def test_forget_removes_what_it_wrote_and_nothing_else(tmp_path):

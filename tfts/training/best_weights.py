@@ -9,6 +9,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from tfts.training.averaging import averages_of
+
 _FILE = "training.npz"
 _PARTIAL = f"partial-{_FILE}"
 
@@ -50,7 +52,8 @@ class BestWeights(keras.callbacks.Callback):
         self.best_value = np.inf
         self.best_weights = None
         self.seconds = 0.0
-        self.start = None
+        # The averages when the first epoch had ended, and after how many steps that was.
+        self.first_averages = None, 0
         self._scored = None
 
     def restore(self, model):
@@ -82,7 +85,8 @@ class BestWeights(keras.callbacks.Callback):
             model.optimizer.build(model.trainable_variables)
             for variable, name in self._named_variables(model):
                 variable.assign(saved[name])
-            self.start = [saved[f"start{i}"] for i in range(len(model.trainable_variables))]
+            first, step = state["first_averages"]
+            self.first_averages = [saved[f"average{i}"] for i in range(first)], step
             if state["best_epoch"] is not None:
                 self.best_weights = [saved[f"best{i}"] for i in range(len(model.weights))]
         self.history = state["history"]
@@ -106,8 +110,6 @@ class BestWeights(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._began = time.monotonic() - self.seconds
-        if self.start is None:
-            self.start = [np.array(variable) for variable in self.model.trainable_variables]
 
     def on_test_end(self, logs=None):
         # These are the weights that were scored: with `keras.callbacks.SwapEMAWeights` after
@@ -123,6 +125,9 @@ class BestWeights(keras.callbacks.Callback):
             # Without validation rows nothing was tested: `monitor` is one of the training's own.
             self.best_weights = self._scored or self.model.get_weights()
         self._scored = None
+        if self.first_averages[0] is None:
+            optimizer = self.model.optimizer
+            self.first_averages = averages_of(optimizer), int(optimizer.iterations)
         self.seconds = time.monotonic() - self._began
         if self.stopped or not np.isfinite(value):
             self.model.stop_training = True
@@ -144,9 +149,10 @@ class BestWeights(keras.callbacks.Callback):
             "best_epoch": self.best_epoch,
             "best_value": self.best_value,
             "seconds": self.seconds,
+            "first_averages": [len(self.first_averages[0]), self.first_averages[1]],
         }
         arrays = {name: np.asarray(variable) for variable, name in self._named_variables(self.model)}
-        arrays |= {f"start{i}": weight for i, weight in enumerate(self.start)}
+        arrays |= {f"average{i}": average for i, average in enumerate(self.first_averages[0])}
         if self.best_weights is not None:
             arrays |= {f"best{i}": weight for i, weight in enumerate(self.best_weights)}
         self.folder.mkdir(parents=True, exist_ok=True)

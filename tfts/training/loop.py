@@ -65,7 +65,7 @@ def train_network(model, windows, checked, options, identity=None, rows=None):
         rows=rows,
     )
     # Callbacks of the user see at the end of an epoch the averaged weights that were scored.
-    averaged = AveragedWeights(start=lambda: best.start, shown=checked is not None)
+    averaged = AveragedWeights(best, shown=checked is not None)
     averaging = [averaged] if model.optimizer.use_ema else []
     done = best.restore(model)
     if done < options.epochs and not best.stopped:
