@@ -126,7 +126,7 @@ class WindowSpec:
         >>> from tfts.data.panel import Panel
         >>> frame = pd.DataFrame({"y": [1.0, 2.0], "x": [3.0, 4.0]},
         ...                      index=pd.date_range("2024-01-01", periods=2))
-        >>> task = WindowSpec(context_length=1).task(Panel.from_frame(frame, targets=["y"]))
+        >>> task = WindowSpec(context_length=1, horizon=1).task(Panel.from_frame(frame, targets=["y"]))
         >>> task.targets, task.past
         (('y',), ('x',))
         """
