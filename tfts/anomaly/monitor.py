@@ -254,25 +254,34 @@ class Monitor:
         opened, flags = None, [False] * plan.num_targets
         if not is_filling:
             opened, flags = self._judge(state, time, values, original, expected, residual)
-        kept = (expected - state.target_offset) / state.target_scale + state.bias
-        absent = np.isnan(actual)
-        if absent.any():
-            self.counts["missing_values"] += not is_filling
-        seen = np.where(absent, kept, features[: plan.num_targets])
-        _push(state.actual, seen)
-        replace = absent.copy()
-        for i, flag in enumerate(flags):
-            state.replaced[i] = state.replaced[i] + 1 if flag else 0
-            replace[i] |= flag and plan.is_replaced[i] and state.replaced[i] <= plan.new_normal
-        features = np.where(np.isnan(features), state.past[-1], features)
-        features[: plan.num_targets] = np.where(replace, kept, seen)
-        _push(state.past, features)
+        if any(flags) or np.isnan(features).any():
+            self.counts["missing_values"] += bool(np.isnan(actual).any()) and not is_filling
+            self._stand_in(state, features, expected, flags)
+        else:
+            # Most rows enter the history as they are, and cost nothing more.
+            state.replaced = [0] * plan.num_targets
+            _push(state.actual, features[: plan.num_targets])
+            _push(state.past, features)
         state.count = min(state.count + 1, plan.memory)
         if state.is_shifted:
             self._follow_shift(state, raw, flags)
         if state.accept:
             self._accept(state, time, plan.contexts(values, time))
         return opened
+
+    def _stand_in(self, state, features, expected, flags):
+        """Takes a row into the history with forecasts in place of values that are absent or replaced."""
+        plan = self._plan
+        kept = (expected - state.target_offset) / state.target_scale + state.bias
+        replace = np.isnan(features[: plan.num_targets])
+        seen = np.where(replace, kept, features[: plan.num_targets])
+        _push(state.actual, seen)
+        for i, flag in enumerate(flags):
+            state.replaced[i] = state.replaced[i] + 1 if flag else 0
+            replace[i] |= flag and plan.is_replaced[i] and state.replaced[i] <= plan.new_normal
+        features = np.where(np.isnan(features), state.past[-1], features)
+        features[: plan.num_targets] = np.where(replace, kept, seen)
+        _push(state.past, features)
 
     def _judge(self, state, time, values, actual, expected, found):
         plan = self._plan
