@@ -433,7 +433,7 @@ def test_a_saved_folder_is_replaced_whole(tmp_path):
         (
             lambda f: forecaster("drift").fit(f).predict(f.resample("2h").mean()),
             ValueError,
-            "fitted at freq='h'|missing values at freq='h'",
+            "the fitted rows were at freq='h', but the rows of the table are 0 days 02:00:00 apart",
         ),
         (lambda f: Forecaster.load("nowhere"), FileNotFoundError, "nowhere holds no forecaster"),
     ],

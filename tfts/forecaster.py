@@ -369,7 +369,11 @@ class Forecaster:
             raise ValueError(unknown("origins", origins, ("last", "all")))
         panel = self._own(data)
         whole = self.spec.forecast_origins
-        rows = last_origins(panel, self.spec) if origins == "last" else whole(panel)
+        rows = (
+            last_origins(panel, self.spec, self._settings["known_future"])
+            if origins == "last"
+            else whole(panel)
+        )
         forecasts = np.concatenate([part for _, part in self._forecast(panel, rows)])
         return self.table(panel, rows, forecasts)
 

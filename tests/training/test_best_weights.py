@@ -235,11 +235,7 @@ def test_the_state_is_plain_data(tmp_path):
     fit(one_weight(), BestWeights(folder=tmp_path, settings={"seed": 7}), [3.0, 1.0])
     with np.load(tmp_path / STATE, allow_pickle=False) as saved:
         state = json.loads(str(saved["state"]))
-        arrays = {
-            name: saved[name].tolist()
-            for name in saved.files
-            if name.startswith(("variable", "best"))
-        }
+        arrays = {name: saved[name].tolist() for name in saved.files if name.startswith(("variable", "best"))}
     assert state["settings"] == {"seed": 7}
     assert (state["epochs"], state["best_epoch"], state["history"]["val_loss"]) == (2, 2, [9, 1])
     assert arrays == {"variable0": [[1]], "best0": [[1]]}

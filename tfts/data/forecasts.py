@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 
 
-def last_origins(panel, spec):
+def last_origins(panel, spec, given=None):
     """The last observed row of every series, which the real future follows.
 
     Args:
         panel: A `Panel`.
         spec: A `WindowSpec`.
+        given: Columns known ahead that the user gives, for the message; `None` takes all of them.
 
     Returns:
         Int64 `(series,)`: rows.
@@ -38,7 +39,7 @@ def last_origins(panel, spec):
     elif panel.known_future and end - observed_end < spec.horizon:
         why = (
             f"has {end - observed_end} rows after its last observed one ({panel.times[observed_end - 1]}), but "
-            f"the model needs the columns {list(panel.known_future)} for horizon={spec.horizon} rows: "
+            f"the model needs the columns {list(given or panel.known_future)} for horizon={spec.horizon} rows: "
             "append rows with these columns, the others left empty"
         )
     else:

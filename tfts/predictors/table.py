@@ -1,5 +1,6 @@
 """The kinds of predictors, and the one that a model asks for."""
 
+import inspect
 from pathlib import Path
 
 from tfts._messages import unknown
@@ -40,6 +41,9 @@ def predictor_for(model, model_options=None):
 
         if model not in MODELS:
             raise ValueError(unknown("model", model, [*MODELS, *BASELINES]))
+        return NetworkPredictor(model, model_options)
+    if inspect.isroutine(model):
+        # A builder: it brings Keras when it is called.
         return NetworkPredictor(model, model_options)
     from tfts.predictors.template import Template, template_of
 

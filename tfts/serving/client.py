@@ -253,6 +253,24 @@ class Client:
         return ask()
 
 
+def _moved(values, names, columns, scaler, fitted, back=False):
+    """Windows of the series that `fitted` has not seen, in its scale for them; or forecasts back from it."""
+    unseen = [
+        i for i, name in enumerate(names) if name in scaler.series_offset.keys() - fitted.series_offset.keys()
+    ]
+    if not unseen:
+        return values
+    moved, logged = np.array(values, np.float64), [column in scaler.logged for column in columns]
+    for i in unseen:
+        pairs = scaler.affine(names[i], columns), fitted.affine(None, columns)
+        (offset, scale), (to_offset, to_scale) = reversed(pairs) if back else pairs
+        part = moved[i]
+        part[:, logged] = np.log(part[:, logged])
+        part[:] = (part - offset) / scale * to_scale + to_offset
+        part[:, logged] = np.exp(part[:, logged])
+    return moved if back else moved.astype(np.float32)
+
+
 class _Remote(Forecaster):
     """A forecaster whose model is elsewhere: tables are checked and cut here.
 
@@ -287,9 +305,11 @@ class _Remote(Forecaster):
 
     def _forecast(self, panel, rows):
         self._check_zone(panel)
-        for at, answer in self._answers(panel, rows):
+        scaler = self._scaler(panel)
+        for at, answer in self._answers(panel, rows, scaler=scaler):
             self.answers.append(answer)
-            yield at, answer["forecast"]
+            names = [panel.series[i] for i in panel.series_of(at)]
+            yield at, _moved(answer["forecast"], names, self._learnt.targets, scaler, self.scaler_, back=True)
 
     def detect(self, frame):
         """The rows that `Client.detect` gives."""
@@ -311,8 +331,12 @@ class _Remote(Forecaster):
         table["direction"] = np.where(table["residual"] < 0, "down", "up")
         return pd.DataFrame(table)
 
-    def _answers(self, panel, rows, actual=None):
-        """Yields origins and what the server answers for them, batch by batch."""
+    def _answers(self, panel, rows, actual=None, scaler=None):
+        """Yields origins and what the server answers for them, batch by batch.
+
+        With a scaler, windows of series that it knows and the graph does not are brought to the scale that the
+        graph has for them, that of all training rows.
+        """
         for start in range(0, len(rows), self._batch_size):
             at = rows[start : start + self._batch_size]
             inputs = self.spec.inputs(panel, at)
@@ -320,9 +344,14 @@ class _Remote(Forecaster):
             if self._series_names is not None:
                 places = {name: i for i, name in enumerate(self._series_names)}
                 names = [panel.series[i] for i in panel.series_of(at)]
+                if scaler is not None:
+                    columns = self.spec.features(panel)
+                    inputs["past"] = _moved(inputs["past"], names, columns, scaler, self.scaler_)
                 inputs["series"] = np.array([places.get(name, -1) for name in names], np.int32)
             if actual is not None:
                 inputs["actual"] = actual[start : start + self._batch_size]
+            # What an exported graph takes.
+            inputs = {k: v if v.dtype == np.int32 else v.astype(np.float32) for k, v in inputs.items()}
             yield at, self._ask(inputs)
 
     def _check_zone(self, panel):

@@ -23,8 +23,7 @@ def sample_panel(forecaster, series_names=None):
 
     Args:
         forecaster: A fitted `Forecaster`.
-        series_names: Names of the series with a scale of their own. The last window is of a
-            series that was not seen in training.
+        series_names: Names of the series with a scale of their own.
 
     Returns:
         Tuple of a `Panel` with a series for each of 7 windows, and the rows of the origins.
@@ -42,7 +41,7 @@ def sample_panel(forecaster, series_names=None):
     length = spec.context_length + spec.horizon
     names = [""] * _ROWS
     if series_names:
-        names = [series_names[i % len(series_names)] for i in range(_ROWS - 1)] + [None]
+        names = [series_names[i % len(series_names)] for i in range(_ROWS)]
     rng = np.random.default_rng(0)
     off = rng.normal(size=(_ROWS, length, len(scaler.columns)))
     if scaler.kind == "minmax":
