@@ -58,6 +58,15 @@ def test_saved_and_loaded_forecasts_are_identical(model, tmp_path):
     assert not list(tmp_path.glob("*.old"))
 
 
+def test_the_task_is_saved_with_the_model(tmp_path):
+    fitted = forecaster("drift", calendar=["hour"]).fit(table())
+    fitted.save(tmp_path / "model")
+    task = Task(CONTEXT, HORIZON, targets=["load"], past=["price"], known_future=["hour"])
+    assert fitted.task == task == Forecaster.load(tmp_path / "model").task
+    described = json.loads((tmp_path / "model" / "forecaster.json").read_text())
+    assert Task.from_config(described["task"]) == task
+
+
 def test_a_folder_of_another_form_is_refused_with_the_version_that_wrote_it(tmp_path):
     forecaster("drift").fit(table()).save(tmp_path / "model")
     path = tmp_path / "model" / "forecaster.json"

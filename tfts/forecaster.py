@@ -24,6 +24,7 @@ from tfts.data.split import chronological_split
 from tfts.data.windows import WindowSpec
 from tfts.metrics import ErrorSums
 from tfts.predictors import TrainingRows, load_predictor, predictor_for
+from tfts.task import Task
 from tfts.training import TrainingOptions, kept_random_state, takes_training_options
 
 if TYPE_CHECKING:
@@ -184,6 +185,19 @@ class Forecaster:
         """Names of the columns known ahead, calendar columns too, a tuple."""
         self._check_fitted()
         return self._learnt.known_future
+
+    @property
+    def task(self) -> Task:
+        """What the fitted model is for: window, columns and output."""
+        self._check_fitted()
+        learnt = self._learnt
+        return Task(
+            self.spec.context_length,
+            self.spec.horizon,
+            targets=learnt.targets,
+            past=[c for c in learnt.columns if c not in (*learnt.targets, *learnt.known_future)],
+            known_future=learnt.known_future,
+        )
 
     @property
     def has_attention(self) -> bool:
@@ -498,6 +512,7 @@ class Forecaster:
             described = {
                 **written_by(),
                 "name": self.name,
+                "task": self.task.get_config(),
                 "settings": settings,
                 "table": self._learnt.get_state(),
                 "scaler": self.scaler_.get_state(),

@@ -14,6 +14,7 @@ from tfts._units import offset_of
 from tfts.baselines import LinearRegression, Persistence, RunningMedian, SeasonalNaive
 from tfts.data.panel import Panel
 from tfts.data.spans import Spans
+from tfts.predictors import NetworkPredictor
 
 # Rows of history for a method whose state is moved over them, such as Arima.
 _STATE_ROWS = 250
@@ -193,6 +194,6 @@ def predictor_of(forecaster):
         )
     kinds = {LinearRegression: _Linear, Persistence: Predictor, SeasonalNaive: _Seasonal}
     kinds[RunningMedian] = _Median
-    if hasattr(forecaster.model, "count_params"):
+    if isinstance(forecaster.predictor, NetworkPredictor):
         return _Network(forecaster)
     return kinds.get(type(forecaster.model), _Table)(forecaster)

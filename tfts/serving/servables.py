@@ -62,6 +62,7 @@ class ForecasterServable:
         return {
             "kind": self.kind,
             "model": forecaster.name,
+            "task": forecaster.task.get_config(),
             "context_length": forecaster.spec.context_length,
             "horizon": forecaster.spec.horizon,
             "freq": forecaster.freq,
