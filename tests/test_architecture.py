@@ -14,8 +14,8 @@ HOMES = homes("tfts", tfts.__file__)
 
 # From the ground up. A module may import its own folder and every level below.
 LEVELS = (
-    {"_messages", "_units", "_lazy", "_blocks", "errors"},
-    {"_files"},
+    {"_messages", "_units", "_lazy", "errors"},
+    {"_files", "_blocks"},
     {"layers", "losses", "metrics", "keras_metrics"},
     {"outputs"},
     {"task"},

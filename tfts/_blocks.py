@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tfts.errors import SettingError
+
 # Blocks that are drawn at once, so that many windows do not fill the memory.
 _DRAWN = 2**20
 # Numbers of the draws of many forecasts that are held at once (16 MB).
@@ -19,7 +21,7 @@ def checked_weights(weights, count):
         return np.ones(count)
     weights = np.asarray(weights, dtype=np.float64)
     if weights.shape != (count,) or not np.isfinite(weights).all() or not (weights > 0).all():
-        raise ValueError(
+        raise SettingError(
             f"`weights` must be {count} finite numbers > 0, one for each window. Received: shape "
             f"{weights.shape}, lowest {weights.min(initial=np.inf):g}."
         )

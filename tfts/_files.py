@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tfts import __version__
+from tfts.errors import FolderError, MissingFileError, SettingError
 
 # Of run.json and of what stands beside it: raised when an older one can't be gone on with.
 RUN_FORMAT = 2
@@ -89,7 +90,7 @@ def check_version(described, path):
     >>> check_version(written_by(), "model/forecaster.json")
     >>> check_version({"tfts": "0.0.9"}, "model/forecaster.json")
     Traceback (most recent call last):
-    ValueError: model/forecaster.json was written by tfts 0.0.9 in a form (format none) that tfts ... can't read: ...
+    tfts.errors.FolderError: model/forecaster.json was written by tfts 0.0.9 in a form (format none) that...
     """
     found = described.get("format", "none") if isinstance(described, dict) else "none"
     if found != FORMAT:
@@ -98,7 +99,7 @@ def check_version(described, path):
             if isinstance(described, dict)
             else "of another kind"
         )
-        raise ValueError(
+        raise FolderError(
             f"{path} was written by tfts {version} in a form (format {found}) that tfts {__version__} can't read: it "
             f"reads format {FORMAT}. Fit and save it again with this version, or read it with the one that wrote it."
         )
@@ -108,7 +109,7 @@ def check_run_files(folder, names, command):
     """Refuses a finished run from which a file is gone, before a report is begun."""
     for name in names:
         if not (Path(folder) / name).is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"{folder} holds a finished run, but {name} is not there. Give the same `{command}` again: what is "
                 "fitted is kept."
             )
@@ -131,7 +132,7 @@ def write_table(frame, path):
 def check_table_path(path):
     """Refuses a path that `write_table` can't write, before long work is done for it."""
     if Path(path).suffix not in (".csv", ".parquet"):
-        raise ValueError(
+        raise SettingError(
             f"A table is written to a file that ends in .csv or .parquet. Received: {str(path)!r}."
         )
 
@@ -152,19 +153,19 @@ def read_run(folder, finished_by=None):
     """
     path = Path(folder) / "run.json"
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{folder} holds no run: run.json is not there. Give the --output of `tfts run`."
         )
     described = json.loads(path.read_text())
     check_run_format(described, path)
     absent = [key for key in ("settings", "data", "split", "versions") if key not in described]
     if absent:
-        raise ValueError(
+        raise FolderError(
             f"{path} does not hold {', '.join(absent)}: its run was stopped early. Give the same command again: what "
             "is fitted is kept."
         )
     if finished_by is not None and "finished" not in described:
-        raise ValueError(
+        raise FolderError(
             f"The run in {folder} was stopped before it was finished. Give the same `{finished_by}` again."
         )
     return described
@@ -185,7 +186,7 @@ def check_run_format(described, path, way_out=None):
         versions = described.get("versions", {}) if isinstance(described, dict) else {}
         by = f"tfts {versions['tfts']}" if "tfts" in versions else "another version of tfts"
         found = described.get("format", 1) if isinstance(described, dict) else "none"
-        raise ValueError(
+        raise FolderError(
             f"{path} was written by {by} in form {found}, but this one, tfts {__version__}, reads form {RUN_FORMAT}. "
             f"Give the same command with another --output{f', {way_out}' if way_out else ''}."
         )

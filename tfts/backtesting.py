@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tfts.comparison import compare_windows
+from tfts.errors import DataError, SettingError
 
 if TYPE_CHECKING:
     from tfts.forecaster import Forecaster
@@ -69,7 +70,9 @@ def backtest(
     3 2024-02-27     2     3.0       3.0
     """
     if not isinstance(refit, int | np.integer) or refit < 0:
-        raise ValueError(f"`refit` must be False, True or an int >= 1 (origins). Received: refit={refit!r}.")
+        raise SettingError(
+            f"`refit` must be False, True or an int >= 1 (origins). Received: refit={refit!r}."
+        )
     panel = forecaster.panel(frame)
     rows = _origin_rows(panel, forecaster.spec, origins, stride)
     fits, tables = _fit_times(panel, rows, int(refit)), []
@@ -111,13 +114,13 @@ def compare_backtests(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     seasonal_naive is better than persistence: the difference holds (5 %, 20 blocks of windows).
     """
     if not tables:
-        raise ValueError("`tables` must hold at least one backtest. Received: {}.")
+        raise SettingError("`tables` must hold at least one backtest. Received: {}.")
     ordered = {name: table.sort_values(_KEYS, ignore_index=True) for name, table in tables.items()}
     first = next(iter(ordered))
     rows = ordered[first]
     for name, table in ordered.items():
         if not table[[*_KEYS, "actual"]].equals(rows[[*_KEYS, "actual"]]):
-            raise ValueError(
+            raise DataError(
                 f"Only backtests of the same rows can be compared, but {name!r} has other origins, targets or "
                 f"values than {first!r}: {len(table)} and {len(rows)} rows."
             )
@@ -149,7 +152,7 @@ def _origin_rows(panel, spec, origins, stride):
     if isinstance(origins, int | np.integer):
         stride = spec.horizon if stride is None else stride
         if origins < 1 or stride < 1:
-            raise ValueError(
+            raise SettingError(
                 f"`origins` and `stride` must be >= 1. Received: origins={origins}, stride={stride}."
             )
         candidates = spec.origins(panel)
@@ -157,19 +160,19 @@ def _origin_rows(panel, spec, origins, stride):
         rows = [_last(candidates[of == i], origins, stride) for i in range(len(panel.series))]
         most = max(map(len, rows))
         if most < origins:
-            raise ValueError(
+            raise DataError(
                 f"The table has room for {most} origins, {stride} rows apart. Received: origins={origins}."
             )
         _warn_of_missing(panel, [len(found) for found in rows], origins)
         return np.concatenate(rows)
     if stride is not None:
-        raise ValueError("`stride` goes with a number of origins. Received: both times and a stride.")
+        raise SettingError("`stride` goes with a number of origins. Received: both times and a stride.")
     times = _given_times(panel, origins)
     rows = spec.forecast_origins(panel)
     rows = rows[panel.times[rows].isin(times)]
     absent = times[~times.isin(panel.times[rows])]
     if len(absent):
-        raise ValueError(
+        raise DataError(
             f"No series can be forecast from {absent[0]}: expected {spec.context_length} rows before it, without "
             "a gap."
         )
@@ -219,7 +222,7 @@ def _given_times(panel, origins):
         wanted = wanted.tz_localize(panel.times.tz)
     absent = wanted[~wanted.isin(panel.times)]
     if len(absent):
-        raise ValueError(
+        raise DataError(
             f"The origin {absent[0]} is no time of the table, which goes from {panel.times.min()} to "
             f"{panel.times.max()} at freq={panel.freq!r}."
         )

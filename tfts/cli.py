@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from tfts import __version__
-from tfts.errors import TftsError
+from tfts.errors import SettingError, TftsError
 
 # What the user can mend, and what is told of it in one sentence.
-_MISTAKES = (TftsError, ValueError, KeyError, FileNotFoundError)
+_MISTAKES = (TftsError,)
 _MISTAKE, _FAULT = 2, 70
 
 app = typer.Typer(
@@ -120,7 +120,7 @@ def tune(
     one machine and --worker NAME on others, all share the folder of the results.
     """
     if chief + (worker is not None) + (workers > 0) > 1:
-        raise ValueError("Give one of --chief, --worker NAME and --workers N: a process is one of them.")
+        raise SettingError("Give one of --chief, --worker NAME and --workers N: a process is one of them.")
     name = os.environ.get("KERASTUNER_TUNER_ID")
     if name and not (chief or worker or workers):
         # KerasTuner's own way to say what a process is.
@@ -129,7 +129,7 @@ def tune(
         host, port = (os.environ.get(f"KERASTUNER_ORACLE_{part}") for part in ("IP", "PORT"))
         address = address or (f"{host}:{port}" if host and port else None)
         if address is None:
-            raise ValueError(
+            raise SettingError(
                 "Chief and workers meet at --address HOST:PORT, or at $KERASTUNER_ORACLE_IP:$KERASTUNER_ORACLE_PORT."
             )
     with _quiet_start():
@@ -276,14 +276,14 @@ def detect(
 ):
     """Finds anomalies: fits by CONFIG and judges later rows, or judges a file with a fitted run."""
     if source.is_dir() != (data is not None):
-        raise ValueError(
+        raise SettingError(
             "Give a CONFIG file, or the folder of a run together with --data FILE. Received: "
             f"{str(source)!r}, --data {data}."
         )
     if source.is_dir() and (output or change or overwrite):
-        raise ValueError("--output, --set and --overwrite go with a CONFIG file, not with a fitted run.")
+        raise SettingError("--output, --set and --overwrite go with a CONFIG file, not with a fitted run.")
     if not source.is_dir() and (out or rows):
-        raise ValueError("--out and --rows go with a fitted run; a CONFIG file writes into --output.")
+        raise SettingError("--out and --rows go with a fitted run; a CONFIG file writes into --output.")
     with _quiet_start():
         from tfts._files import check_table_path, write_table
         from tfts.config import DetectionSettings, read_settings
@@ -365,7 +365,7 @@ def export(
     """
     units = dict(pair.partition("=")[::2] for pair in unit or ())
     if not all(units.values()):
-        raise ValueError(f"--unit takes COLUMN=UNIT, such as load=MW. Received: {', '.join(unit)}.")
+        raise SettingError(f"--unit takes COLUMN=UNIT, such as load=MW. Received: {', '.join(unit)}.")
     with _quiet_start():
         from tfts.serving import export as write
 

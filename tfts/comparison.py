@@ -21,6 +21,7 @@ from tfts._blocks import (
     small_sample,
     weighed,
 )
+from tfts.errors import DataError, SettingError
 
 # Blocks that many windows are compared in: more would cost time and tell little more.
 _MOST_BLOCKS = 1000
@@ -177,7 +178,7 @@ def bootstrap_interval(first, second, block_length=1, *, weights=None, level=0.9
     from scipy.stats import norm, t
 
     if not 0 < level < 1:
-        raise ValueError(f"`level` must be in (0, 1). Received: level={level!r}.")
+        raise SettingError(f"`level` must be in (0, 1). Received: level={level!r}.")
     _check_length("block_length", block_length)
     _check_length("num_samples", num_samples)
     first, second = _losses("first", first, axes=2), _losses("second", second, axes=2)
@@ -303,7 +304,7 @@ def compare_all(losses, block_length=1, *, weights=None, level=0.95, num_samples
     Nason, The model confidence set, Econometrica, 2011.
     """
     if not losses:
-        raise ValueError("`losses` must hold the losses of at least one forecast. Received: {}.")
+        raise SettingError("`losses` must hold the losses of at least one forecast. Received: {}.")
     losses = {name: _losses("losses", of, axes=2) for name, of in losses.items()}
     windows = next(iter(losses.values())).shape[1]
     weights = checked_weights(weights, windows)
@@ -513,9 +514,9 @@ def _losses(name, losses, axes):
         losses = losses[None]
     if losses.ndim != axes or not losses.size:
         shape = "(windows,)" if axes == 1 else "(windows,) or (seeds, windows)"
-        raise ValueError(f"`{name}` must be {shape}, and not empty. Received: shape {losses.shape}.")
+        raise SettingError(f"`{name}` must be {shape}, and not empty. Received: shape {losses.shape}.")
     if not np.isfinite(losses).all():
-        raise ValueError(
+        raise SettingError(
             f"`{name}` must be finite, because a mean over a gap says nothing, but "
             f"{(~np.isfinite(losses)).sum()} of its {losses.size} values are not."
         )
@@ -525,7 +526,7 @@ def _losses(name, losses, axes):
 def _same(name, losses, shape):
     losses = _losses(name, losses, axes=len(shape))
     if losses.shape != tuple(shape):
-        raise ValueError(
+        raise DataError(
             f"Both losses must be of the same windows. Received: {shape[-1]} and {losses.shape[-1]} windows."
         )
     return losses
@@ -533,4 +534,4 @@ def _same(name, losses, shape):
 
 def _check_length(name, value):
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"`{name}` must be an int >= 1. Received: {name}={value!r}.")
+        raise SettingError(f"`{name}` must be an int >= 1. Received: {name}={value!r}.")

@@ -22,6 +22,7 @@ from tfts.data.panel import Panel
 from tfts.data.scaling import Scaler
 from tfts.data.split import chronological_split
 from tfts.data.windows import WindowSpec
+from tfts.errors import DataError, MissingFileError, NotFittedError, SettingError
 from tfts.metrics import ErrorSums
 from tfts.predictors import TrainingRows, load_predictor, predictor_for
 from tfts.task import Task
@@ -380,7 +381,7 @@ class Forecaster:
         """
         self._check_fitted()
         if origins not in ("last", "all"):
-            raise ValueError(unknown("origins", origins, ("last", "all")))
+            raise SettingError(unknown("origins", origins, ("last", "all")))
         panel = self._own(data)
         whole = self.spec.forecast_origins
         rows = (
@@ -540,7 +541,7 @@ class Forecaster:
         folder = Path(folder)
         path = folder / "forecaster.json"
         if not path.is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"{folder} holds no forecaster: {path.name} is not there. Expected a folder that "
                 "Forecaster.save wrote."
             )
@@ -562,7 +563,7 @@ class Forecaster:
 
     def _check_fitted(self):
         if not self.is_fitted:
-            raise ValueError(
+            raise NotFittedError(
                 "The forecaster has not learnt anything yet. Call fit first, or Forecaster.load."
             )
 
@@ -590,9 +591,7 @@ class Forecaster:
         """
         if isinstance(validation, Panel):
             if not isinstance(data, Panel):
-                raise ValueError(
-                    "A `validation` Panel goes with a Panel of training rows, both of one split."
-                )
+                raise DataError("A `validation` Panel goes with a Panel of training rows, both of one split.")
             return data, validation
         panel = data if isinstance(data, Panel) else self.panel(data)
         if not validation:

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from tfts._messages import unknown
+from tfts.errors import SettingError
 
 _EPSILON = float(np.finfo(np.float32).eps)
 
@@ -78,9 +79,11 @@ class MeanError(keras.metrics.Metric):
     def __init__(self, error, offset=0.0, scale=1.0, log=False, name=None, dtype=None):
         super().__init__(name=name or error, dtype=dtype)
         if error not in ERRORS:
-            raise ValueError(unknown("error", error, ERRORS))
+            raise SettingError(unknown("error", error, ERRORS))
         if not (np.asarray(scale) > 0).all():
-            raise ValueError(f"`scale` must be > 0, or nothing can be scaled back. Received: scale={scale}.")
+            raise SettingError(
+                f"`scale` must be > 0, or nothing can be scaled back. Received: scale={scale}."
+            )
         self.error = error
         self.offset = np.asarray(offset, dtype=np.float64).tolist()
         self.scale = np.asarray(scale, dtype=np.float64).tolist()
@@ -186,7 +189,7 @@ class R2(keras.metrics.Metric):
 
     def result(self):
         if not self._built:
-            raise ValueError("`update_state` must see the targets before r2 has a result.")
+            raise SettingError("`update_state` must see the targets before r2 has a result.")
         squared, count, spread = map(ops.convert_to_tensor, (self.squared, self.count, self.spread))
         # Not count >= 2: with sample weights it is a sum of weights, which may be small.
         varies, scored = spread > 0, count > 0

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tfts.baselines import build_baseline
+from tfts.errors import SettingError
 from tfts.models import linear
 from tfts.task import Task
 
@@ -47,7 +48,7 @@ def start_from_ridge(model, train, spec, validation=None):
     layers = {layer.name: layer for layer in model.layers}
     name = next((name for name in _LINEAR_LAYERS if name in layers), None)
     if name is None:
-        raise ValueError(
+        raise SettingError(
             f"linear_start='ridge' sets a linear map from window to horizon, and the model {model.name!r} has none. "
             "Choose a builder with `linear_skip` 'own' or 'all', or linear_start='zeros'."
         )

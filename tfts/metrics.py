@@ -39,6 +39,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tfts._messages import unknown
+from tfts.errors import DataError, SettingError
 
 if TYPE_CHECKING:
     import keras
@@ -151,9 +152,9 @@ class ErrorSums:
 
     def __init__(self, horizon: int, targets: Sequence[Hashable], scale: npt.ArrayLike | None = None) -> None:
         if horizon < 1:
-            raise ValueError(f"`horizon` must be an int >= 1, in rows. Received: horizon={horizon}.")
+            raise SettingError(f"`horizon` must be an int >= 1, in rows. Received: horizon={horizon}.")
         if isinstance(targets, str) or not targets or len(set(targets)) != len(targets):
-            raise ValueError(
+            raise SettingError(
                 "`targets` must be a sequence of different names, one for each target, because scores "
                 f"are labelled by them. Received: targets={targets!r}."
             )
@@ -201,7 +202,7 @@ class ErrorSums:
         actual, forecast = np.asarray(actual), np.asarray(forecast)
         expected = (len(actual) if actual.ndim else 0, self.horizon, len(self.targets))
         if actual.shape != expected or forecast.shape != expected:
-            raise ValueError(
+            raise SettingError(
                 "`actual` and `forecast` must both have the shape (num_windows, "
                 f"{self.horizon}, {len(self.targets)}): windows, horizon steps, targets. "
                 f"Received: actual {actual.shape}, forecast {forecast.shape}."
@@ -254,12 +255,12 @@ class ErrorSums:
         if names is None:
             names = [name for name in METRICS if name != "mase" or self._has_scale]
         elif isinstance(names, str):
-            raise ValueError(f"`names` must be a list, as in [{names!r}]. Received: names={names!r}.")
+            raise SettingError(f"`names` must be a list, as in [{names!r}]. Received: names={names!r}.")
         for name in names:
             if name not in METRICS:
-                raise ValueError(unknown("metric", name, METRICS))
+                raise SettingError(unknown("metric", name, METRICS))
         if by not in _BY:
-            raise ValueError(unknown("grouping", by, _BY))
+            raise SettingError(unknown("grouping", by, _BY))
 
         targets, steps = list(self.targets), list(range(1, self.horizon + 1))
         if by == "step":
@@ -279,7 +280,7 @@ class ErrorSums:
     def _refuse(self, wrong, which, wanted):
         if wrong.any():
             window, step, target = np.argwhere(wrong)[0]
-            raise ValueError(
+            raise SettingError(
                 f"`{which}` must be {wanted}, but {wrong.sum()} of its {wrong.size} values are not. First: "
                 f"window {self.num_windows + window} (the first is 0), step {step + 1}, "
                 f"target {self.targets[target]!r}."
@@ -291,12 +292,14 @@ class ErrorSums:
         num_targets = len(self.targets)
         shapes = [(), (num_targets,)] + ([] if num_windows is None else [(num_windows, num_targets)])
         if scale.shape not in shapes:
-            raise ValueError(
+            raise SettingError(
                 f"`scale` must have one of the shapes {', '.join(map(str, shapes))}: one for all, for each "
                 f"target, or (only in update) for each window and target. Received: {scale.shape}."
             )
         if (scale < 0).any():
-            raise ValueError(f"`scale` is a mean of absolute differences, so >= 0. Received: {scale.min()}.")
+            raise SettingError(
+                f"`scale` is a mean of absolute differences, so >= 0. Received: {scale.min()}."
+            )
         return scale[:, None, :] if scale.ndim == 2 else scale.reshape(1, 1, -1)
 
     def _add_up(self, actual, forecast, scale):
@@ -366,10 +369,12 @@ def mase_scale(values: npt.ArrayLike, season_length: int) -> float | npt.NDArray
     International Journal of Forecasting, 2006; seasonal as in the M4 competition.
     """
     if not isinstance(season_length, int | np.integer) or season_length < 1:
-        raise ValueError(f"`season_length` must be an int >= 1, in rows. Received: {season_length!r}.")
+        raise SettingError(f"`season_length` must be an int >= 1, in rows. Received: {season_length!r}.")
     values = np.asarray(values, dtype=np.float64)
     if values.ndim not in (1, 2):
-        raise ValueError(f"`values` must be (rows,) or (rows, num_targets). Received: shape {values.shape}.")
+        raise SettingError(
+            f"`values` must be (rows,) or (rows, num_targets). Received: shape {values.shape}."
+        )
     differences = np.abs(values[season_length:] - values[:-season_length])
     known = ~np.isnan(differences)
     with np.errstate(invalid="ignore"):
@@ -380,13 +385,13 @@ def mase_scale(values: npt.ArrayLike, season_length: int) -> float | npt.NDArray
 def _score(name, actual, forecast, scale=None):
     actual, forecast = np.asarray(actual), np.asarray(forecast)
     if actual.shape != forecast.shape or not actual.size:
-        raise ValueError(
+        raise SettingError(
             "`actual` and `forecast` must have one shape and hold at least one value. "
             f"Received: actual {actual.shape}, forecast {forecast.shape}."
         )
     wrong = np.argwhere(~np.isfinite(forecast))
     if len(wrong):
-        raise ValueError(
+        raise SettingError(
             "`forecast` must be finite, because a gap cannot be scored, but "
             f"{len(wrong)} of its {forecast.size} values are not. First: index {tuple(wrong[0].tolist())}."
         )
@@ -586,12 +591,12 @@ def keras_metric(
 
     choices = [*ERRORS, "r2"]
     if name == "mase":
-        raise ValueError(
+        raise DataError(
             "mase needs a scale of each series, which a Keras metric does not see; score with ErrorSums, or "
             f"train with one of: {', '.join(sorted(choices))}."
         )
     if name not in choices:
-        raise ValueError(unknown("metric", name, choices))
+        raise SettingError(unknown("metric", name, choices))
     if own_units:
         return WindowMeanError(name, log) if name != "r2" else WindowR2(offset, log)
     if name != "r2":

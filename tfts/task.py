@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfts._messages import unknown
+from tfts.errors import SettingError
 from tfts.outputs import Output, build_output, output_config
 
 # What columns are called where a number stands for them, by their role.
@@ -62,10 +63,10 @@ class Task:
             object.__setattr__(self, role, _names(role, getattr(self, role)))
         object.__setattr__(self, "categories", _categories(self.categories))
         if not isinstance(self.masked, bool):
-            raise ValueError(f"`masked` must be a bool. Received: masked={self.masked!r}.")
+            raise SettingError(f"`masked` must be a bool. Received: masked={self.masked!r}.")
         object.__setattr__(self, "output", build_output(self.output))
         if not self.targets:
-            raise ValueError("A task needs at least one target. Received: targets=().")
+            raise SettingError("A task needs at least one target. Received: targets=().")
         roles = {role: getattr(self, role) for role in _DEFAULT_NAMES}
         _check_distinct({**roles, "categories": tuple(name for name, _ in self.categories)})
 
@@ -118,15 +119,15 @@ class Task:
         parts = [field.name for field in dataclasses.fields(cls)]
         for name in config:
             if name not in parts:
-                raise ValueError(unknown("part of a task:", name, parts))
+                raise SettingError(unknown("part of a task:", name, parts))
         if "context_length" not in config:
-            raise ValueError(f"A task needs a `context_length`. Received: {config}.")
+            raise SettingError(f"A task needs a `context_length`. Received: {config}.")
         return cls(**config)
 
 
 def _size(name, value, least):
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
+        raise SettingError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
     return int(value)
 
 
@@ -136,7 +137,7 @@ def _names(role, value):
         return tuple(f"{_DEFAULT_NAMES[role]}_{i}" for i in range(_size(role, value, 0)))
     names = (value,) if isinstance(value, str) else value
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise ValueError(
+        raise SettingError(
             f"`{role}` must hold names of columns, or be their number. Received: {role}={value!r}."
         )
     return tuple(names)
@@ -148,12 +149,12 @@ def _categories(value):
     try:
         pairs = tuple((name, size) for name, size in pairs)
     except (TypeError, ValueError) as error:
-        raise ValueError(
+        raise SettingError(
             f"`categories` must map a column to its number of labels. Received: categories={value!r}."
         ) from error
     for name, _ in pairs:
         if not isinstance(name, str):
-            raise ValueError(f"`categories` must name columns. Received: categories={value!r}.")
+            raise SettingError(f"`categories` must name columns. Received: categories={value!r}.")
     return tuple((name, _size(f"categories[{name!r}]", size, 1)) for name, size in pairs)
 
 
@@ -164,7 +165,7 @@ def _check_distinct(roles):
         for name in names:
             if name in seen:
                 where = f"twice in `{role}`" if seen[name] == role else f"in `{seen[name]}` and in `{role}`"
-                raise ValueError(
+                raise SettingError(
                     f"Column {name!r} stands {where}. Expected a name for each column, in one role. Received: "
                     f"{', '.join(f'{role}={list(names)}' for role, names in roles.items() if names)}."
                 )

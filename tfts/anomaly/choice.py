@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from tfts.errors import DataError, TftsError
+
 # From simple to costly: of equals the first is taken.
 CANDIDATES = (
     "running_median",
@@ -64,13 +66,13 @@ def choose(detector, frame, exclude=(), training=None, candidates=CANDIDATES, se
             options = training or {} if name in MODELS else {}
             fitted = detector.clone(model=name).fit(early, exclude=exclude, **options)
             found = _quiet(fitted, late)
-        except ValueError as error:
+        except TftsError as error:
             rows.append((name, np.nan, np.nan, np.nan, str(error).splitlines()[0]))
             continue
         rows.append((name, *_f1(found, wrong), ""))
     table = pd.DataFrame(rows, columns=["model", "f1", "precision", "recall", "problem"])
     if table["f1"].isna().all():
-        raise ValueError(
+        raise DataError(
             f"No method can be fitted to choose from; {table['model'].iloc[0]}: {table['problem'].iloc[0]}"
         )
     best = table["f1"].max()

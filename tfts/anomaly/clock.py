@@ -5,6 +5,7 @@ import pandas as pd
 
 from tfts._units import offset_of
 from tfts.data.calendar import calendar_columns
+from tfts.errors import DataError
 
 CLOCK = ("hour", "weekday", "month", "day_of_year")
 # Rows of calendar that are made at once: one at a time would cost more than the forecast.
@@ -79,7 +80,7 @@ class Clock:
         """
         if self.tz is None:
             if stamp.tz is not None:
-                raise ValueError(f"The times of the fitted rows had no time zone. Received: {stamp}.")
+                raise DataError(f"The times of the fitted rows had no time zone. Received: {stamp}.")
         elif stamp.tz is None:
             stamp = stamp.tz_localize(self.tz, ambiguous=True, nonexistent="shift_forward")
         return stamp.as_unit("ns").value

@@ -14,6 +14,7 @@ from tfts.anomaly.learning import learn
 from tfts.anomaly.monitor import Monitor
 from tfts.anomaly.settings import Settings, signature
 from tfts.anomaly.tables import in_zone, names_of, times_of
+from tfts.errors import DataError, NotFittedError, SettingError
 from tfts.forecaster import Forecaster
 
 
@@ -181,7 +182,7 @@ class AnomalyDetector:
     @property
     def _learnt(self):
         if self._fitted is None:
-            raise ValueError(
+            raise NotFittedError(
                 "The detector has not learnt anything yet. Call fit first, or AnomalyDetector.load."
             )
         return self._fitted
@@ -231,7 +232,7 @@ class AnomalyDetector:
                 fitted forecaster.
         """
         if not self._learnt.may_fit:
-            raise ValueError(
+            raise DataError(
                 "A fitted forecaster that was given is not fitted again. Make the detector by the name of its model."
             )
         columns = self._settings.columns
@@ -277,7 +278,7 @@ class AnomalyDetector:
             ValueError: If there is nothing to go back to.
         """
         if not self._earlier:
-            raise ValueError("There is nothing to go back to: no fine_tune was taken since fit or load.")
+            raise DataError("There is nothing to go back to: no fine_tune was taken since fit or load.")
         self._fitted = self._earlier.pop()
 
     def detect(self, frame):
@@ -345,7 +346,7 @@ class AnomalyDetector:
         if series is not None:
             names = list(calibration["series"].unique())
             if series not in names:
-                raise ValueError(unknown("series", series, names))
+                raise SettingError(unknown("series", series, names))
             calibration = calibration[calibration["series"] == series]
         return DriftMonitor(**options).fit(calibration[targets].to_numpy(), targets)
 

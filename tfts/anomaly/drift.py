@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from tfts._messages import unknown
+from tfts.errors import DataError, NotFittedError, SettingError
 
 # Order statistics kept of a long reference: its distribution to 1 in 2,000.
 MAX_REFERENCE = 2000
@@ -99,10 +100,10 @@ class DriftMonitor:
     def __init__(self, window=200, alpha=0.05, num_looks=100, coverage=0.9):
         for name, value, least in (("window", window, 20), ("num_looks", num_looks, 1)):
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-                raise ValueError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
+                raise SettingError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
         for name, value in (("alpha", alpha), ("coverage", coverage)):
             if not 0 < value < 1:
-                raise ValueError(f"`{name}` must be a number between 0 and 1. Received: {name}={value!r}.")
+                raise SettingError(f"`{name}` must be a number between 0 and 1. Received: {name}={value!r}.")
         self.window, self.alpha, self.num_looks, self.coverage = window, alpha, num_looks, coverage
 
     def fit(self, residuals, targets=None):
@@ -129,14 +130,14 @@ class DriftMonitor:
         names = [f"residual {number + 1}" for number in range(residuals.shape[1])]
         self.targets_ = names if targets is None else [str(name) for name in targets]
         if len(self.targets_) != residuals.shape[1]:
-            raise ValueError(
+            raise SettingError(
                 f"`targets` must name each of the {residuals.shape[1]} columns. Received: {self.targets_}."
             )
         self._references = []
         for name, column in zip(self.targets_, residuals.T, strict=True):
             known = column[~np.isnan(column)]
             if len(known) < self.window:
-                raise ValueError(
+                raise DataError(
                     f"The reference must hold at least one window of residuals, {self.window} rows. {name!r} has "
                     f"{len(known)}."
                 )
@@ -168,10 +169,10 @@ class DriftMonitor:
         (True, False)
         """
         if not hasattr(self, "_references"):
-            raise ValueError("The monitor has no reference yet. Call `fit` with residuals first.")
+            raise NotFittedError("The monitor has no reference yet. Call `fit` with residuals first.")
         residuals = _table(residuals)
         if residuals.shape[1] != len(self.targets_):
-            raise ValueError(
+            raise SettingError(
                 f"`residuals` must have one column for each target: {', '.join(self.targets_)}. Received: shape "
                 f"{residuals.shape}."
             )
@@ -239,7 +240,7 @@ class DriftMonitor:
         True
         """
         if not hasattr(self, "_references"):
-            raise ValueError("The monitor has no reference yet. Call `fit` with residuals first.")
+            raise NotFittedError("The monitor has no reference yet. Call `fit` with residuals first.")
         return {
             "window": int(self.window),
             "alpha": float(self.alpha),
@@ -273,10 +274,8 @@ class DriftMonitor:
         """
         for name in set(state) ^ set(_STATE):
             if name in _STATE:
-                raise ValueError(
-                    f"The state of a drift monitor needs {name!r}. Received: {', '.join(state)}."
-                )
-            raise ValueError(unknown("part of a drift monitor's state", name, _STATE))
+                raise DataError(f"The state of a drift monitor needs {name!r}. Received: {', '.join(state)}.")
+            raise SettingError(unknown("part of a drift monitor's state", name, _STATE))
         monitor = cls(state["window"], state["alpha"], state["num_looks"], state["coverage"])
         monitor.targets_ = list(state["targets"])
         monitor._references = [
@@ -297,7 +296,7 @@ def _table(residuals):
     if residuals.ndim == 1:
         residuals = residuals[:, None]
     if residuals.ndim != 2 or np.isinf(residuals).any():
-        raise ValueError(
+        raise SettingError(
             "`residuals` must be finite numbers (rows,) or (rows, num_targets), NaN where there is none. "
             f"Received: shape {residuals.shape} with {np.isinf(residuals).sum()} infinite."
         )

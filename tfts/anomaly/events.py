@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from tfts.errors import SettingError
+
 SEVERITIES = {"low": 1.0, "medium": 1.5, "high": 3.0}
 
 
@@ -292,15 +294,15 @@ def check_event_options(confirm, gap, cool_down, longest):
     """
     pair = list(confirm) if isinstance(confirm, tuple | list) else []
     if len(pair) != 2 or not all(_is_whole(n, 1) for n in pair) or pair[0] > pair[1]:
-        raise ValueError(
+        raise SettingError(
             f"`confirm` must be (m, n), ints with 1 <= m <= n: m flagged of the last n rows. Received: "
             f"confirm={confirm!r}."
         )
     for name, value in (("gap", gap), ("cool_down", cool_down)):
         if not _is_whole(value, 0):
-            raise ValueError(f"`{name}` must be an int >= 0 (rows). Received: {name}={value!r}.")
+            raise SettingError(f"`{name}` must be an int >= 0 (rows). Received: {name}={value!r}.")
     if longest is not None and not _is_whole(longest, 2):
-        raise ValueError(f"`longest` must be an int >= 2 (rows) or None. Received: longest={longest!r}.")
+        raise SettingError(f"`longest` must be an int >= 2 (rows) or None. Received: longest={longest!r}.")
 
 
 def _is_whole(value, least):

@@ -17,6 +17,7 @@ from tfts.anomaly.settings import Settings
 from tfts.anomaly.subsequence import SUBSEQUENCES
 from tfts.anomaly.tables import Logarithms
 from tfts.data.times import nanoseconds
+from tfts.errors import MissingFileError
 from tfts.forecaster import Forecaster
 
 
@@ -164,7 +165,7 @@ class Fitted:
         """
         path = Path(folder) / "detector.json"
         if not path.is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"{folder} holds no detector: {path.name} is not there. Expected a folder that "
                 "AnomalyDetector.save wrote."
             )

@@ -9,6 +9,7 @@ import pandas as pd
 from tfts._messages import unknown
 from tfts.anomaly.monitor import Monitor
 from tfts.data.times import nanoseconds
+from tfts.errors import DataError, UnknownNameError
 
 # A realised rate so many times the nominal one, or so many times less, is worth a word.
 _FAR = 1.5
@@ -64,35 +65,33 @@ def judge(fitted, frame):
 def _read(plan, own_time, frame):
     """Times in nanoseconds, series codes, values and series names of a table."""
     if not isinstance(frame, pd.DataFrame):
-        raise ValueError(f"Expected a pandas DataFrame. Received: {type(frame).__name__}.")
+        raise DataError(f"Expected a pandas DataFrame. Received: {type(frame).__name__}.")
     if frame.empty:
-        raise ValueError("The table is empty. Expected at least one row.")
+        raise DataError("The table is empty. Expected at least one row.")
     for column in plan.keys:
         if column not in frame.columns and not (column == plan.time_name and own_time is None):
-            raise KeyError(
+            raise UnknownNameError(
                 unknown("column", column, frame.columns) + f" The detector was fitted with {column!r}."
             )
     if own_time is None:
         if not isinstance(frame.index, pd.DatetimeIndex):
-            raise ValueError(
+            raise DataError(
                 f"Expected a table with a DatetimeIndex, as in fit. Received: {type(frame.index).__name__}."
             )
         times = frame.index
     else:
         times = pd.DatetimeIndex(pd.to_datetime(frame[own_time]))
     if times.hasnans:
-        raise ValueError(f"The time is missing in row {np.flatnonzero(times.isna())[0]}.")
+        raise DataError(f"The time is missing in row {np.flatnonzero(times.isna())[0]}.")
     tz = plan.clock.tz
     if (times.tz is None) != (tz is None):
-        raise ValueError(
-            f"The times of the fitted rows had the time zone {tz}, but the table has {times.tz}."
-        )
+        raise DataError(f"The times of the fitted rows had the time zone {tz}, but the table has {times.tz}.")
     values = np.empty((len(frame), len(plan.columns)))
     for i, column in enumerate(plan.columns):
         try:
             values[:, i] = pd.to_numeric(frame[column]).to_numpy(dtype=np.float64, na_value=np.nan)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"Column {column!r} holds values that are no numbers ({error}).") from error
+            raise DataError(f"Column {column!r} holds values that are no numbers ({error}).") from error
     if plan.series_name is None:
         return nanoseconds(times), np.zeros(len(frame), dtype=np.int64), values, [""]
     codes, names = pd.factorize(frame[plan.series_name], sort=True)

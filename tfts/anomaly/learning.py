@@ -26,6 +26,7 @@ from tfts.baselines import BASELINES
 from tfts.data.calendar import calendar_columns
 from tfts.data.split import chronological_split
 from tfts.data.times import nanoseconds
+from tfts.errors import DataError, SettingError
 from tfts.forecaster import Forecaster
 
 _DAY = 86_400_000_000_000
@@ -146,7 +147,7 @@ class _Lesson:
         if self.given is None:
             forecaster.fit(parts.train, validation=parts.validation or 0, **self.training)
         elif self.training:
-            raise ValueError(
+            raise DataError(
                 "The forecaster is fitted already, so training options do nothing. Received: "
                 f"{sorted(self.training)}."
             )
@@ -159,9 +160,9 @@ class _Lesson:
         sources = self.settings.scoring.same_row[target]
         for name in (target, *sources):
             if name not in main.targets:
-                raise ValueError(unknown("target in same_row:", name, main.targets))
+                raise SettingError(unknown("target in same_row:", name, main.targets))
         if self.settings.learning.model in SUBSEQUENCES or self.given is not None:
-            raise ValueError(
+            raise SettingError(
                 "`same_row` needs forecasters that are fitted here, by name or from an unfitted Forecaster. "
                 f"Received: {self.settings.learning.name or 'a fitted Forecaster'}."
             )
@@ -229,11 +230,11 @@ def _check_names(targets, layout):
     """Refuses names that would stand for two things in a row or in the table of residuals."""
     for name in targets:
         if name in ("time", "series"):
-            raise ValueError(
+            raise DataError(
                 f"A target can't be named {name!r}: the residuals have a column of that name already. Rename it."
             )
     if layout.time_name in layout.columns:
-        raise ValueError(
+        raise DataError(
             f"The times are called {layout.time_name!r}, and so is a column: a row of a feed can't hold both. Rename "
             "one of them."
         )

@@ -102,6 +102,14 @@ class Limits:
         resolutions: Dict from series to its `Resolution`.
         share: Float64 `(targets,)`: the unit of a usual series, as a share of its level.
         usual_unit: Float64 `(targets,)`, for a series whose level is zero.
+
+    Example:
+
+    >>> from types import SimpleNamespace
+    >>> shared = SimpleNamespace(score=SimpleNamespace(is_pooled=True))
+    >>> limits = Limits(shared=shared, own={}, units={}, resolutions={}, share=np.ones(1), usual_unit=np.ones(1))
+    >>> limits.is_pooled
+    True
     """
 
     shared: Measure

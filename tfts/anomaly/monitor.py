@@ -14,6 +14,7 @@ from tfts._messages import unknown
 from tfts.anomaly.events import EventTracker, Judged
 from tfts.anomaly.plan import distances
 from tfts.anomaly.thresholds import HeldBack
+from tfts.errors import DataError, FolderError, MissingFileError, UnknownNameError
 
 # Rows from which the offset of a new level is estimated.
 _SHIFT_ROWS = 7
@@ -90,13 +91,15 @@ class Monitor:
         plan = self._plan
         for column in plan.keys:
             if column not in row:
-                raise KeyError(unknown("column", column, list(row)) + f" The detector needs {column!r}.")
+                raise UnknownNameError(
+                    unknown("column", column, list(row)) + f" The detector needs {column!r}."
+                )
         try:
             stamp = pd.Timestamp(row[plan.time_name])
         except (ValueError, TypeError) as error:
-            raise ValueError(f"The time {row[plan.time_name]!r} can't be read ({error}).") from error
+            raise DataError(f"The time {row[plan.time_name]!r} can't be read ({error}).") from error
         if stamp is pd.NaT:
-            raise ValueError("The row has no time.")
+            raise DataError("The row has no time.")
         series = row[plan.series_name] if plan.series_name is not None else ""
         values = np.array([_number(column, row[column]) for column in plan.columns])
         return self.take(plan.known_name(series), plan.nanoseconds(stamp), values)
@@ -153,11 +156,11 @@ class Monitor:
         if not isinstance(state, dict):
             path = Path(state)
             if not path.is_file():
-                raise FileNotFoundError(f"There is no monitor state {str(path)!r}.")
+                raise MissingFileError(f"There is no monitor state {str(path)!r}.")
             state = json.loads(path.read_text())
             check_version(state, path)
         if state["detector"] != self._plan.fingerprint:
-            raise ValueError(
+            raise FolderError(
                 "The monitor state belongs to another detector, or to this one before it was fitted again. Start "
                 "without a state."
             )
@@ -460,4 +463,4 @@ def _number(column, value):
     try:
         return float(value)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"Column {column!r} must hold a number. Received: {value!r}.") from error
+        raise DataError(f"Column {column!r} must hold a number. Received: {value!r}.") from error

@@ -14,6 +14,7 @@ from tfts._units import offset_of
 from tfts.baselines import LinearRegression, Persistence, RunningMedian, SeasonalNaive
 from tfts.data.panel import Panel
 from tfts.data.spans import Spans
+from tfts.errors import DataError
 from tfts.predictors import NetworkPredictor
 
 # Rows of history for a method whose state is moved over them, such as Arima.
@@ -189,7 +190,7 @@ def predictor_of(forecaster):
     array([10.])
     """
     if forecaster.spec.horizon != 1:
-        raise ValueError(
+        raise DataError(
             f"A row is judged by a forecast of one step. Received: a forecaster with horizon={forecaster.spec.horizon}."
         )
     kinds = {LinearRegression: _Linear, Persistence: Predictor, SeasonalNaive: _Seasonal}

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 
 from tfts._messages import unknown
+from tfts.errors import DataError, SettingError
 
 SCORES = ("residual", "absolute", "squared", "scaled", "joint")
 DIRECTIONS = ("both", "up", "down")
@@ -62,9 +63,9 @@ class ResidualScore:
 
     def __init__(self, kind="residual", direction="both"):
         if kind not in SCORES:
-            raise ValueError(unknown("score", kind, SCORES))
+            raise SettingError(unknown("score", kind, SCORES))
         if direction not in DIRECTIONS:
-            raise ValueError(unknown("direction", direction, DIRECTIONS))
+            raise SettingError(unknown("direction", direction, DIRECTIONS))
         self.kind = kind
         self.direction = direction
 
@@ -97,7 +98,7 @@ class ResidualScore:
         residuals = np.asarray(residuals, dtype=np.float64)
         counts = np.sum(~np.isnan(residuals), axis=0)
         if (counts < 2).any():
-            raise ValueError(
+            raise DataError(
                 f"Expected at least 2 calibration residuals of each target. Received: {counts.tolist()}."
             )
         centre = np.nanmean(residuals, axis=0) if self.kind == "residual" else np.nanmedian(residuals, axis=0)
@@ -235,7 +236,7 @@ class RunningAverage:
 
     def __init__(self, span, single=True):
         if isinstance(span, bool) or not isinstance(span, int | np.integer) or span < 2:
-            raise ValueError(f"`smooth` must be an int >= 2 (rows) or None. Received: smooth={span!r}.")
+            raise SettingError(f"`smooth` must be an int >= 2 (rows) or None. Received: smooth={span!r}.")
         self.span = int(span)
         self.single = single
 
@@ -342,7 +343,7 @@ def _precision(scaled):
 
     whole = scaled[~np.isnan(scaled).any(axis=1)]
     if len(whole) < 2:
-        raise ValueError(
+        raise DataError(
             f"The joint score needs at least 2 calibration rows in which no target is missing. Received: {len(whole)}."
         )
     if not whole.any():

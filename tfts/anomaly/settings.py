@@ -14,6 +14,7 @@ from tfts.anomaly.subsequence import SUBSEQUENCES
 from tfts.anomaly.thresholds import THRESHOLDS, build_threshold
 from tfts.baselines import BASELINES
 from tfts.data.scaling import Scaler
+from tfts.errors import DataError, SettingError
 from tfts.forecaster import Forecaster
 
 IRREGULAR = ("regularise", "step_length")
@@ -45,22 +46,22 @@ class Learning:
         _set(self, model_options=dict(self.model_options or {}))
         if model == "auto":
             if self.model_options:
-                raise ValueError("model='auto' takes no `model_options`, which belong to one model.")
+                raise SettingError("model='auto' takes no `model_options`, which belong to one model.")
         elif isinstance(model, str):
             if model in SUBSEQUENCES:
                 SUBSEQUENCES[model](**self.model_options)
             elif model not in BASELINES and not self.is_network:
                 names = [*_networks(), *BASELINES, *SUBSEQUENCES, "auto"]
-                raise ValueError(unknown("model", model, names))
+                raise SettingError(unknown("model", model, names))
         elif not isinstance(model, Forecaster):
-            raise ValueError(
+            raise SettingError(
                 "`model` must be a name of MODELS, BASELINES or SUBSEQUENCES, or a Forecaster. Received: "
                 f"{model!r}."
             )
         for name, low in (("validation", 0), ("calibration", 1e-9)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= 0.9:
-                raise ValueError(f"`{name}` must be a share from 0 to 0.9. Received: {name}={value!r}.")
+                raise SettingError(f"`{name}` must be a share from 0 to 0.9. Received: {name}={value!r}.")
 
     @property
     def name(self):
@@ -102,7 +103,7 @@ class Columns:
         for name in ("targets", "known_future", "calendar", "log"):
             _set(self, **{name: _listed(getattr(self, name))})
         if self.irregular not in IRREGULAR:
-            raise ValueError(unknown("way of irregular time steps", self.irregular, IRREGULAR))
+            raise SettingError(unknown("way of irregular time steps", self.irregular, IRREGULAR))
         Scaler(self.scaler, self.per_series)
 
     @property
@@ -143,17 +144,17 @@ class Scoring:
         _set(self, threshold_options=dict(self.threshold_options or {}))
         self.new_score()
         if self.context and self.score not in ("scaled", "joint"):
-            raise ValueError(
+            raise SettingError(
                 f"`context` belongs to score='scaled' or 'joint'. Received: score={self.score!r}, "
                 f"context={list(self.context)}."
             )
         self.new_threshold()
         if self.new_average() is None and not self.single_rows:
-            raise ValueError("Without `smooth` there are only single rows. Received: single_rows=False.")
+            raise SettingError("Without `smooth` there are only single rows. Received: single_rows=False.")
         least = self.min_size
         for value in least.values() if isinstance(least, dict) else [least]:
             if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-                raise ValueError(
+                raise SettingError(
                     f"`min_size` must be a number >= 0 or a dict of them. Received: min_size={least!r}."
                 )
 
@@ -171,7 +172,7 @@ class Scoring:
         if self.threshold in _WITH_K:
             options = {"k": self.k, **options}
         elif self.threshold in THRESHOLDS and self.k != 3.0:
-            raise ValueError(
+            raise SettingError(
                 f"`k` belongs to the thresholds {list(_WITH_K)}. Received: threshold={self.threshold!r}, k={self.k}."
             )
         return build_threshold(self.threshold, **options)
@@ -243,7 +244,7 @@ class Settings:
         """
         for name in options:
             if name not in _HOMES:
-                raise ValueError(unknown("option of AnomalyDetector:", name, _HOMES))
+                raise SettingError(unknown("option of AnomalyDetector:", name, _HOMES))
         if isinstance(options.get("model"), Forecaster):
             options = _with_forecaster(options)
         groups = {
@@ -307,7 +308,7 @@ def _with_forecaster(options):
         value = options.get(name)
         value = list(_listed(value)) if name in ("targets", "known_future", "calendar") and value else value
         if name in options and value != own[name] and not (value in (None, ()) and not own[name]):
-            raise ValueError(
+            raise DataError(
                 f"The forecaster that is given has {name}={own[name]!r}, so the detector can't have another. "
                 f"Received: {name}={value!r}."
             )

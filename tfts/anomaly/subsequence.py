@@ -6,6 +6,8 @@ To add one: a class with `fit`, `compare`, `get_state` and `set_state`, and one 
 
 import numpy as np
 
+from tfts.errors import SettingError
+
 
 class PcaWindows:
     """Distance of a window from the plane in which usual windows lie.
@@ -34,7 +36,7 @@ class PcaWindows:
 
     def __init__(self, variance=0.9):
         if isinstance(variance, bool) or not isinstance(variance, int | float) or not 0 < variance < 1:
-            raise ValueError(f"`variance` must be a share in (0, 1). Received: variance={variance!r}.")
+            raise SettingError(f"`variance` must be a share in (0, 1). Received: variance={variance!r}.")
         self.variance = variance
 
     def fit(self, windows):
@@ -94,7 +96,7 @@ class NearestWindows:
     def __init__(self, max_windows=5000):
         whole = isinstance(max_windows, int | np.integer) and not isinstance(max_windows, bool)
         if not whole or max_windows < 1:
-            raise ValueError(f"`max_windows` must be an int >= 1. Received: max_windows={max_windows!r}.")
+            raise SettingError(f"`max_windows` must be an int >= 1. Received: max_windows={max_windows!r}.")
         self.max_windows = max_windows
 
     def fit(self, windows):

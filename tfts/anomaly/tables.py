@@ -8,6 +8,7 @@ import pandas as pd
 from tfts._messages import unknown
 from tfts.data.calendar import calendar_columns
 from tfts.data.times import nanoseconds
+from tfts.errors import DataError, UnknownNameError
 
 # What is added to a column before its logarithm is taken, as a share of its median.
 LOG_OFFSET = 0.1
@@ -33,7 +34,7 @@ def times_of(frame, columns):
     """
     name = columns.time
     if name is not None and name not in frame.columns:
-        raise KeyError(unknown("time column", name, frame.columns))
+        raise UnknownNameError(unknown("time column", name, frame.columns))
     return pd.DatetimeIndex(frame.index if name is None else pd.to_datetime(frame[name]))
 
 
@@ -103,7 +104,7 @@ def _moment(time, tz):
     if stamp.tz is None:
         return stamp if tz is None else stamp.tz_localize(tz)
     if tz is None:
-        raise ValueError(
+        raise DataError(
             f"The times of the table have no time zone, so times to exclude can't have one. Received: {stamp}."
         )
     return stamp
@@ -137,7 +138,7 @@ class Steps:
     def __init__(self, frame, columns):
         for name in step_columns(columns):
             if name in frame.columns:
-                raise ValueError(
+                raise DataError(
                     f"The table has a column {name!r}, which irregular='step_length' with calendar="
                     f"{list(columns.calendar)} makes itself. Rename or drop it."
                 )
@@ -151,7 +152,7 @@ class Steps:
         lengths = np.diff(nanoseconds(times), prepend=0)
         if (lengths[~first] <= 0).any():
             row = np.flatnonzero(~first & (lengths <= 0))[0]
-            raise ValueError(
+            raise DataError(
                 f"Two rows of one series have the time {times[row]}. Expected one row for each time, or "
                 "duplicates='first' or 'last'."
             )
@@ -227,7 +228,7 @@ class Logarithms:
             logged = (*targets, *(column for column in logged if column not in targets))
         for column in logged:
             if column not in frame.columns:
-                raise KeyError(unknown("column in log:", column, frame.columns))
+                raise UnknownNameError(unknown("column in log:", column, frame.columns))
         if not logged:
             return cls()
         whole = frame[list(logged)].astype(np.float64).abs()
@@ -260,7 +261,7 @@ class Logarithms:
         shifted = whole + added
         if (shifted <= 0).any():
             row, i = np.argwhere(shifted <= 0)[0]
-            raise ValueError(
+            raise DataError(
                 f"Column {columns[i]!r} is to be seen as a logarithm, so its values must be 0 or above. Received: "
                 f"{whole[row, i]:.4g} in row {row}."
             )
@@ -270,5 +271,11 @@ class Logarithms:
 
 
 def plain_name(name):
-    """The name of a series as plain data."""
+    """The name of a series as plain data.
+
+    Example:
+
+    >>> plain_name(np.int64(7))
+    7
+    """
     return name.item() if isinstance(name, np.generic) else name

@@ -4,6 +4,7 @@ import numpy as np
 
 from tfts._messages import unknown
 from tfts._units import time_unit
+from tfts.errors import DataError, SettingError
 
 # Windows read at once hold about so many numbers: some 64 MB.
 _CHUNK = 2**24
@@ -30,7 +31,7 @@ def in_time(lags, freq):
 
 def check_count(name, value):
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"`{name}` must be an int >= 1. Received: {name}={value!r}.")
+        raise SettingError(f"`{name}` must be an int >= 1. Received: {name}={value!r}.")
     return int(value)
 
 
@@ -48,20 +49,20 @@ def named(numbers, freq, variables):
 
 def check_shape(stack, query, variables):
     if query not in _QUERIES:
-        raise ValueError(unknown("query", query, _QUERIES))
+        raise SettingError(unknown("query", query, _QUERIES))
     shape = np.shape(stack)
     if len(variables) != (shape[-1] if query == "variable" and shape else 0):
-        raise ValueError(
+        raise SettingError(
             "`variables` must name every column that is looked at with query='variable', and none otherwise. "
             f"Received: query={query!r}, variables={list(variables)}, shape {shape}."
         )
     if len(shape) != 4 or 0 in shape:
-        raise ValueError(
+        raise SettingError(
             "`stack` must be attention weights (windows, heads, query, context), at least one of each. "
             f"Received: shape {shape}."
         )
     if query == "context" and shape[2] != shape[3]:
-        raise ValueError(
+        raise DataError(
             "With query='context' the rows that look are those of the context, so the last two axes are of one "
             f"length. Received: shape {shape}."
         )
@@ -84,7 +85,7 @@ def chunks(stack):
                 if np.isnan(row).any()
                 else f"sums to {row.sum():.4g}, its least weight {row.min():.4g}"
             )
-            raise ValueError(
+            raise DataError(
                 "Each row of `stack` must hold weights >= 0 that sum to 1, as attention after its softmax. "
                 f"Received: shape {np.shape(stack)}; the row of window {first + window}, head {head}, query {at} "
                 f"{what}."
@@ -124,7 +125,7 @@ def parts_of(
     """Names of the parts of the context, and where they are: bool `(parts, query, context)`."""
     if variables:
         if len(seasonal_lags) or len(fixed_lags):
-            raise ValueError(
+            raise DataError(
                 "Columns have no lags, so with query='variable' there are none to name. Received: "
                 f"seasonal_lags={list(seasonal_lags)}, fixed_lags={list(fixed_lags)}."
             )
@@ -133,7 +134,7 @@ def parts_of(
         )
     check_count("recent_lags", recent_lags)
     if isinstance(neighbours, bool) or not isinstance(neighbours, int | np.integer) or neighbours < 0:
-        raise ValueError(f"`neighbours` must be an int >= 0. Received: neighbours={neighbours!r}.")
+        raise SettingError(f"`neighbours` must be an int >= 0. Received: neighbours={neighbours!r}.")
     distance = distances_of(query, num_queries, context_length)
     longest = context_length if query == "horizon" else context_length - 1
     free = np.ones(distance.shape, dtype=bool)
@@ -141,7 +142,7 @@ def parts_of(
     for season in seasonal_lags:
         check_count("seasonal_lags", season)
         if season > longest:
-            raise ValueError(
+            raise DataError(
                 f"A seasonal lag must be at most {longest}, so that its row is in the context of {context_length} "
                 f"rows. Received: seasonal_lags={list(seasonal_lags)}, a stack with {num_queries} queries and "
                 f"{context_length} rows of context."
@@ -158,7 +159,7 @@ def parts_of(
     lags = np.arange(context_length)[::-1]
     for lag in fixed_lags:
         if lag not in lags:
-            raise ValueError(
+            raise DataError(
                 f"A fixed lag must be from 0 to {context_length - 1}, the rows of the context. "
                 f"Received: fixed_lags={list(fixed_lags)}."
             )

@@ -28,6 +28,7 @@ from tfts.attention.measures import (
 )
 from tfts.attention.sentences import describe
 from tfts.baselines.seasonal_naive import season_length_of
+from tfts.errors import DataError, MissingFileError, UnknownNameError
 
 if TYPE_CHECKING:
     from tfts.data.panel import Panel
@@ -193,7 +194,7 @@ def analyse_attention(
 
     variables = variables_of(forecaster, panel)
     if len(variables) == 1:
-        raise ValueError(
+        raise DataError(
             f"Attention over variables must have two columns or more to choose from. Received: {variables[0]!r} alone."
         )
     rows = forecaster.spec.origins(panel) if rows is None else np.asarray(rows)
@@ -280,7 +281,7 @@ def _usual_seasons(freq, longest):
 
 def _inside(panel, column, rows, horizon):
     if column not in panel.columns:
-        raise KeyError(unknown("column", column, panel.columns))
+        raise UnknownNameError(unknown("column", column, panel.columns))
     values = panel.values[:, list(panel.columns).index(column)]
     at = np.minimum(rows[:, None] + np.arange(1, horizon + 1), len(values) - 1)
     return (np.nan_to_num(values[at]) != 0).any(axis=1)
@@ -323,11 +324,11 @@ def read_analysis(folder: str | Path) -> dict[str, Any]:
 
     >>> read_analysis("nowhere")
     Traceback (most recent call last):
-    FileNotFoundError: nowhere holds no analysis of attention: attention.json is not there.
+    tfts.errors.MissingFileError: nowhere holds no analysis of attention: attention.json is not there.
     """
     folder = Path(folder)
     if not (folder / "attention.json").is_file():
-        raise FileNotFoundError(f"{folder} holds no analysis of attention: attention.json is not there.")
+        raise MissingFileError(f"{folder} holds no analysis of attention: attention.json is not there.")
     tables = {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
     return {**tables, "attention": json.loads((folder / "attention.json").read_text())}
 
@@ -348,7 +349,7 @@ def pictures(folder: str | Path) -> Iterator[Picture]:
 
     >>> next(pictures("nowhere"))
     Traceback (most recent call last):
-    FileNotFoundError: nowhere holds no analysis of attention: attention.json is not there.
+    tfts.errors.MissingFileError: nowhere holds no analysis of attention: attention.json is not there.
     """
     from tfts import plots
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from tfts._messages import unknown
 from tfts.attention.measures import window_measures
+from tfts.errors import DataError, SettingError
 
 if TYPE_CHECKING:
     from tfts.data.panel import Panel
@@ -121,12 +122,12 @@ def regime_comparison(
     )
     mask = np.asarray(mask)
     if mask.dtype != bool or mask.shape != (len(measures),):
-        raise ValueError(
+        raise SettingError(
             f"`mask` must be bool with one value for each of the {len(measures)} windows of the stack "
             f"{np.shape(stack)}. Received: {mask.dtype} of shape {mask.shape}."
         )
     if mask.all() or not mask.any():
-        raise ValueError(
+        raise SettingError(
             f"`mask` must be True for some windows and False for others. Received: {mask.sum()} of {len(mask)} True."
         )
     values = measures.to_numpy()
@@ -213,7 +214,7 @@ def baseline_check(
     baselines = {"uniform": window_measures(np.full((1, *shape[1:]), 1 / shape[-1], np.float32), **options)}
     for name, other in (others or {}).items():
         if np.shape(other)[:1] + np.shape(other)[2:] != shape[:1] + shape[2:]:
-            raise ValueError(
+            raise DataError(
                 f"The stack of {name!r} must be of the same windows, queries and context, {shape}. "
                 f"Received: shape {np.shape(other)}."
             )
@@ -281,7 +282,7 @@ def fit_null(
     ('attention_seq2seq', True)
     """
     if kind not in _NULLS:
-        raise ValueError(unknown("kind", kind, _NULLS))
+        raise SettingError(unknown("kind", kind, _NULLS))
     rng = np.random.default_rng(seed)
     train, validation = (panel and _shuffled(panel, kind, rng) for panel in (train, validation))
     return forecaster.clone().fit(train, validation=validation or 0, **fit_options)
@@ -348,7 +349,7 @@ def faithfulness(
     if stack is None:
         stack = forecaster.attention(panel, rows)
     if len(rows) < MIN_WINDOWS or len(stack) != len(rows):
-        raise ValueError(
+        raise DataError(
             f"At least {MIN_WINDOWS} windows are needed, so that rows can be exchanged between them, and as many in "
             f"the stack. Received: {len(rows)} windows, a stack of shape {np.shape(stack)}."
         )
@@ -360,7 +361,7 @@ def faithfulness(
     maskable = np.shape(stack)[-1] - (1 if keep_newest and query != "variable" else 0)
     num_lags = max(1, np.shape(stack)[-1] // 20) if num_lags is None else num_lags
     if not 1 <= num_lags <= maskable // 2:
-        raise ValueError(
+        raise SettingError(
             f"`num_lags` must be from 1 to {maskable // 2}, half of the {maskable} {word} "
             f"that can be masked, so that the most and the least attended differ. Received: num_lags={num_lags}."
         )
@@ -496,7 +497,7 @@ def _block(block_length, shape):
     if block_length is None:
         return max(1, min(shape[-1], shape[0] // 10))
     if isinstance(block_length, bool) or not isinstance(block_length, int | np.integer) or block_length < 1:
-        raise ValueError(
+        raise SettingError(
             f"`block_length` must be an int >= 1 or None. Received: block_length={block_length!r}."
         )
     return min(int(block_length), shape[0])

@@ -15,6 +15,7 @@ from tfts.baselines.persistence import Persistence
 from tfts.baselines.ridge import Ridge
 from tfts.baselines.running_median import RunningMedian
 from tfts.baselines.seasonal_naive import SeasonalNaive
+from tfts.errors import DataError, SettingError
 
 __all__ = [
     "BASELINES",
@@ -61,13 +62,13 @@ def build_baseline(name, **options):
     10.0
     """
     if name not in BASELINES:
-        raise ValueError(unknown("baseline", name, BASELINES))
+        raise SettingError(unknown("baseline", name, BASELINES))
     valid = inspect.signature(BASELINES[name]).parameters
     for option in options:
         if not valid:
-            raise ValueError(
+            raise DataError(
                 f"The baseline {name!r} takes no options. Received: {option}={options[option]!r}."
             )
         if option not in valid:
-            raise ValueError(unknown(f"option of {name}", option, valid))
+            raise SettingError(unknown(f"option of {name}", option, valid))
     return BASELINES[name](**options)

@@ -4,6 +4,7 @@ import numpy as np
 
 from tfts._messages import unknown
 from tfts.baselines.local import LocalBaseline, check_fit_rows
+from tfts.errors import DataError, SettingError
 
 TRENDS = ("n", "c", "t", "ct")
 
@@ -49,12 +50,12 @@ class Arima(LocalBaseline):
         _check_order("order", order, "(p, d, q)")
         _check_order("seasonal_order", seasonal_order, "(P, D, Q, s)")
         if any(seasonal_order[:3]) and seasonal_order[3] < 2:
-            raise ValueError(
+            raise SettingError(
                 "`seasonal_order` must end with the season's length, an int >= 2 (rows). Received: "
                 f"seasonal_order={tuple(seasonal_order)}."
             )
         if trend is not None and trend not in TRENDS:
-            raise ValueError(unknown("trend", trend, TRENDS))
+            raise SettingError(unknown("trend", trend, TRENDS))
         check_fit_rows(fit_rows)
         self.order = order
         self.seasonal_order = seasonal_order
@@ -98,7 +99,7 @@ class Arima(LocalBaseline):
         need = lost + lags + 2 * (p + q + seasonal_p + seasonal_q + 3)
         seen = int(np.sum(~np.isnan(values)))
         if seen < need:
-            raise ValueError(
+            raise DataError(
                 f"Arima can't be fitted to {name}: {seen} of its training rows hold a value, but order="
                 f"{tuple(self.order)} with seasonal_order={tuple(self.seasonal_order)} takes {need}. Use more rows "
                 "or lower orders."
@@ -111,7 +112,7 @@ class Arima(LocalBaseline):
                 model.ssm.filter_chandrasekhar = True
             result = model.fit(disp=0, low_memory=True, cov_type="none", maxiter=200)
         except np.linalg.LinAlgError as error:
-            raise ValueError(
+            raise DataError(
                 f"Arima can't be fitted to {name} with order={tuple(self.order)}, seasonal_order="
                 f"{tuple(self.seasonal_order)} ({error}). Use lower orders or fewer differences."
             ) from error
@@ -150,4 +151,4 @@ def _check_order(name, order, form):
         for number in order
     )
     if not whole or len(order) != form.count(",") + 1:
-        raise ValueError(f"`{name}` must be {form}, ints >= 0. Received: {name}={order!r}.")
+        raise SettingError(f"`{name}` must be {form}, ints >= 0. Received: {name}={order!r}.")

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from tfts.errors import DataError, NotFittedError, SettingError
+
 
 class Baseline:
     """A forecasting method that is no network: learn once, forecast from any origin.
@@ -84,12 +86,12 @@ class Baseline:
                 lengths or series.
         """
         if not hasattr(self, "targets_"):
-            raise ValueError(
+            raise NotFittedError(
                 f"{type(self).__name__} is not fitted. Call `fit(panel, spec)` before `predict`."
             )
         targets = list(spec.target_columns(panel))
         if targets != self.targets_:
-            raise ValueError(
+            raise DataError(
                 f"{type(self).__name__} was fitted to forecast {self.targets_}, so it can forecast nothing else. "
                 f"Received: targets={targets}."
             )
@@ -127,7 +129,7 @@ def _together(panel, validation):
     """The training and the validation rows of one split as one part."""
     same = panel.series == validation.series and panel.times.equals(validation.times)
     if not same or (panel.spans.observed_end > validation.spans.target_start).any():
-        raise ValueError(
+        raise SettingError(
             "`validation` must hold later rows of the same table and series as the training rows, as from "
             f"chronological_split. Received: {panel!r} and {validation!r}."
         )

@@ -4,6 +4,7 @@ import numpy as np
 
 from tfts.baselines.local import LocalBaseline, check_fit_rows
 from tfts.baselines.seasonal_naive import check_season_length, season_length_of
+from tfts.errors import DataError, SettingError
 
 # Variance of the states, in variances of an error, from which on it makes no difference.
 _KNOWN = 1e-6
@@ -58,9 +59,9 @@ class Ets(LocalBaseline):
     def __init__(self, trend=True, damped=True, seasonal=True, season_length=None, fit_rows=10_000):
         for name, value in (("trend", trend), ("damped", damped), ("seasonal", seasonal)):
             if not isinstance(value, bool):
-                raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}.")
+                raise SettingError(f"`{name}` must be True or False. Received: {name}={value!r}.")
         if damped and not trend:
-            raise ValueError(
+            raise SettingError(
                 "`damped` must be False where there is no trend to damp. Received: trend=False, damped=True."
             )
         check_season_length(season_length)
@@ -94,7 +95,7 @@ class Ets(LocalBaseline):
         season = self.season_length_
         need = max(2 * season, 10)
         if len(values) < need:
-            raise ValueError(
+            raise DataError(
                 f"Ets can't be fitted to {name}: it has {len(values)} training rows, but two seasons (of "
                 f"season_length={season}) and no fewer than 10 rows are needed. Use more rows, a shorter season or "
                 "seasonal=False."

@@ -5,6 +5,7 @@ from sklearn import linear_model
 
 from tfts._messages import unknown
 from tfts.baselines.baseline import Baseline
+from tfts.errors import DataError, SettingError
 
 WINDOW_NORMS = ("none", "last")
 
@@ -54,12 +55,12 @@ class LinearRegression(Baseline):
     def __init__(self, alpha=0.0, window_norm="none", max_windows=20_000):
         number = isinstance(alpha, int | float | np.number) and not isinstance(alpha, bool)
         if not number or not 0 <= alpha < np.inf:
-            raise ValueError(f"`alpha` must be a float >= 0 (ridge strength). Received: alpha={alpha!r}.")
+            raise SettingError(f"`alpha` must be a float >= 0 (ridge strength). Received: alpha={alpha!r}.")
         if window_norm not in WINDOW_NORMS:
-            raise ValueError(unknown("window_norm", window_norm, WINDOW_NORMS))
+            raise SettingError(unknown("window_norm", window_norm, WINDOW_NORMS))
         whole = isinstance(max_windows, int | np.integer) and not isinstance(max_windows, bool)
         if not whole or max_windows < 1:
-            raise ValueError(
+            raise SettingError(
                 f"`max_windows` must be an int >= 1 (windows). Received: max_windows={max_windows!r}."
             )
         self.alpha = alpha
@@ -94,7 +95,7 @@ class LinearRegression(Baseline):
     def _forecast(self, panel, spec, rows):
         window = self._describe(panel, spec)
         if window != self.window_:
-            raise ValueError(
+            raise DataError(
                 "LinearRegression was fitted for windows of [context_length, horizon, past, known_future] = "
                 f"{self.window_}, and its weights fit no other. Received: {window}."
             )

@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from tfts._units import offset_of
 from tfts.baselines.baseline import Baseline
+from tfts.errors import DataError, NotFittedError, SettingError
 
 
 class LocalBaseline(Baseline):
@@ -58,7 +59,7 @@ class LocalBaseline(Baseline):
                     values = _observed(panel, column, begin, stop)
                     seen = values[~np.isnan(values)]
                     if len(seen) < 2:
-                        raise ValueError(
+                        raise DataError(
                             f"{type(self).__name__} can't be fitted to {name}: {len(seen)} of its {len(values)} "
                             "training rows hold a value. Expected at least two."
                         )
@@ -102,7 +103,7 @@ class LocalBaseline(Baseline):
 
     def _position(self, series):
         if str(series) not in self.series_:
-            raise ValueError(
+            raise NotFittedError(
                 f"{type(self).__name__} was not fitted on series {series!r}, and it has parameters of its own for "
                 f"each of the {len(self.series_)} series it was fitted on (first: {self.series_[0]!r}). Fit it "
                 "again with this series, or take a method that learns over all series, such as "
@@ -115,7 +116,7 @@ def check_fit_rows(fit_rows):
     """Raises a ValueError unless it is None or an int >= 2."""
     whole = isinstance(fit_rows, int | np.integer) and not isinstance(fit_rows, bool)
     if fit_rows is not None and (not whole or fit_rows < 2):
-        raise ValueError(
+        raise SettingError(
             f"`fit_rows` must be an int >= 2 (most recent training rows) or None for all. Received: "
             f"fit_rows={fit_rows!r}."
         )

@@ -12,6 +12,7 @@ from tfts.baselines.baseline import Baseline
 from tfts.baselines.seasonal_naive import season_length_of
 from tfts.data.split import chronological_split
 from tfts.data.windows import WindowSpec
+from tfts.errors import DataError, SettingError
 
 # What `context_length` is divided by to get the lookbacks that are tried.
 _SHARES = (1, 1.5, 2, 3, 4, 6, 8)
@@ -130,21 +131,21 @@ class Ridge(Baseline):
         self.season_lengths = _choices("season_lengths", season_lengths, "ints >= 0", lambda v: v >= 0)
         self.drift_shares = _choices("drift_shares", drift_shares, "floats in 0 to 1", lambda v: 0 <= v <= 1)
         if isinstance(weights, str) and weights not in ("best", "own", "shared"):
-            raise ValueError(unknown("weights", weights, ("best", "own", "shared")))
+            raise SettingError(unknown("weights", weights, ("best", "own", "shared")))
         if inputs not in ("all", "own"):
-            raise ValueError(unknown("inputs", inputs, ("all", "own")))
+            raise SettingError(unknown("inputs", inputs, ("all", "own")))
         if inputs == "all" and weights != "shared":
-            raise ValueError(
+            raise SettingError(
                 "`weights` belongs to inputs='own': from the windows of all columns, every target has weights of "
                 f"its own. Received: weights={weights!r}, inputs='all'."
             )
         if inputs == "all" and any(self.season_lengths or ()):
-            raise ValueError(
+            raise SettingError(
                 "`season_lengths` belongs to inputs='own', whose maps a season's phases can share. "
                 f"Received: season_lengths={season_lengths!r}, inputs='all'."
             )
         if isinstance(average, bool) or not isinstance(average, int | np.integer) or average < 1:
-            raise ValueError(
+            raise SettingError(
                 f"`average` must be an int >= 1 (settings that share a map). Received: {average=}."
             )
         self.weights = weights
@@ -229,7 +230,7 @@ class Ridge(Baseline):
         length = spec.context_length
         lookbacks = self.lookbacks or sorted({max(1, round(length / share)) for share in _SHARES})
         if max(lookbacks) > length:
-            raise ValueError(
+            raise SettingError(
                 f"`lookbacks` must be at most context_length={length} (rows seen). Received: {max(lookbacks)}."
             )
         # A centre is no longer than its lookback, so the context's length stands for all of it.
@@ -240,7 +241,7 @@ class Ridge(Baseline):
         # Phases share a map of whole seasons of the horizon, from one at least of the window.
         fit = [m for m in seasons if not m or (1 < m <= max(lookbacks) and spec.horizon % m == 0)]
         if self.season_lengths and len(fit) < len(seasons):
-            raise ValueError(
+            raise SettingError(
                 f"`season_lengths` must be 0, or ints >= 2 that divide horizon={spec.horizon} and are at most "
                 f"{max(lookbacks)}, the longest lookback. Received: {self.season_lengths}."
             )
@@ -271,7 +272,7 @@ class Ridge(Baseline):
             return [shared if self.weights == "shared" else own]
         maps = [[part] if isinstance(part, str) else list(part) for part in self.weights]
         if sorted(target for part in maps for target in part) != sorted(self.targets_):
-            raise ValueError(
+            raise SettingError(
                 f"`weights` must name each of the targets {self.targets_} in one of its lists. Received: {maps}."
             )
         return [maps]
@@ -298,7 +299,7 @@ class Ridge(Baseline):
         window = self._describe(panel, spec)
         if window != self.window_:
             names = "context_length, horizon, known_future" + ", columns" * (self.inputs == "all")
-            raise ValueError(
+            raise DataError(
                 f"Ridge was fitted for [{names}] = {self.window_}, and its weights fit no other. Received: {window}."
             )
         forecast = np.empty((len(rows), spec.horizon, len(self.targets_)))
@@ -350,7 +351,7 @@ class Ridge(Baseline):
         targets = len(self.targets_)
         features = len(self.window_[3]) if self.inputs == "all" else targets
         if not all(chosen["centre"] for chosen in self.chosen_):
-            raise ValueError(
+            raise DataError(
                 "A ridge with a centre of 0 has no map for windows less their level. Expected centres >= 1. "
                 f"Received: chosen_={self.chosen_}."
             )
@@ -457,5 +458,5 @@ def _choices(name, values, what, allowed):
     kinds = (int, np.integer) if what.startswith("ints") else (int, float, np.number)
     listed = list(values) if isinstance(values, list | tuple | range | np.ndarray) else [values]
     if not listed or not all(isinstance(v, kinds) and not isinstance(v, bool) and allowed(v) for v in listed):
-        raise ValueError(f"`{name}` must be {what}, one or a list of them. Received: {name}={values!r}.")
+        raise SettingError(f"`{name}` must be {what}, one or a list of them. Received: {name}={values!r}.")
     return listed

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from tfts.baselines.baseline import Baseline
+from tfts.errors import SettingError
 
 
 class RunningMedian(Baseline):
@@ -34,7 +35,7 @@ class RunningMedian(Baseline):
 
     def __init__(self, rows=4000):
         if isinstance(rows, bool) or not isinstance(rows, int | np.integer) or rows < 1:
-            raise ValueError(f"`rows` must be an int >= 1. Received: rows={rows!r}.")
+            raise SettingError(f"`rows` must be an int >= 1. Received: rows={rows!r}.")
         self.rows = int(rows)
 
     def _forecast(self, panel, spec, rows):

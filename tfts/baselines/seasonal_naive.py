@@ -5,6 +5,7 @@ import pandas as pd
 
 from tfts._units import offset_of, plain_alias
 from tfts.baselines.baseline import Baseline
+from tfts.errors import SettingError
 
 _MINUTE = 60_000_000_000
 # Steps in a year, for the calendar frequencies by the start of their alias.
@@ -49,7 +50,7 @@ class SeasonalNaive(Baseline):
         check_season_length(season_length)
         whole = isinstance(num_seasons, int | np.integer) and not isinstance(num_seasons, bool)
         if not whole or num_seasons < 1:
-            raise ValueError(f"`num_seasons` must be an int >= 1. Received: num_seasons={num_seasons!r}.")
+            raise SettingError(f"`num_seasons` must be an int >= 1. Received: num_seasons={num_seasons!r}.")
         self.season_length = season_length
         self.num_seasons = int(num_seasons)
 
@@ -85,7 +86,7 @@ def check_season_length(season_length):
     """Raises a ValueError unless it is None or an int >= 1."""
     whole = isinstance(season_length, int | np.integer) and not isinstance(season_length, bool)
     if season_length is not None and (not whole or season_length < 1):
-        raise ValueError(
+        raise SettingError(
             "`season_length` must be an int >= 1 (rows) or None, which finds it from the frequency. "
             f"Received: season_length={season_length!r}."
         )

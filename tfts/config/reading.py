@@ -10,6 +10,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from tfts.config.checking import validate
 from tfts.config.methods import method_mistakes
 from tfts.config.sections import Settings
+from tfts.errors import MissingFileError, SettingError
 
 
 def read_settings(path, changes=(), kind=Settings):
@@ -43,11 +44,11 @@ def read_settings(path, changes=(), kind=Settings):
     if not path.is_file():
         near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.y*ml")], n=1)
         hint = f" Did you mean {str(path.parent / near[0])!r}?" if near else ""
-        raise FileNotFoundError(f"There is no settings file {str(path)!r}.{hint}")
+        raise MissingFileError(f"There is no settings file {str(path)!r}.{hint}")
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a text in UTF-8: {error.reason} at byte {error.start}.") from error
+        raise SettingError(f"{path} is not a text in UTF-8: {error.reason} at byte {error.start}.") from error
     return parse_settings(text, changes, str(path), kind)
 
 
@@ -66,7 +67,7 @@ def parse_settings(text, changes=(), origin="settings", kind=Settings):
     """
     tree = _load_yaml(text, origin)
     if not isinstance(tree, dict):
-        raise ValueError(f"{origin} must hold sections such as data: and window:. Received: {tree!r}.")
+        raise SettingError(f"{origin} must hold sections such as data: and window:. Received: {tree!r}.")
     changed = set()
     for change in changes:
         changed.add(_apply(tree, change))
@@ -74,7 +75,7 @@ def parse_settings(text, changes=(), origin="settings", kind=Settings):
     mistakes += method_mistakes(kind, tree, changed)
     if mistakes:
         count = f"{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}"
-        raise ValueError(f"{origin} has {count}:\n" + "\n".join(f"- {m}" for m in mistakes))
+        raise SettingError(f"{origin} has {count}:\n" + "\n".join(f"- {m}" for m in mistakes))
     return settings
 
 
@@ -84,20 +85,20 @@ def _load_yaml(text, origin):
     except MarkedYAMLError as error:
         mark = error.problem_mark
         at = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "an unknown line"
-        raise ValueError(f"{origin} is not valid YAML: {error.problem} ({at}).") from error
+        raise SettingError(f"{origin} is not valid YAML: {error.problem} ({at}).") from error
 
 
 def _apply(tree, change):
     key, equals, value = change.partition("=")
     if not equals or not key.strip():
-        raise ValueError(f"Expected section.key=value. Received: {change!r}.")
+        raise SettingError(f"Expected section.key=value. Received: {change!r}.")
     *sections, last = path = tuple(key.strip().split("."))
     for section in sections:
         inner = tree.setdefault(section, {})
         if inner is None:
             inner = tree[section] = {}
         if not isinstance(inner, dict):
-            raise ValueError(f"{key!r} can't be set: {section!r} holds {inner!r}, which has no keys.")
+            raise SettingError(f"{key!r} can't be set: {section!r} holds {inner!r}, which has no keys.")
         tree = inner
     tree[last] = _load_yaml(value, f"The value of {key}") if value.strip() else None
     return path

@@ -6,6 +6,7 @@ import typing
 import pydantic
 from pydantic import Field
 
+from tfts.errors import SettingError
 from tfts.training import TrainingSettings
 
 
@@ -18,7 +19,9 @@ def _time(value):
         try:
             pd.Timestamp(text)
         except ValueError:
-            raise ValueError(f"{text!r} is not a time, such as '2017-06-26' or '2017-06-26 07:00'") from None
+            raise SettingError(
+                f"{text!r} is not a time, such as '2017-06-26' or '2017-06-26 07:00'"
+            ) from None
     return text
 
 
@@ -62,9 +65,9 @@ class Data(Section):
     @pydantic.model_validator(mode="after")
     def _one_source(self):
         if self.source in ("file", "m4") and self.path is None:
-            raise ValueError("`path` is missing. Give it in the file, or with --set data.path=FILE")
+            raise SettingError("`path` is missing. Give it in the file, or with --set data.path=FILE")
         if self.source == "dataset" and self.name is None:
-            raise ValueError("`name` is missing: the name of the dataset")
+            raise SettingError("`name` is missing: the name of the dataset")
         return self
 
 
@@ -197,11 +200,11 @@ class Table(Section):
     @pydantic.model_validator(mode="after")
     def _one_source(self):
         if self.source == "file" and self.path is None:
-            raise ValueError("`path` is missing. Give it in the file, or with --set data.path=FILE")
+            raise SettingError("`path` is missing. Give it in the file, or with --set data.path=FILE")
         if self.source == "file" and self.targets is None:
-            raise ValueError("`targets` is missing: the columns to explain")
+            raise SettingError("`targets` is missing: the columns to explain")
         if self.source == "sklearn" and self.name is None:
-            raise ValueError("`name` is missing: the name of the data set")
+            raise SettingError("`name` is missing: the name of the data set")
         return self
 
 

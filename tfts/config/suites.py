@@ -6,6 +6,7 @@ import pydantic
 from pydantic import Field
 
 from tfts.config.sections import Data, Section, Seed, Split
+from tfts.errors import SettingError
 from tfts.training import TrainingSettings
 
 
@@ -27,16 +28,16 @@ class Protocol(Section):
     @pydantic.model_validator(mode="after")
     def _fits(self):
         if min(self.horizons) < 1 or len(set(self.horizons)) < len(self.horizons):
-            raise ValueError(f"`horizons` must be different ints >= 1. Received: {self.horizons}")
+            raise SettingError(f"`horizons` must be different ints >= 1. Received: {self.horizons}")
         if self.windows is not None and len(self.windows) != len(self.horizons):
-            raise ValueError(
+            raise SettingError(
                 f"`windows` must hold a number for each of the {len(self.horizons)} horizons. Received: {self.windows}"
             )
         relative = [name for name in self.metrics if name in ("smape", "mase")]
         if relative and self.units != "original":
-            raise ValueError(f"{relative[0]} is of original units: give units: original")
+            raise SettingError(f"{relative[0]} is of original units: give units: original")
         if "mase" in self.metrics and self.season_length is None:
-            raise ValueError(
+            raise SettingError(
                 "`season_length` is missing: mase divides by the error of the value a season ago"
             )
         return self
@@ -90,14 +91,14 @@ class BenchmarkSettings(Section):
             for name in ("mse", "mae", "rmse", "smape", "mase"):
                 scores = getattr(row, name)
                 if scores is not None and len(scores) != len(self.protocol.horizons):
-                    raise ValueError(
+                    raise SettingError(
                         f"`published` must hold a score of {row.model} for each of the "
                         f"{len(self.protocol.horizons)} horizons. Received: {name}: {scores}"
                     )
         labels = [*self.baselines, *self.models, *self.peers]
         twice = [label for label in labels if labels.count(label) > 1]
         if twice:
-            raise ValueError(f"{twice[0]!r} stands twice among baselines, models and peers")
+            raise SettingError(f"{twice[0]!r} stands twice among baselines, models and peers")
         return self
 
 

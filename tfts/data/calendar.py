@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tfts._messages import unknown
+from tfts.errors import DataError, SettingError
 
 if TYPE_CHECKING:
     from tfts.data.panel import Panel
@@ -52,9 +53,9 @@ def calendar_columns(times: pd.DatetimeIndex, features: Sequence[str]) -> pd.Dat
     2024-01-01 12:00:00  12.0      0.0     -1.0
     """
     if not isinstance(times, pd.DatetimeIndex):
-        raise ValueError(f"`times` must be a pandas DatetimeIndex. Received: {type(times).__name__}.")
+        raise SettingError(f"`times` must be a pandas DatetimeIndex. Received: {type(times).__name__}.")
     if times.hasnans:
-        raise ValueError(
+        raise SettingError(
             f"`times` has no time in row {np.flatnonzero(times.isna())[0]}. Expected one in every row."
         )
     columns = {}
@@ -96,7 +97,7 @@ def add_calendar(panel: Panel, features: Sequence[str]) -> Panel:
     calendar = calendar_columns(panel.times, features)
     for name in calendar.columns:
         if name in panel.columns:
-            raise ValueError(
+            raise DataError(
                 f"The panel already has a column {name!r}, so the calendar column of that name can't be "
                 f"added. Rename it, or leave {name!r} out of `features`."
             )
@@ -126,11 +127,11 @@ def _microseconds(period):
     except ValueError:
         length = pd.NaT
     if length is pd.NaT:
-        raise ValueError(
+        raise DataError(
             f"{unknown('calendar feature', period, _CLOCK)} A period is given as a length of time, e.g. "
             "'24h' or '365.25D'."
         )
     microseconds = length // pd.Timedelta(1, unit="us")
     if microseconds < 1:
-        raise ValueError(f"A period must be longer than zero, with a unit, e.g. '24h'. Received: {period!r}.")
+        raise DataError(f"A period must be longer than zero, with a unit, e.g. '24h'. Received: {period!r}.")
     return microseconds

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tfts._messages import unknown
+from tfts.errors import SettingError
 
 
 def load_dataset(name: str) -> pd.DataFrame:
@@ -50,7 +51,7 @@ def load_dataset(name: str) -> pd.DataFrame:
     ((2284, 1), 'W-SAT', 59)
     """
     if name not in DATASETS:
-        raise ValueError(unknown("data set", name, DATASETS))
+        raise SettingError(unknown("data set", name, DATASETS))
     return DATASETS[name]()
 
 

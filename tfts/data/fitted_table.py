@@ -10,6 +10,7 @@ import pandas as pd
 from tfts._messages import unknown
 from tfts.data.panel import Panel
 from tfts.data.times import Clock
+from tfts.errors import DataError, UnknownNameError
 from tfts.metrics import mase_scale
 
 
@@ -92,7 +93,7 @@ class FittedTable:
         """
         for column in (*keys, *self.own):
             if column not in frame.columns:
-                raise KeyError(
+                raise UnknownNameError(
                     unknown("column", column, frame.columns) + f" The forecaster was fitted with {column!r}."
                 )
         return frame[[*keys, *self.own]]
@@ -104,19 +105,19 @@ class FittedTable:
             ValueError: With what was fitted and what came.
         """
         if panel.freq != self.freq:
-            raise ValueError(
+            raise DataError(
                 f"The forecaster was fitted at freq={self.freq!r}, but the table has freq={panel.freq!r}."
             )
         zone = None if panel.times.tz is None else str(panel.times.tz)
         if zone != self.span["timezone"]:
-            raise ValueError(
+            raise DataError(
                 f"The forecaster was fitted on times in the zone {self.span['timezone']}, but those of the panel are "
                 f"in {zone}. Expected a panel from this forecaster's `panel`, or a DataFrame."
             )
         for name in ("targets", "known_future", "columns"):
             fitted, given = getattr(self, name), getattr(panel, name)
             if fitted != given:
-                raise ValueError(
+                raise DataError(
                     f"The forecaster was fitted with {name}={list(fitted)}, but the table has {list(given)}."
                 )
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from tfts.errors import DataError
+
 
 def last_origins(panel, spec, given=None):
     """The last observed row of every series, which the real future follows.
@@ -44,7 +46,7 @@ def last_origins(panel, spec, given=None):
         )
     else:
         why = f"has a missing or interpolated value among its last {length} rows"
-    raise ValueError(f"{of} can't be forecast from its last row: it {why}.")
+    raise DataError(f"{of} can't be forecast from its last row: it {why}.")
 
 
 def actual_values(panel, rows, spec):

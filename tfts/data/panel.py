@@ -26,6 +26,7 @@ from tfts.data.times import (
     times_of,
     to_periods,
 )
+from tfts.errors import DataError, SettingError, UnknownNameError
 
 MISSING = ("raise", "interpolate", "drop")
 DUPLICATES = ("raise", "first", "last", "mean")
@@ -223,7 +224,7 @@ class Panel:
         """
         for column in columns:
             if column not in self.columns:
-                raise KeyError(unknown("column", column, self.columns))
+                raise UnknownNameError(unknown("column", column, self.columns))
         return np.array([self.columns.index(c) for c in columns], dtype=np.int64)
 
     def series_of(self, rows: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -317,7 +318,7 @@ class Panel:
             for _, _, observed_end, end in self.spans:
                 gone = observed_end + np.flatnonzero(absent[observed_end:end])
                 if len(gone):
-                    raise ValueError(
+                    raise DataError(
                         f"Column {column!r} has {len(gone)} missing values in the forecast rows (first: "
                         f"{self._where(gone[0])}), but it is known_future, so every row must hold a value."
                     )
@@ -330,7 +331,7 @@ class Panel:
                     absent[observed_end:end] = False
             rows = np.flatnonzero(absent)
             if len(rows):
-                raise ValueError(
+                raise DataError(
                     f"Column {column!r} has {len(rows)} missing values at freq={self.freq!r} (first: "
                     f"{self._where(rows[0])}). Rows that the table lacks count as missing. Fill them, or choose "
                     "missing='interpolate' (fills gaps of up to `limit` rows) or missing='drop' (leaves out "
@@ -361,10 +362,10 @@ class Panel:
                 part = part[~np.isnan(part)]
                 if not len(part):
                     of = f" of series {name!r}" if self.series_name is not None else ""
-                    raise ValueError(f"Target {target!r}{of} has no value in any row. Leave it out.")
+                    raise DataError(f"Target {target!r}{of} has no value in any row. Leave it out.")
                 if len(part) > 1 and part.min() == part.max():
                     of = f" of series {name!r}" if self.series_name is not None else ""
-                    raise ValueError(
+                    raise DataError(
                         f"Target {target!r}{of} is constant: {part[0]:g} in all {len(part)} rows from "
                         f"{self.times[span.start]} on, so there is nothing to learn. Leave it out, or give "
                         "allow_constant=True."
@@ -375,17 +376,17 @@ def _check_options(frame, missing, limit, duplicates):
     _check_choice("missing", missing, MISSING)
     _check_choice("duplicates", duplicates, DUPLICATES)
     if limit is not None and (not isinstance(limit, int | np.integer) or limit < 1):
-        raise ValueError(f"`limit` must be an int >= 1 (rows) or None. Received: limit={limit!r}.")
+        raise SettingError(f"`limit` must be an int >= 1 (rows) or None. Received: limit={limit!r}.")
     if not isinstance(frame, pd.DataFrame):
-        raise ValueError(f"Expected a pandas DataFrame. Received: {type(frame).__name__}.")
+        raise DataError(f"Expected a pandas DataFrame. Received: {type(frame).__name__}.")
     if frame.empty:
-        raise ValueError(
+        raise DataError(
             f"The table is empty ({len(frame)} rows, {frame.shape[1]} columns). Expected at least one row "
             "and one column of numbers."
         )
     twice = pd.Index(map(str, frame.columns)).duplicated()
     if twice.any():
-        raise ValueError(
+        raise DataError(
             f"Column {str(frame.columns[twice][0])!r} stands twice in the table. Expected one column for "
             "each name."
         )
@@ -398,19 +399,19 @@ def _roles(columns, targets, known_future):
         targets = tuple(c for c in columns if c not in known_future)
     targets = _names("targets", targets, columns)
     if not targets:
-        raise ValueError(
+        raise DataError(
             "The table has no target column. Expected at least one column that is not known_future. "
             f"Received: columns={list(columns)}, known_future={list(known_future)}."
         )
     both = [c for c in targets if c in known_future]
     if both:
-        raise ValueError(
+        raise DataError(
             f"Column {both[0]!r} is a target and known_future. Expected one of them: what is known ahead "
             "need not be forecast."
         )
     taken = [c for c in targets if c in _TAKEN]
     if taken:
-        raise ValueError(
+        raise DataError(
             f"The target {taken[0]!r} has the name of another column of the tables of forecasts "
             f"({', '.join(_TAKEN)}). Rename it, or name the columns to forecast as `targets`."
         )
@@ -428,7 +429,7 @@ def _observed_ends(nothing, starts, ends):
 
 def _check_choice(name, value, choices):
     if value not in choices:
-        raise ValueError(unknown(name, value, choices))
+        raise SettingError(unknown(name, value, choices))
 
 
 def _names(kind, names, columns):
@@ -436,9 +437,9 @@ def _names(kind, names, columns):
     names = (names,) if isinstance(names, str) else tuple(map(str, names))
     for name in names:
         if name not in columns:
-            raise KeyError(unknown(f"column in {kind}:", name, columns))
+            raise UnknownNameError(unknown(f"column in {kind}:", name, columns))
     if len(set(names)) != len(names):
-        raise ValueError(f"`{kind}` names a column twice. Received: {list(names)}.")
+        raise SettingError(f"`{kind}` names a column twice. Received: {list(names)}.")
     return names
 
 
@@ -446,10 +447,10 @@ def _series_codes(frame, series):
     if series is None:
         return np.zeros(len(frame), dtype=np.int64), [""]
     if series not in frame.columns:
-        raise KeyError(unknown("series column", series, frame.columns))
+        raise UnknownNameError(unknown("series column", series, frame.columns))
     absent = np.flatnonzero(frame[series].isna())
     if len(absent):
-        raise ValueError(
+        raise DataError(
             f"Series column {series!r} is missing in {len(absent)} rows (first: row {absent[0]}). Expected a "
             "name in every row."
         )
@@ -489,7 +490,7 @@ def _numbers(frame, columns, where):
             bad = np.flatnonzero(column.notna() & (numbers.isna() if is_text else True))
             if len(bad) or not is_text:
                 first = f" (first: {column.iloc[bad[0]]!r} at {where(bad[0])})" if len(bad) else ""
-                raise ValueError(
+                raise DataError(
                     f"Column {str(name)!r} holds {len(bad)} values of type {column.dtype} that are no "
                     f"numbers{first}. Leave the column out, or turn it into numbers, e.g. with "
                     "pandas.get_dummies for categories."
@@ -500,7 +501,7 @@ def _numbers(frame, columns, where):
             _check_whole_numbers(name, column, numbers, where)
         infinite = np.flatnonzero(np.abs(numbers) > np.finfo(np.float32).max)
         if len(infinite):
-            raise ValueError(
+            raise DataError(
                 f"Column {str(name)!r} has {len(infinite)} infinite values or values beyond float32 (first: "
                 f"{numbers[infinite[0]]} at {where(infinite[0])}). Expected finite numbers; make them missing "
                 "values (NaN) or correct them."
@@ -514,7 +515,7 @@ def _check_whole_numbers(name, column, numbers, where):
     large = np.flatnonzero(np.abs(numbers) >= _EXACT)
     lost = [row for row in large if int(numbers[row]) != column.iloc[row]]
     if lost:
-        raise ValueError(
+        raise DataError(
             f"Column {str(name)!r} has {len(lost)} whole numbers beyond 2**53 that float64 can't hold to the last "
             f"digit (first: {column.iloc[lost[0]]} at {where(lost[0])}). Take a common start off first, or leave "
             "the column out."

@@ -13,6 +13,7 @@ import pandas as pd
 
 from tfts._messages import unknown
 from tfts.data.stamps import check_stamps, parse_stamps
+from tfts.errors import DataError, MissingFileError, SettingError, UnknownNameError
 
 ENDINGS = (".csv", ".csv.gz", ".parquet", ".parquet.gz")
 # The files of the M4 competition, and the time step of each.
@@ -76,17 +77,17 @@ def read_table(
     """
     path = Path(path)
     if not path.name.lower().endswith(ENDINGS):
-        raise ValueError(f"The ending of {path.name!r} is unknown. Expected one of: {', '.join(ENDINGS)}.")
+        raise DataError(f"The ending of {path.name!r} is unknown. Expected one of: {', '.join(ENDINGS)}.")
     if not path.is_file():
-        raise FileNotFoundError(_not_found(path))
+        raise MissingFileError(_not_found(path))
     times = [] if time is None else [time] if isinstance(time, str) else list(time)
     if len(times) > 2:
-        raise ValueError(
+        raise SettingError(
             "`time` must be the name of the time column, or a pair: the date column and the column with the "
             f"hour or time of day. Received: time={time!r}."
         )
     if time_format is not None and not times:
-        raise ValueError(
+        raise SettingError(
             f"time_format={time_format!r} was given, but no `time` column that it could apply to."
         )
     if na_values is not None and not isinstance(na_values, dict):
@@ -94,17 +95,17 @@ def read_table(
     read = _read_csv if path.name.lower().removesuffix(".gz").endswith(".csv") else _read_parquet
     frame = read(path, times, encoding, na_values)
     if frame.empty:
-        raise ValueError(f"{path} is empty: it holds no rows. Expected a heading and at least one row.")
+        raise DataError(f"{path} is empty: it holds no rows. Expected a heading and at least one row.")
 
     columns = [columns] if isinstance(columns, str) else columns
     for name in [*times, *(columns or [])]:
         if name not in frame.columns:
-            raise KeyError(unknown(f"column in {path.name}:", name, frame.columns))
+            raise UnknownNameError(unknown(f"column in {path.name}:", name, frame.columns))
     if len(times) == 1:
         frame[times[0]] = parse_stamps(frame[times[0]], time_format)
     if len(times) == 2:
         if "time" in frame.columns and "time" not in times:
-            raise ValueError(
+            raise DataError(
                 f"{path.name} already has a column 'time', so {times[0]!r} and {times[1]!r} can't be joined "
                 "under that name. Give time='time', or rename the column."
             )
@@ -154,14 +155,14 @@ def read_m4(path: str | Path) -> pd.DataFrame:
     name, dash, _ = path.name.partition("-train.csv")
     if not dash or name not in _M4:
         expected = ", ".join(f"{name}-train.csv" for name in _M4)
-        raise ValueError(f"A training file of M4 is named one of: {expected}. Received: {path.name!r}.")
+        raise DataError(f"A training file of M4 is named one of: {expected}. Received: {path.name!r}.")
     tables = []
     for part in ("train", "test"):
         file = path.with_name(path.name.replace("-train", f"-{part}"))
         tables.append(read_table(file).set_index("V1"))
     train, test = tables
     if list(train.index) != list(test.index):
-        raise ValueError(
+        raise DataError(
             f"{path.name} holds {len(train)} series and its test file {len(test)}. Expected the same series in "
             "one order."
         )
@@ -195,33 +196,33 @@ def _read_csv(path, times, encoding, na_values):
             warnings.simplefilter("error", pd.errors.ParserWarning)
             frame = pd.read_csv(path, index_col=False, **options)
     except UnicodeDecodeError as error:
-        raise ValueError(
+        raise DataError(
             f"{path} is not encoded as {encoding or 'utf-8'} (byte {error.object[error.start]:#x}). Give its "
             "`encoding`, for a file from western Europe or the Americas most likely encoding='latin-1'."
         ) from error
     except LookupError as error:
-        raise ValueError(
+        raise SettingError(
             f"`encoding` must be the name of one, such as 'latin-1'. Received: {encoding!r}."
         ) from error
     except pd.errors.EmptyDataError as error:
-        raise ValueError(f"{path} is empty. Expected a heading and at least one row.") from error
+        raise DataError(f"{path} is empty. Expected a heading and at least one row.") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, EOFError) as error:
-        raise ValueError(f"{path} can't be read as comma-separated values: {error}") from error
+        raise DataError(f"{path} can't be read as comma-separated values: {error}") from error
     return frame
 
 
 def _read_parquet(path, times, encoding, na_values):
     if encoding is not None:
-        raise ValueError(
+        raise SettingError(
             f"`encoding` is for CSV files; {path.name} is Parquet. Received: encoding={encoding!r}."
         )
     content = path.read_bytes() if path.suffix.lower() != ".gz" else gzip.decompress(path.read_bytes())
     if not content:
-        raise ValueError(f"{path} is empty. Expected a Parquet file.")
+        raise DataError(f"{path} is empty. Expected a Parquet file.")
     try:
         frame = pd.read_parquet(io.BytesIO(content))
     except (ValueError, OSError) as error:
-        raise ValueError(f"{path} can't be read as a Parquet file: {error}") from error
+        raise DataError(f"{path} can't be read as a Parquet file: {error}") from error
     if isinstance(frame.index, pd.DatetimeIndex):
         frame = frame.reset_index(names=frame.index.name or "time")
     elif not isinstance(frame.index, pd.RangeIndex):
@@ -239,7 +240,7 @@ def _join(dates, hours, time_format):
     hour = pd.to_numeric(text, errors="coerce")
     bad = np.flatnonzero(~hour.between(0, 24).fillna(False))
     if len(bad):
-        raise ValueError(
+        raise DataError(
             f"Hour column {hours.name!r} holds {text.iloc[bad[0]]!r} in row {bad[0] + 1} (the first "
             "below the heading is 1). Expected hours from 0 to 24, or times of day such as 13:45."
         )

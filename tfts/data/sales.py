@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tfts._messages import unknown
+from tfts.errors import SettingError
 
 TARGETS = ("Sales", "Inventory", "Ratings")
 KNOWN_FUTURE = ("price", "promotion", "holiday", "holiday_eve", "delivery")
@@ -208,7 +209,7 @@ def _checked(num_stores, days, settings):
         ("clean_days", settings["clean_days"], 0),
     ]:
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
+            raise SettingError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
     most = 365 / (_LONGEST + _APART)
     for name, low, high in [
         ("noise", 0, 1),
@@ -216,20 +217,20 @@ def _checked(num_stores, days, settings):
         ("missing_days", 0, 0.5),
     ]:
         if not low <= settings[name] <= high:
-            raise ValueError(
+            raise SettingError(
                 f"`{name}` must be a number from {low} to {high:g}. Received: {name}={settings[name]!r}."
             )
     for kind in settings["kinds"]:
         if kind not in FAULTS:
-            raise ValueError(unknown("fault", kind, FAULTS))
+            raise SettingError(unknown("fault", kind, FAULTS))
     if not settings["kinds"] and settings["faults_per_year"]:
-        raise ValueError(
+        raise SettingError(
             "`kinds` must name at least one fault, or `faults_per_year` be 0. Received: no name."
         )
     try:
         return pd.date_range(settings["start"], periods=days, freq="D").as_unit("us")
     except ValueError as error:
-        raise ValueError(
+        raise SettingError(
             f"`start` must be a time such as '2022-01-01'. Received: start={settings['start']!r}."
         ) from error
 

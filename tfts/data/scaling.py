@@ -14,6 +14,7 @@ from sklearn import preprocessing
 
 from tfts._messages import unknown
 from tfts.data.panel import aligned_empty
+from tfts.errors import NotFittedError, SettingError, UnknownNameError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -105,7 +106,7 @@ class Scaler:
 
     def __init__(self, kind: str = "standard", per_series: bool = False) -> None:
         if kind not in SCALERS:
-            raise ValueError(unknown("scaler", kind, SCALERS))
+            raise SettingError(unknown("scaler", kind, SCALERS))
         self.kind = kind
         self.per_series = per_series
 
@@ -215,7 +216,7 @@ class Scaler:
             if column in self.logged:
                 lowest = np.nanmin(table[:, i], initial=np.inf)
                 if lowest <= 0:
-                    raise ValueError(
+                    raise SettingError(
                         "scaler='log' takes the logarithms of the targets, so all must be above 0. Received: "
                         f"{column}={lowest:g}."
                     )
@@ -239,12 +240,12 @@ class Scaler:
             ValueError: If the scaler is not fitted.
         """
         if not hasattr(self, "columns"):
-            raise ValueError(
+            raise NotFittedError(
                 "The scaler has not learnt anything yet. Call `fit` with the training rows first."
             )
         for column in columns:
             if column not in self.columns:
-                raise KeyError(unknown("column", column, self.columns))
+                raise UnknownNameError(unknown("column", column, self.columns))
         at = [self.columns.index(c) for c in columns]
         offset = self.series_offset.get(series, self.offset)
         scale = self.series_scale.get(series, self.scale)

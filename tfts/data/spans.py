@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfts.errors import DataError
+
 
 class Span(NamedTuple):
     """The rows of one series; see `Spans`."""
@@ -51,7 +53,7 @@ class Spans:
             object.__setattr__(self, name, np.atleast_1d(np.asarray(getattr(self, name), dtype=np.int64)))
         shapes = [getattr(self, name).shape for name in Span._fields]
         if len(shapes[0]) != 1 or len(set(shapes)) != 1:
-            raise ValueError(
+            raise DataError(
                 f"Expected one row number for each series in {', '.join(Span._fields)}. Received: shapes "
                 f"{', '.join(map(str, shapes))}."
             )

@@ -10,6 +10,7 @@ import pandas as pd
 from tfts._messages import unknown
 from tfts.data.panel import Panel
 from tfts.data.spans import Spans
+from tfts.errors import DataError, SettingError
 
 
 class Split(NamedTuple):
@@ -60,9 +61,9 @@ def chronological_split(
     [[0, 16, 20, 20]]
     """
     if context not in ("carry", "own"):
-        raise ValueError(unknown("context", context, ("carry", "own")))
+        raise SettingError(unknown("context", context, ("carry", "own")))
     if isinstance(gap, bool) or not isinstance(gap, int | np.integer) or gap < 0:
-        raise ValueError(f"`gap` must be an int >= 0 (rows). Received: gap={gap!r}.")
+        raise SettingError(f"`gap` must be an int >= 0 (rows). Received: gap={gap!r}.")
     least = at_least + gap if at_least else 0
     edges = np.array([_edges(panel, span, validation, test, least) for span in panel.spans], dtype=np.int64)
     first, last = edges[:, 0], edges[:, 1]
@@ -88,7 +89,7 @@ def chronological_split(
         if len(empty):
             i = empty[0]
             of = f"Series {panel.series[i]!r}" if panel.series_name is not None else "The table"
-            raise ValueError(
+            raise DataError(
                 f"{of} has no {name} row: of its {observed_end[i] - target_start[i]} rows, validation starts at "
                 f"row {first[i] - start[i]} and test at row {last[i] - start[i]}, with gap={gap}. Expected at "
                 f"least one row in each part. Received: validation={validation!r}, test={test!r}."
@@ -115,7 +116,7 @@ def _edges(panel, span, validation, test, least):
             # What is not there is told with the other empty parts.
             return max(stop - value, target_start)
         if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < 1:
-            raise ValueError(
+            raise SettingError(
                 f"`{name}` must be a share in [0, 1), an int >= 1 (rows) or the time of its first row. Received: "
                 f"{name}={value!r}."
             )
@@ -130,12 +131,12 @@ def _stamp(name, value, tz):
     try:
         stamp = pd.Timestamp(value)
     except ValueError as error:
-        raise ValueError(
+        raise SettingError(
             f"`{name}` must be a share in [0, 1), rows, or the time of its first row, such as '2024-01-31'. Received: "
             f"{name}={value!r}."
         ) from error
     if stamp.tz is not None and tz is None:
-        raise ValueError(
+        raise SettingError(
             f"`{name}` has the time zone {stamp.tz}, but the times of the table have none. Expected a time "
             f"without a zone. Received: {name}={value!r}."
         )

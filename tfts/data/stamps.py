@@ -6,12 +6,20 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.api import guess_datetime_format
 
+from tfts.errors import DataError
+
 # A year and a single digit: a quarter, a month, or October that lost its zero.
 _FRACTION = r"\d{4}\.\d"
 
 
 def are_texts(column):
-    """Whether a column holds texts, and nothing else but missing values."""
+    """Whether a column holds texts, and nothing else but missing values.
+
+    Example:
+
+    >>> are_texts(pd.Series(["2024-01-01", None])), are_texts(pd.Series([2024, 2025]))
+    (True, False)
+    """
     if pd.api.types.is_string_dtype(column.dtype) and column.dtype != object:
         return True
     return column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "string"
@@ -58,7 +66,7 @@ def parse_stamps(column, time_format=None, option="time_format={}"):
         check_stamps(readings[best], text, expected, option)
     if len(whole) == 2 and not readings[whole[0]].equals(readings[whole[1]]):
         first, second = (option.format(repr(f)) for f in whole)
-        raise ValueError(
+        raise DataError(
             f"Time column {column.name!r} is ambiguous: every stamp can be read as {whole[0]!r} and as "
             f"{whole[1]!r} (first row: {text.iloc[0]!r}). Say which by {first} or {second}."
         )
@@ -74,11 +82,17 @@ def check_no_fractions(column, option="pandas.to_datetime(..., format={})"):
 
     Raises:
         ValueError: If there is such a stamp.
+
+    Example:
+
+    >>> check_no_fractions(pd.Series(["1959.1", "1959.2"], name="when"))
+    Traceback (most recent call last):
+    tfts.errors.DataError: Time column 'when' is ambiguous: '1959.1' in row 1...
     """
     text = column.astype("string")
     found = np.flatnonzero(text.str.fullmatch(_FRACTION).fillna(False) & ~text.str.endswith(".0"))
     if len(found):
-        raise ValueError(
+        raise DataError(
             f"Time column {column.name!r} is ambiguous: {text.iloc[found[0]]!r} in row {found[0] + 1} (the first below "
             "the heading is 1) may be the quarter, the month, October without its zero, or a part of the year. "
             "Write months with two digits (1959.01) or as dates (1959-01-01), and quarters as the date of their "
@@ -101,7 +115,15 @@ def _formats(stamp):
 
 
 def check_stamps(times, texts, expected, option="time_format={}"):
-    """An error that names the first row which has no time."""
+    """An error that names the first row which has no time.
+
+    Example:
+
+    >>> texts = pd.Series(["2024-01-01", "soon"], name="when")
+    >>> check_stamps(pd.to_datetime(texts, errors="coerce", format="%Y-%m-%d"), texts, "a date")
+    Traceback (most recent call last):
+    tfts.errors.DataError: Time column 'when' holds 'soon' in row 2 (the first below the heading is 1)...
+    """
     bad = np.flatnonzero(times.isna())
     if len(bad):
         text = texts.iloc[bad[0]]
@@ -109,7 +131,7 @@ def check_stamps(times, texts, expected, option="time_format={}"):
         way = (
             "give `time_format`" if option.startswith("time_format") else f"take {option.format('...')} first"
         )
-        raise ValueError(
+        raise DataError(
             f"Time column {texts.name!r} holds {came} in row {bad[0] + 1} (the first below the heading is "
             f"1). Expected {expected} in every row, all written alike, e.g. 2011-01-31 13:00. For "
             f"another format, {way}."

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tfts.errors import SettingError
+
 # Hours of one period; amplitude in channel 0 and its growth from channel to channel.
 SEASONS = {
     "daily": (24.0, 2.0, 0.5),
@@ -76,7 +78,7 @@ class SyntheticSeries:
         origins = np.asarray(origins)
         wrong = origins.ndim != 1 or not len(origins) or not np.issubdtype(origins.dtype, np.integer)
         if wrong or origins.min() < 0 or origins.max() >= num_steps:
-            raise ValueError(
+            raise SettingError(
                 f"`origins` must be a list of row numbers from 0 to {num_steps - 1}. Received: {origins!r}."
             )
         _check_int("horizon", horizon)
@@ -176,13 +178,13 @@ def make_series(
         _check_int(name, value)
     for name, value in [("shift_probability", shift_probability), ("event_probability", event_probability)]:
         if not 0 <= value <= 1:
-            raise ValueError(f"`{name}` must be a probability from 0 to 1. Received: {name}={value!r}.")
+            raise SettingError(f"`{name}` must be a probability from 0 to 1. Received: {name}={value!r}.")
     if not noise >= 0:
-        raise ValueError(f"`noise` is a standard deviation, so it must be >= 0. Received: noise={noise!r}.")
+        raise SettingError(f"`noise` is a standard deviation, so it must be >= 0. Received: noise={noise!r}.")
     try:
         times = pd.date_range(start, periods=num_steps, freq=freq)
     except ValueError as error:
-        raise ValueError(
+        raise SettingError(
             "`start` must be a time and `freq` a pandas offset alias such as 'h', '15min' or 'MS'. "
             f"Received: start={start!r}, freq={freq!r}."
         ) from error
@@ -204,7 +206,7 @@ def make_series(
 
 def _check_int(name, value):
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"`{name}` must be an int >= 1. Received: {name}={value!r}.")
+        raise SettingError(f"`{name}` must be an int >= 1. Received: {name}={value!r}.")
 
 
 def _fixed(times, num_features, trend):

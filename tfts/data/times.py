@@ -10,6 +10,7 @@ import pandas as pd
 from tfts._messages import unknown
 from tfts._units import offset_of, plain_alias
 from tfts.data.stamps import are_texts, check_no_fractions, parse_stamps
+from tfts.errors import DataError, UnknownNameError
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 # Periods that pandas names by their last day.
@@ -36,12 +37,12 @@ class Clock(NamedTuple):
             ValueError: If one side has a time zone and the other has none.
         """
         if self.timezone is None and times.tz is not None:
-            raise ValueError(
+            raise DataError(
                 f"The times of the table are in the time zone {times.tz}, but the fitted rows had none. Take the "
                 "zone off with tz_localize(None), after tz_convert to the zone of the fitted rows."
             )
         if self.timezone is not None and times.tz is None:
-            raise ValueError(
+            raise DataError(
                 f"The times of the table have no time zone, but the fitted rows were in {self.timezone}. Give the "
                 f"times their zone first, e.g. with tz_localize({self.timezone!r})."
             )
@@ -67,7 +68,7 @@ class Clock(NamedTuple):
         fitted, usual = lengths[np.argmax(often)], steps[np.argmax(counts)]
         # Months and quarters differ by a few days.
         if (usual < 0.75 * fitted and not repeats) or steps.min() > 1.5 * fitted:
-            raise ValueError(
+            raise DataError(
                 f"The time steps differ: the fitted rows were at freq={self.freq!r}, but the rows of the table are "
                 f"{pd.Timedelta(usual, unit=times.unit)} apart. Bring the table to freq={self.freq!r}, e.g. with "
                 "pandas.DataFrame.resample, or fit on rows like these."
@@ -98,14 +99,14 @@ def times_of(frame, time):
         if isinstance(index, pd.PeriodIndex):
             index = index.to_timestamp()
         if not isinstance(index, pd.DatetimeIndex):
-            raise ValueError(
+            raise DataError(
                 "Expected a table with a DatetimeIndex, or the name of its time column as `time`. Received: an "
                 f"index of type {type(index).__name__}, columns={list(map(str, frame.columns))}."
             )
         times, name = index, "time" if index.name is None else str(index.name)
     else:
         if time not in frame.columns:
-            raise KeyError(unknown("time column", time, frame.columns))
+            raise UnknownNameError(unknown("time column", time, frame.columns))
         _check_present(frame[time])
         times, name = _of_column(frame[time], time), str(time)
     _check_present(times)
@@ -116,7 +117,7 @@ def times_of(frame, time):
 def _check_present(times):
     absent = np.flatnonzero(times.isna())
     if len(absent):
-        raise ValueError(
+        raise DataError(
             f"The time is missing in {len(absent)} rows (first: row {absent[0]}). Expected a time in every row."
         )
 
@@ -124,7 +125,7 @@ def _check_present(times):
 def _of_column(column, time):
     if pd.api.types.is_numeric_dtype(column):
         check_no_fractions(column)
-        raise ValueError(
+        raise DataError(
             f"Time column {time!r} holds numbers (first: {column.iloc[0]}). Expected dates; convert it with "
             "pandas.to_datetime(..., unit=...) first, whole years with "
             "pandas.to_datetime(column.astype(str), format='%Y')."
@@ -139,7 +140,7 @@ def _of_column(column, time):
             warnings.simplefilter("error")
             return pd.DatetimeIndex(pd.to_datetime(column))
     except (ValueError, TypeError, Warning) as error:
-        raise ValueError(
+        raise DataError(
             f"Time column {time!r} can't be read as dates of one form (pandas says: "
             f"{str(error).splitlines()[0]}). Convert it with pandas.to_datetime(..., format=...) first; stamps "
             "of several time zones need utc=True."
@@ -165,15 +166,15 @@ def alias_of(freq):
         offset = offset_of(freq)
         alias = freq if plain_alias(freq) != freq else offset.freqstr
     except (TypeError, ValueError) as error:
-        raise ValueError(text) from error
+        raise DataError(text) from error
     if offset.n < 1:
-        raise ValueError(text)
+        raise DataError(text)
     try:
         kept = offset_of(alias) == offset
     except ValueError:
         kept = False
     if not kept:
-        raise ValueError(
+        raise DataError(
             f"The time step {offset!r} can't be kept: its name {alias!r} does not say all of it (holidays, hours, "
             "days). Expected a pandas offset alias. For days without work take freq='B' and missing='interpolate' "
             "or 'drop'."
@@ -195,23 +196,37 @@ def nanoseconds(times):
     try:
         return times.as_unit("ns").asi8
     except pd.errors.OutOfBoundsDatetime as error:
-        raise ValueError(
+        raise DataError(
             f"Alarms are for times from 1678 to 2261, which can be counted in nanoseconds. Received: times from "
             f"{times.min()} to {times.max()}."
         ) from error
 
 
 def repeated(times, codes):
-    """Rows that have the time of the row before."""
+    """Rows that have the time of the row before.
+
+    Example:
+
+    >>> repeated(pd.DatetimeIndex(["2024-01-01", "2024-01-01", "2024-01-02"]), np.zeros(3)).tolist()
+    [1]
+    """
     stamps = times.asi8
     return np.flatnonzero((codes[1:] == codes[:-1]) & (stamps[1:] == stamps[:-1])) + 1
 
 
 def check_duplicates(times, codes, duplicates, where):
-    """Refuses repeated times where `duplicates` is `"raise"`; `where` puts a row into words."""
+    """Refuses repeated times where `duplicates` is `"raise"`; `where` puts a row into words.
+
+    Example:
+
+    >>> times = pd.DatetimeIndex(["2024-01-01", "2024-01-01"])
+    >>> check_duplicates(times, np.zeros(2), "raise", where=lambda row: times[row])
+    Traceback (most recent call last):
+    tfts.errors.DataError: 1 rows repeat the time of the row before (first: 2024-01-01 00:00:00)...
+    """
     rows = repeated(times, codes) if duplicates == "raise" else ()
     if len(rows):
-        raise ValueError(
+        raise DataError(
             f"{len(rows)} rows repeat the time of the row before (first: {where(rows[0])}). Expected one row for "
             "each time of a series. If several series stand in one table, name their column as `series`; else "
             "choose duplicates='first', 'last' or 'mean'."
@@ -223,10 +238,15 @@ def find_frequency(times, codes, names, series):
 
     Raises:
         ValueError: If there is no step, or they are irregular.
+
+    Example:
+
+    >>> find_frequency(pd.date_range("2024-01-01", periods=3, freq="15min"), np.zeros(3), [""], None)
+    '15min'
     """
     steps, counts = _steps(times, codes)
     if not len(steps):
-        raise ValueError(
+        raise DataError(
             "The frequency can't be found, because no series has two rows with different times. Give `freq`."
         )
     local, day = _local(times), _ticks(times, 86_400_000_000_000)
@@ -252,7 +272,7 @@ def find_frequency(times, codes, names, series):
     difference = np.diff(times.asi8)
     row = np.flatnonzero((codes[1:] == codes[:-1]) & (difference % usual != 0))[0]
     of = f" of series {names[codes[row]]!r}" if series is not None else ""
-    raise ValueError(
+    raise DataError(
         f"The time steps{of} are irregular: most are {pd.Timedelta(usual, unit=times.unit)}, but "
         f"{times[row + 1]} comes {pd.Timedelta(difference[row], unit=times.unit)} after {times[row]}. Give `freq` "
         "(e.g. freq='h') to bring the rows into regular periods; rows that are then missing follow `missing`, "
@@ -292,7 +312,13 @@ def _by_clock(offset):
 
 
 def time_grid(start, freq, end=None, periods=None):
-    """Times from `start` on, `freq` apart."""
+    """Times from `start` on, `freq` apart.
+
+    Example:
+
+    >>> time_grid(pd.Timestamp("2024-01-28"), "MS-28", periods=3).astype(str).tolist()
+    ['2024-01-28', '2024-02-28', '2024-03-28']
+    """
     offset = offset_of(freq)
     if start.tz is None or not _by_clock(offset):
         return pd.date_range(start, end, periods, offset)
@@ -306,7 +332,14 @@ def _localize(local, tz):
 
 
 def to_periods(times, codes, freq):
-    """Moves every stamp to the name of its period, unless they are `freq` apart already."""
+    """Moves every stamp to the name of its period, unless they are `freq` apart already.
+
+    Example:
+
+    >>> stamps = pd.DatetimeIndex(["2024-01-01 00:02", "2024-01-01 01:05", "2024-01-01 01:59"])
+    >>> to_periods(stamps, np.zeros(3), "h").hour.tolist()
+    [0, 1, 1]
+    """
     offset = offset_of(freq)
     local = _local(times)
     if not _by_clock(offset):
@@ -349,7 +382,15 @@ def _calendar_periods(days, freq, offset):
 
 
 def regularise(values, times, codes, freq, where):
-    """Inserts the rows that `freq` asks for, as missing values, series by series."""
+    """Inserts the rows that `freq` asks for, as missing values, series by series.
+
+    Example:
+
+    >>> days = pd.DatetimeIndex(["2024-01-01", "2024-01-03"])
+    >>> values, times, lengths = regularise(np.array([[1.0], [3.0]]), days, np.zeros(2), "D", str)
+    >>> values.ravel().tolist(), lengths.tolist()
+    ([1.0, nan, 3.0], [3])
+    """
     edges = np.append(np.flatnonzero(np.diff(codes, prepend=-1)), len(codes))
     parts, grids, lengths = [], [], []
     for start, end in itertools.pairwise(edges):
@@ -359,7 +400,7 @@ def regularise(values, times, codes, freq, where):
             place = grid.get_indexer(times[start:end])
             if (place < 0).any():
                 row = start + np.flatnonzero(place < 0)[0]
-                raise ValueError(
+                raise DataError(
                     f"A row does not lie on the times of freq={freq!r} that start at {times[start]}: "
                     f"{where(row)}. Give another `freq`."
                 )

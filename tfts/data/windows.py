@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tfts.data.panel import aligned_empty
+from tfts.errors import DataError, SettingError
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -70,9 +71,9 @@ class WindowSpec:
         for name in ("context_length", "horizon", "stride"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"`{name}` must be an int >= 1 (rows). Received: {name}={value!r}.")
+                raise SettingError(f"`{name}` must be an int >= 1 (rows). Received: {name}={value!r}.")
         if self.history is not None and not self.history >= self.context_length:
-            raise ValueError(
+            raise SettingError(
                 f"`history` must be None or at least context_length={self.context_length}. Received: "
                 f"history={self.history!r}."
             )
@@ -99,7 +100,7 @@ class WindowSpec:
         known = panel.known_future if self.known_future is None else self.known_future
         both = [c for c in self.target_columns(panel) if c in known]
         if both:
-            raise ValueError(
+            raise DataError(
                 f"Column {both[0]!r} is a target and known_future, so the model would be given the answer. "
                 f"Expected one of them. Received: targets={list(self.target_columns(panel))}, "
                 f"known_future={list(known)}."
@@ -153,7 +154,7 @@ class WindowSpec:
         """
         rows = self._find(panel, self.horizon)
         if not len(rows):
-            raise ValueError(self._why_none(panel, self.horizon))
+            raise DataError(self._why_none(panel, self.horizon))
         return rows
 
     def count(self, panel: Panel) -> int:
@@ -169,7 +170,7 @@ class WindowSpec:
         """
         rows = self._find(panel, 0)
         if not len(rows):
-            raise ValueError(self._why_none(panel, 0))
+            raise DataError(self._why_none(panel, 0))
         return rows
 
     def index(self, panel: Panel) -> pd.DataFrame:
@@ -219,7 +220,7 @@ class WindowSpec:
         import tensorflow as tf
 
         if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-            raise ValueError(
+            raise SettingError(
                 f"`batch_size` must be an int >= 1 (windows). Received: batch_size={batch_size!r}."
             )
         rows = self.origins(panel)
@@ -493,7 +494,7 @@ def _windows(panel, columns, first, length):
 
 def _check_inside(panel, first, length):
     if len(first) and not 0 <= first.min() <= first.max() <= len(panel.values) - length:
-        raise ValueError(
+        raise DataError(
             f"Expected windows inside the {len(panel.values)} rows of the table. Received: windows of {length} rows "
             f"that start at rows {first.min()} to {first.max()}."
         )

@@ -7,6 +7,7 @@ from tfts._messages import unknown
 from tfts.attention import analyse_attention, fit_null
 from tfts.config import Settings
 from tfts.data.readers import read_table
+from tfts.errors import FolderError, SettingError
 from tfts.experiment.folder import is_made_of, mark
 from tfts.experiment.tables import digests, read_parts, times_of
 from tfts.forecaster import Forecaster
@@ -107,7 +108,7 @@ def analyse_run(run_dir, model, data=None, output=None):
 
     >>> analyse_run("nowhere", "attention_seq2seq")
     Traceback (most recent call last):
-    FileNotFoundError: nowhere holds no run: run.json is not there. Give the --output of `tfts run`.
+    tfts.errors.MissingFileError: nowhere holds no run: run.json is not there. Give the --output of `tfts run`.
     """
     run_dir = Path(run_dir)
     described = read_run(run_dir)
@@ -135,7 +136,7 @@ def _check_unchanged(rows, parts, run_dir):
     """Refuses test rows that are no longer those of the run: the model may have learnt from some."""
     changed = [part for part, digest in digests(parts).items() if digest != rows.get(part)]
     if changed:
-        raise ValueError(
+        raise FolderError(
             f"The table has changed since the run in {run_dir} was made (changed: {', '.join(changed)} rows), so its "
             "test rows may be rows that the model has learnt from. Give the same `tfts run` again, or other rows "
             "with --data."
@@ -161,9 +162,9 @@ def load_model(run_dir, model):
     if model is None and len(names) == 1:
         model = names[0]
     if model is None:
-        raise ValueError(f"The run has several models, so one must be named: {', '.join(names)}.")
+        raise SettingError(f"The run has several models, so one must be named: {', '.join(names)}.")
     if model not in names:
-        raise ValueError(unknown("model of the run", model, names))
+        raise SettingError(unknown("model of the run", model, names))
     return Forecaster.load(folder / model)
 
 

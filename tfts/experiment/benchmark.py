@@ -14,6 +14,7 @@ from rich.console import Console
 import tfts
 from tfts._files import check_run_format, write_json, write_table
 from tfts._messages import unknown
+from tfts.errors import FailedRunError, FolderError, SettingError
 from tfts.experiment.folder import changes, now, started
 from tfts.experiment.peers import environment
 from tfts.experiment.suite_plan import choices, plan
@@ -50,7 +51,7 @@ def benchmark(settings, output, *, only=None, horizons=None, overwrite=False, pe
     Example:
 
     >>> import io
-    >>> from tfts.config import parse_settings
+    >>> from tfts.config import BenchmarkSettings, parse_settings
     >>> settings = parse_settings('''
     ... data: {source: dataset, name: sunspots}
     ... protocol: {context_length: 22, horizons: [3]}
@@ -94,7 +95,7 @@ def benchmark(settings, output, *, only=None, horizons=None, overwrite=False, pe
         console.print(f"Report: {write_suite_report(output)}")
     if failed:
         told = "\n".join(f"- {key}: {said} (see {output / 'logs' / key}.log)" for key, said in failed.items())
-        raise ValueError(
+        raise FailedRunError(
             f"{len(failed)} of {len(wanted)} runs failed; the same command tries them again:\n{told}"
         )
     return table
@@ -102,7 +103,7 @@ def benchmark(settings, output, *, only=None, horizons=None, overwrite=False, pe
 
 def _wanted(settings, plans, only, horizons, peers):
     if peers and not settings.peers:
-        raise ValueError(
+        raise SettingError(
             "The suite names no peers. Expected a section such as peers: {dlinear: {model: DLinear}}."
         )
     for names, known, kind in (
@@ -111,7 +112,7 @@ def _wanted(settings, plans, only, horizons, peers):
     ):
         for name in names or ():
             if name not in known:
-                raise ValueError(unknown(kind, name, known))
+                raise SettingError(unknown(kind, name, known))
     return [
         key
         for key, of in plans.items()
@@ -124,7 +125,7 @@ def _wanted(settings, plans, only, horizons, peers):
 def _claim(settings, plans, output, overwrite):
     """Records of the runs that are done; refuses a folder that holds something else."""
     if output.is_dir() and any(output.iterdir()) and not (output / "suite.json").is_file():
-        raise ValueError(f"{output} is not empty and holds no suite. Choose another --output.")
+        raise FolderError(f"{output} is not empty and holds no suite. Choose another --output.")
     if (output / "suite.json").is_file() and not overwrite:
         described = json.loads((output / "suite.json").read_text())
         check_run_format(described, output / "suite.json", "or give --overwrite to repeat its runs")
@@ -141,7 +142,7 @@ def _claim(settings, plans, output, overwrite):
             done[key] = record
     if other and not overwrite:
         names = sorted({name for changed in other.values() for name in changed})
-        raise ValueError(
+        raise FolderError(
             f"{output} holds {len(other)} runs with other settings or rows (changed: {', '.join(names)}), such as "
             f"{next(iter(other))}. Choose another --output, or give --overwrite to repeat them; the others are kept."
         )

@@ -20,6 +20,7 @@ from tfts.anomaly.detector import AnomalyDetector
 from tfts.anomaly.events import event_table
 from tfts.config import DetectionSettings
 from tfts.data.readers import read_table
+from tfts.errors import DataError, MissingFileError, SettingError, TftsError, UnknownNameError
 from tfts.experiment.folder import claim, frame_digest, is_made_of, mark, now, say_changed
 from tfts.experiment.tables import load_frame, moment, time_name, times_of
 from tfts.report.detection import write_detection_report
@@ -197,10 +198,10 @@ def split_frame(frame, settings):
     elif 0 < learn < 1:
         first = np.sort(times.unique())[int(learn * times.nunique())]
     else:
-        raise ValueError(f"`learn` must be a share in (0, 1) or a time. Received: learn={learn!r}.")
+        raise SettingError(f"`learn` must be a share in (0, 1) or a time. Received: learn={learn!r}.")
     early = np.asarray(times < first)
     if early.all() or not early.any():
-        raise ValueError(
+        raise DataError(
             f"All {len(frame)} rows are {'before' if early.all() else 'from'} {first} on, so that none is left to "
             f"{'judge' if early.all() else 'learn from'}. Change `learn`."
         )
@@ -243,11 +244,11 @@ def read_run(run_dir):
 
     >>> read_run("nowhere")
     Traceback (most recent call last):
-    FileNotFoundError: nowhere holds no detector: ... Give the --output of `tfts detect`.
+    tfts.errors.MissingFileError: nowhere holds no detector: ... Give the --output of `tfts detect`.
     """
     run_dir = Path(run_dir)
     if not (run_dir / "detector" / "detector.json").is_file() or not (run_dir / "run.json").is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{run_dir} holds no detector: detector/detector.json is not there. Give the --output of `tfts detect`."
         )
     described = json.loads((run_dir / "run.json").read_text())
@@ -356,7 +357,7 @@ def watch(run_dir, lines, *, state=None, every=_EVERY, out=None, errors=None):
     'high'
     """
     if every < 1:
-        raise ValueError(f"`every` must be an int >= 1 (rows). Received: every={every}.")
+        raise SettingError(f"`every` must be an int >= 1 (rows). Received: every={every}.")
     out, errors = out or sys.stdout, errors or sys.stderr
     run_dir = Path(run_dir)
     settings, detector = read_run(run_dir)
@@ -369,7 +370,7 @@ def watch(run_dir, lines, *, state=None, every=_EVERY, out=None, errors=None):
         for number, row in _rows(lines, errors):
             try:
                 event = monitor.update(_joined(row, settings.data))
-            except (ValueError, KeyError) as error:
+            except TftsError as error:
                 print(f"Line {number} is left out: {error.args[0]}", file=errors)
                 monitor.counts["unreadable"] += 1
                 continue
@@ -417,12 +418,12 @@ def _joined(row, data):
         return row
     for name in data.time:
         if name not in row:
-            raise KeyError(unknown("time column", name, row))
+            raise UnknownNameError(unknown("time column", name, row))
     day, hour = (row[name] for name in data.time)
     try:
         stamp = f"{day} {hour}" if ":" in str(hour) else pd.Timestamp(day) + pd.Timedelta(hours=float(hour))
     except (TypeError, ValueError) as error:
-        raise ValueError(
+        raise DataError(
             f"{data.time[0]} {day!r} and {data.time[1]} {hour!r} are not a time ({error})."
         ) from error
     return {**row, "time": stamp}

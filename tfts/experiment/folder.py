@@ -13,6 +13,7 @@ import pandas as pd
 
 from tfts import __version__
 from tfts._files import FORMAT, RUN_FORMAT, check_run_format, write_json
+from tfts.errors import FolderError
 
 # Beside what was fitted.
 _RECIPE = "fitted_on.json"
@@ -86,11 +87,11 @@ def claim(output, settings, overwrite, rows, *, extends=(), keep=None):
         else:
             what = f"with other settings (changed: {', '.join(found)})"
         if not overwrite:
-            raise ValueError(
+            raise FolderError(
                 f"{output} holds a run {what}. Choose another --output, or give --overwrite to replace it."
             )
     elif output.is_dir() and any(output.iterdir()):
-        raise ValueError(f"{output} is not empty and holds no run. Choose another --output.")
+        raise FolderError(f"{output} is not empty and holds no run. Choose another --output.")
     _clear(output)
     output.mkdir(parents=True, exist_ok=True)
     return {**started(settings), "seed": settings.seed, "rows": rows}, []

@@ -13,6 +13,7 @@ from tfts._files import replacing, write_figure, write_json, write_table
 from tfts._messages import unknown
 from tfts.attention import MIN_WINDOWS, variables_of
 from tfts.comparison import marks, verdict
+from tfts.errors import SettingError, UnknownNameError
 from tfts.experiment.attention import analyse, fit_nulls
 from tfts.experiment.fitting import fit_methods, recipe, write_searches
 from tfts.experiment.folder import claim, now, say_changed
@@ -96,9 +97,9 @@ def _check(settings, panel, parts):
     """Refuses, before anything is fitted, what would only be noticed when all is."""
     for column in settings.report.regimes:
         if column not in panel.columns:
-            raise KeyError(unknown("column of report.regimes", column, panel.columns))
+            raise UnknownNameError(unknown("column of report.regimes", column, panel.columns))
     if parts.test is None:
-        raise ValueError("split.test must be above 0, because the scores come from the test rows.")
+        raise SettingError("split.test must be above 0, because the scores come from the test rows.")
 
 
 def print_scores(table, console, compared=None):

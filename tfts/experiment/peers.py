@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import tfts
+from tfts.errors import FailedRunError, FolderError, MissingFileError, SettingError
 
 # Beside the package in a checkout; not installed with it.
 _FOLDER = Path(tfts.__file__).parents[1] / "benchmarks" / "peers"
@@ -36,12 +37,12 @@ def environment(folder, console=None):
     >>> _ = Path("notes", "thesis.txt").write_text("mine")
     >>> environment("notes")
     Traceback (most recent call last):
-    ValueError: notes is not empty and holds no environment for the peers. Choose another --peers.
+    tfts.errors.FolderError: notes is not empty and holds no environment for the peers. Choose another --peers.
     """
     folder = Path(folder)
     requirements = _FOLDER / "requirements.txt"
     if not requirements.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{requirements} is not there: --peers needs a checkout of the repository, in which benchmarks/peers "
             "says what is installed."
         )
@@ -50,7 +51,7 @@ def environment(folder, console=None):
     if mark.is_file() and mark.read_text() == wanted:
         return python.absolute()
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").is_file():
-        raise ValueError(
+        raise FolderError(
             f"{folder} is not empty and holds no environment for the peers. Choose another --peers."
         )
     if console is not None:
@@ -62,7 +63,9 @@ def environment(folder, console=None):
         done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode:
             told = (done.stderr or done.stdout).strip()
-            raise ValueError(f"The environment of the peers can't be made: {' '.join(words)} says:\n{told}")
+            raise FailedRunError(
+                f"The environment of the peers can't be made: {' '.join(words)} says:\n{told}"
+            )
     mark.write_text(wanted)
     return python.absolute()
 
@@ -94,10 +97,10 @@ def peer_forecasts(peer, values, horizon, validation_rows, test_rows, seed, pyth
     >>> values = np.zeros((99, 2), np.float32)
     >>> peer_forecasts(Peer(model="DLinear"), values, 3, 9, 9, seed=0, python="gone/bin/python")
     Traceback (most recent call last):
-    ValueError: There is no interpreter gone/bin/python. Expected one that --peers has made.
+    tfts.errors.SettingError: There is no interpreter gone/bin/python. Expected one that --peers has made.
     """
     if not Path(python).is_file():
-        raise ValueError(f"There is no interpreter {python}. Expected one that --peers has made.")
+        raise SettingError(f"There is no interpreter {python}. Expected one that --peers has made.")
     with tempfile.TemporaryDirectory() as folder:
         files = {name: str(Path(folder, f"{name}.npz")) for name in ("table", "forecasts")}
         files["told"] = str(Path(folder, "told.json"))
@@ -118,6 +121,6 @@ def peer_forecasts(peer, values, horizon, validation_rows, test_rows, seed, pyth
             said = process.stdout.read()
         if process.returncode:
             last = next((line for line in reversed(said.splitlines()) if line.strip()), "nothing was said")
-            raise ValueError(f"{peer.model} of neuralforecast can't be run: {last.strip()}")
+            raise FailedRunError(f"{peer.model} of neuralforecast can't be run: {last.strip()}")
         with np.load(files["forecasts"]) as made:
             return made["origins"], made["forecasts"], json.loads(Path(files["told"]).read_text())

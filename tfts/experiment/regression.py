@@ -16,6 +16,7 @@ from sklearn.model_selection import train_test_split
 from tfts._files import replacing, replacing_folder, write_figure, write_json, write_table
 from tfts._messages import unknown
 from tfts.data.readers import read_table
+from tfts.errors import DataError, SettingError, UnknownNameError
 from tfts.experiment.folder import claim, frame_digest, now, say_changed
 from tfts.regression import REGRESSIONS, SCORES
 from tfts.report.regression import write_regression_report
@@ -137,30 +138,30 @@ def load_rows(settings):
         targets = list(data.targets or own)
     for name in (*targets, *(data.features or ())):
         if name not in table.columns:
-            raise KeyError(unknown("column", name, table.columns))
+            raise UnknownNameError(unknown("column", name, table.columns))
     numbers = table.select_dtypes(["number", "bool"]).columns
     features = list(data.features or [name for name in numbers if name not in targets])
     taken = {"part", "row", *(f"{name} predicted" for name in targets)}
     clashes = [name for name in targets if name in taken or str(name).startswith("probability of ")]
     if clashes:
-        raise ValueError(
+        raise DataError(
             f"The target {clashes[0]!r} has the name of a column of the table of predictions, which holds part, row, "
             "and for each target its values, those predicted and the probabilities. Rename the column."
         )
     both = [name for name in features if name in targets]
     if both:
-        raise ValueError(f"Column {both[0]!r} is a target and a feature: it would explain itself.")
+        raise DataError(f"Column {both[0]!r} is a target and a feature: it would explain itself.")
     needed = [*features, *(targets if settings.task == "linear" else ())]
     for name in needed:
         if name not in numbers:
-            raise ValueError(
+            raise DataError(
                 f"Column {name!r} holds text, and a weighted sum needs numbers. Leave it out of data.features, or "
                 "make a column of 0 and 1 for each of its values (pandas.get_dummies)."
             )
     if not features:
-        raise ValueError("No column of numbers is left that is no target: name some in data.features.")
+        raise DataError("No column of numbers is left that is no target: name some in data.features.")
     if settings.task != "linear" and len(targets) != 1:
-        raise ValueError(f"task: {settings.task} has one target, the class. Received: {', '.join(targets)}.")
+        raise DataError(f"task: {settings.task} has one target, the class. Received: {', '.join(targets)}.")
     return table, targets, features
 
 
@@ -168,7 +169,7 @@ def _shipped(name):
     from sklearn import datasets
 
     if name not in SETS:
-        raise ValueError(unknown("data set of scikit-learn", name, SETS))
+        raise SettingError(unknown("data set of scikit-learn", name, SETS))
     found = getattr(datasets, f"load_{name}")(as_frame=True)
     targets = found.target.to_frame() if isinstance(found.target, pd.Series) else found.target
     if name in ("breast_cancer", "iris", "wine"):
@@ -184,7 +185,7 @@ def _without_gaps(table, targets, features, settings):
     way = settings.data.missing
     if len(gaps) and way == "raise":
         listed = ", ".join(f"{name!r} has {count} missing values" for name, count in gaps.items())
-        raise ValueError(
+        raise DataError(
             f"{listed} in {len(table)} rows. data.missing: drop leaves those rows out, mean fills features with "
             "the mean of the training rows; on the command line, for example: --set data.missing=drop"
         )
@@ -193,7 +194,7 @@ def _without_gaps(table, targets, features, settings):
     empty = [name for name in features if table[name].isna().all()]
     if empty or len(table) < 4:
         what = f"column {empty[0]!r} holds no value" if empty else f"{len(table)} rows are left"
-        raise ValueError(f"After data.missing: {way}, {what}, which is too little to fit and to score.")
+        raise SettingError(f"After data.missing: {way}, {what}, which is too little to fit and to score.")
     return table
 
 
@@ -202,14 +203,14 @@ def _split(table, targets, settings):
     if settings.task != "linear" and settings.split.shuffle:
         counts = table[targets[0]].value_counts()
         if counts.min() < 2:
-            raise ValueError(
+            raise DataError(
                 f"Class {counts.idxmin()} has 1 row, which can't be learnt from and scored. Leave it out."
             )
         stratify, least = table[targets[0]], len(counts)
     test = math.ceil(settings.split.test * len(table))
     if min(test, len(table) - test) < least:
         each = "one row" if least == 1 else f"{least} rows, one for each class,"
-        raise ValueError(
+        raise SettingError(
             f"split.test={settings.split.test} of {len(table)} rows leaves {len(table) - test} to learn from and "
             f"{test} to score. Expected at least {each} in both."
         )

@@ -4,6 +4,7 @@ import itertools
 from pathlib import Path
 
 from tfts.config import ENTRY_DATA, ENTRY_KEYS, Settings
+from tfts.errors import MissingFileError
 from tfts.experiment.tables import forecaster_options, load_frame
 from tfts.forecaster import Forecaster
 from tfts.training import TrainingSettings
@@ -155,7 +156,7 @@ def _table_of(settings):
     """By what the table of a suite is known: its settings, and the rows instead of where they lie."""
     data = settings.data
     if data.path is not None and not Path(data.path).is_file():
-        raise FileNotFoundError(f"{data.path} does not exist. Give the file with --set data.path=FILE.")
+        raise MissingFileError(f"{data.path} does not exist. Give the file with --set data.path=FILE.")
     window = {"context_length": settings.protocol.context_length, "horizon": settings.protocol.horizons[0]}
     run = Settings(data=data, window=window, split=settings.split)
     panel = Forecaster("persistence", **forecaster_options(run)).panel(load_frame(run)[0])

@@ -18,7 +18,7 @@ from tfts.config import BenchmarkSettings, Settings
 from tfts.data.scaling import Scaler
 from tfts.data.split import chronological_split
 from tfts.data.windows import WindowSpec
-from tfts.errors import TftsError
+from tfts.errors import DataError, SettingError, TftsError
 from tfts.experiment.folder import now
 from tfts.experiment.peers import peer_forecasts
 from tfts.experiment.suite_plan import choices, settings_of
@@ -32,7 +32,7 @@ _CHUNK = 2048
 _LOSSES = {"mse": "mse", "rmse": "mse", "mae": "mae", "smape": "smape", "mase": "mase"}
 # Exit code of a process whose run the settings or the table do not allow.
 MISTAKE = 2
-_MISTAKES = (TftsError, ValueError, KeyError, FileNotFoundError)
+_MISTAKES = (TftsError,)
 
 
 def score_method(settings, label, horizon, seed=0, chosen=None):
@@ -144,11 +144,11 @@ def score_peer(settings, label, horizon, seed, python):
     ...     "protocol": {"context_length": 9, "horizons": [3]}, "peers": {"other": {"model": "DLinear"}}})
     >>> score_peer(settings, "other", 3, 0, "python")
     Traceback (most recent call last):
-    ValueError: Peers forecast a table of one series, without columns known ahead. Received: data.series='store'...
+    tfts.errors.DataError: Peers forecast a table of one series, without columns known ahead. Received:...
     """
     data, protocol = settings.data, settings.protocol
     if data.series or data.known_future or data.calendar:
-        raise ValueError(
+        raise DataError(
             "Peers forecast a table of one series, without columns known ahead. Received: "
             f"data.series={data.series!r}, data.known_future={data.known_future}, data.calendar={data.calendar}."
         )
@@ -170,7 +170,7 @@ def score_peer(settings, label, horizon, seed, python):
     origins, forecasts, told = made
     rows = WindowSpec(protocol.context_length, horizon).origins(own)
     if not np.isin(rows, origins).all():
-        raise ValueError(
+        raise DataError(
             f"{label} forecast {len(origins)} windows from row {origins.min()} to {origins.max()}. Expected "
             f"{len(rows)} from row {rows.min()} to {rows.max()}."
         )
@@ -276,7 +276,7 @@ def _parts(panel, split):
     """Training rows, and of the other two the part to forecast from and the part to score."""
     own = chronological_split(panel, split.validation, split.test, split.gap, split.context)
     if own.validation is None or own.test is None:
-        raise ValueError(
+        raise SettingError(
             "split.validation and split.test must be above 0: settings are chosen on the one, the other is scored."
         )
     # A method may look further back than the windows that are scored do.
@@ -292,7 +292,7 @@ def _check_windows(protocol, horizon, windows):
     if protocol.windows is not None:
         expected = protocol.windows[protocol.horizons.index(horizon)]
         if windows != expected:
-            raise ValueError(
+            raise DataError(
                 f"The protocol says that {expected} test windows are scored at horizon {horizon}, but there are "
                 f"{windows}. The split, the gaps of the table or protocol.windows differ from what was meant."
             )
@@ -306,7 +306,7 @@ def _score(forecaster, parts, which, protocol, per_series, spent, forecast_windo
     rows = WindowSpec(protocol.context_length, horizon).origins(own)
     unseen = ~np.isin(rows, forecaster.spec.origins(carried))
     if unseen.any():
-        raise ValueError(
+        raise DataError(
             f"{unseen.sum()} of {len(rows)} {which} windows can't be forecast with "
             f"context_length={forecaster.spec.context_length}: rows before them are missing."
         )

@@ -10,6 +10,7 @@ from tfts.data.sales import make_sales
 from tfts.data.split import chronological_split
 from tfts.data.synthetic import make_series
 from tfts.data.windows import WindowSpec
+from tfts.errors import DataError, UnknownNameError
 from tfts.forecaster import Forecaster
 
 # What a part of a split is called in files and messages.
@@ -51,7 +52,7 @@ def load_frame(settings):
     if data.source != "file" and data.columns is not None:
         for name in data.columns:
             if name not in frame.columns:
-                raise KeyError(unknown("column of data.columns", name, frame.columns))
+                raise UnknownNameError(unknown("column of data.columns", name, frame.columns))
         frame = frame[data.columns]
     if data.start is not None or data.end is not None:
         times = times_of(frame, time_name(data))
@@ -61,7 +62,7 @@ def load_frame(settings):
         if data.end is not None:
             inside &= times <= moment("data.end", data.end, times)
         if not inside.any():
-            raise ValueError(
+            raise DataError(
                 f"No row is left from data.start={data.start} to data.end={data.end}: the table goes from "
                 f"{times.min()} to {times.max()}."
             )
@@ -78,12 +79,12 @@ def times_of(frame, name):
     1
     """
     if name is not None and name not in frame.columns:
-        raise KeyError(unknown("time column", name, frame.columns))
+        raise UnknownNameError(unknown("time column", name, frame.columns))
     try:
         return pd.DatetimeIndex(frame.index if name is None else pd.to_datetime(frame[name]))
     except (ValueError, TypeError) as error:
         at = "The index of the table" if name is None else f"Time column {name!r}"
-        raise ValueError(f"{at} can't be read as dates ({error}).") from error
+        raise DataError(f"{at} can't be read as dates ({error}).") from error
 
 
 def moment(name, value, times):
@@ -96,7 +97,7 @@ def moment(name, value, times):
     """
     stamp = pd.Timestamp(value)
     if stamp.tz is not None and times.tz is None:
-        raise ValueError(
+        raise DataError(
             f"{name} has the time zone {stamp.tz}, but the times of the table have none. Expected a time without a "
             f"zone. Received: {name}={value}."
         )
@@ -174,8 +175,8 @@ def read_parts(settings):
     frame, truth = load_frame(settings)
     try:
         panel = Forecaster("persistence", **forecaster_options(settings)).panel(frame)
-    except ValueError as error:
-        raise ValueError(
+    except DataError as error:
+        raise DataError(
             f"{error}\nThe settings for this are data.columns, data.missing, data.limit, data.duplicates and "
             "data.freq; on the command line, for example: --set data.missing=drop"
         ) from error

@@ -14,6 +14,7 @@ from rich.table import Table
 from tfts._files import replacing, write_figure, write_json, write_table
 from tfts.config import Settings
 from tfts.data.split import chronological_split
+from tfts.errors import FolderError, SettingError, TftsError
 from tfts.experiment.folder import claim, now
 from tfts.experiment.tables import described_data, described_split, digests, forecaster_options, read_parts
 from tfts.forecaster import Forecaster
@@ -77,7 +78,7 @@ def tune(
     """
     console, output = console or Console(), Path(output)
     if workers and chief:
-        raise ValueError(
+        raise SettingError(
             "Workers of this machine bring a chief of their own: give workers or chief, not both."
         )
     beside = None if config is None else Path(config).with_suffix(".best.yaml")
@@ -139,7 +140,7 @@ def _say_so_far(search, output, workers, console):
         raise KeyboardInterrupt
     logs = [(output / "workers" / f"worker{i + 1}.log") for i in range(workers)]
     told = "".join(f"\n{path}: {_last_line(path)}" for path in logs)
-    raise ValueError(f"{search.note} Give the same command again to go on: what is done is kept.{told}")
+    raise FolderError(f"{search.note} Give the same command again to go on: what is done is kept.{told}")
 
 
 def _last_line(path):
@@ -172,7 +173,7 @@ def work(settings, output, name, address, silence_seconds=120.0, console=None):
     ... ''', kind=TuneSettings)
     >>> work(settings, "sunspots", "anna", "7001")
     Traceback (most recent call last):
-    ValueError: An address is host:port, such as 10.0.0.7:7001. Received: '7001'.
+    tfts.errors.SettingError: An address is host:port, such as 10.0.0.7:7001. Received: '7001'.
     """
     from tfts.tuning.workers import role
 
@@ -190,14 +191,14 @@ def check_not_by_hand(path):
     >>> _ = Path("own.best.yaml").write_text("seed: 7")
     >>> check_not_by_hand("own.best.yaml")
     Traceback (most recent call last):
-    ValueError: own.best.yaml was written or changed by hand, so it is not replaced. Move it ...
+    tfts.errors.FolderError: own.best.yaml was written or changed by hand, so it is not replaced. Move it ...
     """
     path = Path(path)
     if not path.exists():
         return
     head, _, body = path.read_text(encoding="utf-8").partition("\n\n")
     if not head.startswith(_MARK) or not head.endswith(_NOT_BY_HAND + _digest(body)):
-        raise ValueError(
+        raise FolderError(
             f"{path} was written or changed by hand, so it is not replaced. Move it elsewhere, or give the settings "
             "of the search another name."
         )
@@ -280,7 +281,7 @@ def _read(settings):
     """The table of a search, as a panel, and its parts."""
     frame, _, panel, parts = read_parts(settings)
     if parts.test is None or parts.validation is None:
-        raise ValueError(
+        raise SettingError(
             "split.validation and split.test must be above 0: trials are scored on the one, the search on the other."
         )
     return frame, panel, parts
@@ -346,7 +347,7 @@ def _write_importance(results, output):
     (output / "importance.csv").unlink(missing_ok=True)
     try:
         table = importance(results)
-    except ValueError as error:
+    except TftsError as error:
         return [str(error)]
     write_table(table, output / "importance.csv")
     return importance_notes(results, table)
@@ -431,7 +432,7 @@ def _draw(results, curves, objective, output):
         write_figure(
             plots.plot_parallel_settings(results, objective=objective).figure, output / "settings.png"
         )
-    except ValueError:
+    except TftsError:
         # Of trials that are all alike there is nothing to compare.
         (output / "settings.png").unlink(missing_ok=True)
 

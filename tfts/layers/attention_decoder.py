@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfts.errors import SettingError
 from tfts.layers._checks import check_positive_int, check_share
 from tfts.layers.multi_head_attention import MultiHeadAttention
 
@@ -70,7 +71,7 @@ class AttentionDecoder(keras.layers.Layer):
     def build(self, context_shape, known_future_shape=None):
         units = context_shape[-1]
         if units % self.num_heads:
-            raise ValueError(
+            raise SettingError(
                 "The width of the context must be a multiple of `num_heads`, so that the heads share it "
                 f"evenly. Received: width {units}, num_heads={self.num_heads}."
             )

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfts.errors import SettingError
 from tfts.layers._checks import check_positive_int, check_share
 
 
@@ -76,7 +77,7 @@ class LSTMDecoder(keras.layers.Layer):
         check_positive_int(units=units, horizon=horizon, num_layers=num_layers, width=width)
         check_share(dropout=dropout)
         if not 0 <= teacher_forcing <= 1:
-            raise ValueError(
+            raise SettingError(
                 "`teacher_forcing` is the share of steps that see the truth and must be from 0 to 1. "
                 f"Received: teacher_forcing={teacher_forcing!r}."
             )
@@ -91,7 +92,7 @@ class LSTMDecoder(keras.layers.Layer):
 
     def build(self, first_shape, states_shape, known_future_shape=None, guess_shape=None, teacher_shape=None):
         if len(states_shape) != 2 * self.num_layers:
-            raise ValueError(
+            raise SettingError(
                 f"`states` must hold a hidden and a cell state for each of {self.num_layers} layers. "
                 f"Received: {len(states_shape)} tensors."
             )

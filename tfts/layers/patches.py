@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfts.errors import SettingError
 from tfts.layers._checks import check_positive_int
 
 
@@ -45,7 +46,7 @@ class Patches(keras.layers.Layer):
         super().__init__(**kwargs)
         check_positive_int(length=length, stride=stride)
         if stride > length:
-            raise ValueError(
+            raise SettingError(
                 "`stride` must not be above `length`, or rows between two patches would not be seen. "
                 f"Received: stride={stride}, length={length}."
             )
@@ -56,7 +57,7 @@ class Patches(keras.layers.Layer):
     def build(self, input_shape):
         time = input_shape[1]
         if time is None or time < self.length:
-            raise ValueError(
+            raise SettingError(
                 f"A patch of {self.length} rows needs an input with at least as many. "
                 f"Received: input shape {tuple(input_shape)}."
             )

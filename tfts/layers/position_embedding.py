@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from tfts._messages import unknown
+from tfts.errors import SettingError
 from tfts.layers._checks import check_positive_int
 
 KINDS = ("learned", "sinusoidal")
@@ -49,7 +50,7 @@ class PositionEmbedding(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         if kind not in KINDS:
-            raise ValueError(unknown("kind of position embedding", kind, KINDS))
+            raise SettingError(unknown("kind of position embedding", kind, KINDS))
         if max_length is not None:
             check_positive_int(max_length=max_length)
         self.kind = kind
@@ -59,7 +60,7 @@ class PositionEmbedding(keras.layers.Layer):
     def build(self, input_shape):
         if self.max_length is None:
             if input_shape[1] is None:
-                raise ValueError(
+                raise SettingError(
                     "PositionEmbedding needs `max_length` when the time axis of its input is unknown. "
                     f"Received: max_length=None, input shape {tuple(input_shape)}."
                 )
@@ -80,7 +81,7 @@ class PositionEmbedding(keras.layers.Layer):
 
     def _check_length(self, length):
         if length is not None and length > self.max_length:
-            raise ValueError(
+            raise SettingError(
                 f"PositionEmbedding has positions for max_length={self.max_length} steps, "
                 f"but the input has {length}. Build it with a max_length of at least {length}."
             )

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from tfts._messages import unknown
+from tfts.errors import SettingError
 
 CENTERS = ("mean", "last")
 
@@ -70,9 +71,9 @@ class ReversibleInstanceNorm(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         if center not in CENTERS:
-            raise ValueError(unknown("center", center, CENTERS))
+            raise SettingError(unknown("center", center, CENTERS))
         if not epsilon > 0:
-            raise ValueError(f"`epsilon` must be above 0. Received: epsilon={epsilon!r}.")
+            raise SettingError(f"`epsilon` must be above 0. Received: epsilon={epsilon!r}.")
         self.center = center
         self.scale = scale
         self.affine = affine

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfts.errors import SettingError
 from tfts.layers._checks import check_positive_int
 
 
@@ -51,7 +52,7 @@ class SegmentGRU(keras.layers.Layer):
     def build(self, inputs_shape, known_ahead_shape=None):
         _, channels, segments, width = inputs_shape
         if width < 2:
-            raise ValueError(
+            raise SettingError(
                 "The inputs of SegmentGRU must be at least 2 wide: one part of a step ahead stands for the "
                 f"segment, the other for the channel. Received: input shape {tuple(inputs_shape)}."
             )

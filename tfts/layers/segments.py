@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfts.errors import SettingError
 from tfts.layers._checks import check_positive_int
 
 
@@ -48,7 +49,7 @@ class Segments(keras.layers.Layer):
 
     def build(self, inputs_shape):
         if inputs_shape[1] is None:
-            raise ValueError(
+            raise SettingError(
                 "Segments needs to know how many time steps there are. "
                 f"Received: input shape {tuple(inputs_shape)}."
             )

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfts.errors import SettingError
 from tfts.layers._checks import check_positive_int
 
 
@@ -43,7 +44,7 @@ class SeriesDecomposition(keras.layers.Layer):
         super().__init__(**kwargs)
         check_positive_int(kernel_size=kernel_size)
         if kernel_size % 2 == 0:
-            raise ValueError(
+            raise SettingError(
                 "`kernel_size` must be an odd int >= 1, so that the average is centred on its time step. "
                 f"Received: kernel_size={kernel_size}."
             )

@@ -3,6 +3,7 @@
 import sys
 
 from tfts._messages import unknown
+from tfts.errors import SettingError, TftsError
 from tfts.models._checks import check_builder, fit_to_task
 from tfts.models.attention_scores import attention_scores, has_attention
 from tfts.models.attention_seq2seq import attention_seq2seq
@@ -71,8 +72,18 @@ def build_model(model, task, /, **options):
     (None, 5, 1)
     """
     if isinstance(model, str) and model not in MODELS:
-        raise ValueError(unknown("model", model, MODELS))
+        raise SettingError(unknown("model", model, MODELS))
     builder = MODELS[model] if isinstance(model, str) else model
     name = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
     check_builder(builder, name, options)
-    return fit_to_task(builder(task, **options), task, f"The model of the builder {name!r}")
+    try:
+        built = builder(task, **options)
+    except TftsError:
+        raise
+    except (TypeError, ValueError) as error:
+        if not options:
+            raise
+        raise SettingError(
+            f"The builder {name!r} can't make a model with the options {options}: {error}"
+        ) from error
+    return fit_to_task(built, task, f"The model of the builder {name!r}")

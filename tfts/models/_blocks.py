@@ -2,6 +2,7 @@
 
 import keras
 
+from tfts.errors import SettingError
 from tfts.layers import LSTM, MultiHeadAttention
 from tfts.layers._checks import check_positive_int
 
@@ -64,7 +65,7 @@ def check_heads(units, num_heads):
     """Raises a ValueError where the heads can't share the width evenly."""
     check_positive_int(units=units, num_heads=num_heads)
     if units % num_heads:
-        raise ValueError(
+        raise SettingError(
             "`units` must be a multiple of `num_heads`, so that the heads share it evenly. "
             f"Received: units={units}, num_heads={num_heads}."
         )

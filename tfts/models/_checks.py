@@ -5,6 +5,7 @@ import inspect
 import keras
 
 from tfts._messages import unknown
+from tfts.errors import SettingError
 from tfts.outputs.forecast import Forecast
 
 # An input of this name brings the true future in training, beside those of the task.
@@ -33,7 +34,7 @@ def check_builder(builder, name, options):
         first.VAR_POSITIONAL,
     )
     if not takes_one or first.name == "context_length" or needed:
-        raise ValueError(
+        raise SettingError(
             f"A builder takes a Task and its options by name: {name}(task, *, units=8) -> keras.Model, and reads "
             "task.context_length, task.num_features, task.horizon, task.num_targets and task.num_known_future. "
             f"Received: {name}{signature}."
@@ -42,7 +43,9 @@ def check_builder(builder, name, options):
         return
     for option in options:
         if option not in signature.parameters or option == first.name:
-            raise ValueError(unknown(f"option of model {name!r}:", option, [p.name for p in parameters[1:]]))
+            raise SettingError(
+                unknown(f"option of model {name!r}:", option, [p.name for p in parameters[1:]])
+            )
 
 
 def fit_to_task(model, task, source="The model"):
@@ -67,11 +70,10 @@ def fit_to_task(model, task, source="The model"):
     >>> fit_to_task(linear(Task(context_length=7, horizon=5)), Task(context_length=7, horizon=3))
     Traceback (most recent call last):
         ...
-    ValueError: The model does not fit the windows. Expected inputs past (None, 7, 1) and an output of
-    (None, 3, 1), (batch, horizon, targets). Received: inputs past (None, 7, 1) and output of (None, 5, 1).
+    tfts.errors.SettingError: The model does not fit the windows. Expected inputs past (None, 7, 1) and...
     """
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
-        raise ValueError(f"{source} must be a functional keras.Model. Received: {type(model).__name__}.")
+        raise SettingError(f"{source} must be a functional keras.Model. Received: {type(model).__name__}.")
     expected = output_shape(task)
     shapes = [tuple(tensor.shape) for tensor in model.outputs]
     can_lack = len(expected) == 3 and 1 in expected[1:]
@@ -80,7 +82,7 @@ def fit_to_task(model, task, source="The model"):
     given = {tensor.name: tuple(tensor.shape) for tensor in model.inputs if tensor.name != TEACHER}
     if not (lacks or (len(shapes) == 1 and _fits(shapes[0], expected))) or not _takes(takes, given):
         axes = "horizon, targets" if len(expected) == 3 else "horizon, targets, width"
-        raise ValueError(
+        raise SettingError(
             f"{source} does not fit the windows. Expected inputs {_words(takes)} and an output of {expected}, "
             f"(batch, {axes}){'; or without the axis of size 1' if can_lack else ''}. Received: inputs "
             f"{_words(given)} and output of {', '.join(map(str, shapes))}."

@@ -11,6 +11,7 @@ import re
 import keras
 
 from tfts._messages import unknown
+from tfts.errors import SettingError
 from tfts.layers import ReversibleInstanceNorm
 from tfts.outputs.forecast import Forecast
 from tfts.task import Task
@@ -91,7 +92,7 @@ def window_inputs(task, window_norm="none", *, affine=False, own=False):
     """
     _check_task(task)
     if window_norm not in WINDOW_NORMS:
-        raise ValueError(unknown("window_norm", window_norm, WINDOW_NORMS))
+        raise SettingError(unknown("window_norm", window_norm, WINDOW_NORMS))
     inputs = {
         name: keras.Input(shape, name=name, dtype="float32") for name, shape in task.input_shapes.items()
     }
@@ -121,18 +122,18 @@ def with_teacher(window):
 
 def _check_task(task):
     if not isinstance(task, Task):
-        raise ValueError(
+        raise SettingError(
             "A builder takes a `Task`, then its options by name, for example linear(Task(context_length=7, horizon=5, "
             f"targets=1, past=2)). Received: task={task!r}."
         )
     for role in ("static", "categories"):
         if getattr(task, role):
-            raise ValueError(
+            raise SettingError(
                 f"The models take no `{role}` columns. Expected a task without. "
                 f"Received: {role}={task.get_config()[role]}."
             )
     if task.masked:
-        raise ValueError(
+        raise SettingError(
             "The models take no mask of missing values. Expected masked=False. Received: masked=True."
         )
 
@@ -275,7 +276,7 @@ def linear_forecast(window, inputs="own", name="linear", values=None, ahead=True
 def linear_guess(window, linear_skip):
     """The linear forecast of the locations beside a network; None where `linear_skip` is `"none"`."""
     if linear_skip not in LINEAR_SKIPS:
-        raise ValueError(unknown("linear_skip", linear_skip, LINEAR_SKIPS))
+        raise SettingError(unknown("linear_skip", linear_skip, LINEAR_SKIPS))
     if linear_skip == "none":
         return None
     values = window.own if linear_skip == "own" else window.values

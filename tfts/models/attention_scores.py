@@ -2,6 +2,7 @@
 
 import keras
 
+from tfts.errors import SettingError
 from tfts.layers import AttentionDecoder, MultiHeadAttention, Patches, SelfAttention
 from tfts.models._blocks import VARIABLE_ATTENTION
 
@@ -63,13 +64,13 @@ def scores_tensor(model):
     """
     layers = _attention_layers(model)
     if not layers:
-        raise ValueError(
+        raise SettingError(
             f"Model {model.name!r} has no attention, so it has no attention scores. "
             f"Models with attention: {', '.join(WITH_ATTENTION)}."
         )
     with_scores = _with_scores(layers)
     if not with_scores:
-        raise ValueError(
+        raise SettingError(
             f"The attention layers of model {model.name!r} do not return their scores: "
             f"{', '.join(layer.name for layer in layers)}. Call one with return_attention_scores=True."
         )

@@ -2,6 +2,7 @@
 
 import keras
 
+from tfts.errors import SettingError
 from tfts.layers import LinearInterpolation
 from tfts.layers._checks import check_positive_int
 from tfts.models._parts import as_columns, finish, join, target_rows, window_inputs
@@ -110,7 +111,7 @@ def _check_stacks(pool_sizes, steps_per_knot):
     if not all(isinstance(numbers, list | tuple) for numbers in both) or not (
         len(pool_sizes) == len(steps_per_knot) > 0
     ):
-        raise ValueError(
+        raise SettingError(
             "`pool_sizes` and `steps_per_knot` must be lists of one int for each stack, at least one. "
             f"Received: pool_sizes={pool_sizes}, steps_per_knot={steps_per_knot}."
         )

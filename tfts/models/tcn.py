@@ -4,6 +4,7 @@ import math
 
 import keras
 
+from tfts.errors import SettingError
 from tfts.layers._checks import check_positive_int
 from tfts.models._parts import finish, head, window_inputs
 
@@ -69,7 +70,7 @@ def tcn(
     window = window_inputs(task, window_norm)
     check_positive_int(units=units, kernel_size=kernel_size)
     if kernel_size < 2:
-        raise ValueError(
+        raise SettingError(
             "`kernel_size` must be at least 2, so that a convolution sees rows before its own. "
             f"Received: kernel_size={kernel_size}."
         )

@@ -1,6 +1,7 @@
 """What a model gives for each target and step."""
 
 from tfts._messages import unknown
+from tfts.errors import ModelError, SettingError
 from tfts.outputs.output import Output
 from tfts.outputs.point import Point
 
@@ -31,17 +32,17 @@ def build_output(output):
         return output
     config = {"name": output} if isinstance(output, str) else output
     if not isinstance(config, dict) or "name" not in config:
-        raise ValueError(
+        raise SettingError(
             "`output` must be an Output, a name of OUTPUTS, or a dict of a name and settings. "
             f"Received: output={output!r}."
         )
     if config["name"] not in OUTPUTS:
-        raise ValueError(unknown("output", config["name"], OUTPUTS))
+        raise SettingError(unknown("output", config["name"], OUTPUTS))
     kind = OUTPUTS[config["name"]]
     settings = {key: value for key, value in config.items() if key != "name"}
     for key in settings:
         if key not in kind.__dataclass_fields__:
-            raise ValueError(
+            raise SettingError(
                 unknown(f"setting of output {config['name']!r}:", key, kind.__dataclass_fields__)
             )
     return kind.from_config(settings)
@@ -67,7 +68,7 @@ def output_config(output):
     for name, kind in OUTPUTS.items():
         if type(output) is kind:
             return {"name": name, **output.get_config()}
-    raise ValueError(
+    raise ModelError(
         f"{type(output).__name__} is not in OUTPUTS, so what is saved with it could not be loaded. "
         f"Add it to the table. Expected one of: {', '.join(sorted(OUTPUTS))}."
     )

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from tfts.errors import ModelError
 from tfts.outputs import build_output, output_config
 
 
@@ -41,7 +42,7 @@ class Forecast(keras.layers.Layer):
 
     def build(self, raw_shape, level_shape=None, scale_shape=None):
         if raw_shape[-1] % self.of.width:
-            raise ValueError(
+            raise ModelError(
                 f"{self.of!r} needs {self.of.width} columns for each target. Received: {raw_shape[-1]} columns."
             )
         self.built = True

@@ -3,6 +3,8 @@
 import abc
 import dataclasses
 
+from tfts.errors import ModelError
+
 
 class Output(abc.ABC):
     """What a network gives for a target and step, and how that is read.
@@ -61,7 +63,7 @@ class Output(abc.ABC):
         Raises:
             ValueError: If the output says nothing of the distribution.
         """
-        raise ValueError(self._no_distribution("quantiles"))
+        raise ModelError(self._no_distribution("quantiles"))
 
     def sample(self, parameters, count, seed=None):
         """Draws `(count, batch, horizon, targets)`.
@@ -69,7 +71,7 @@ class Output(abc.ABC):
         Raises:
             ValueError: If the output says nothing of the distribution.
         """
-        raise ValueError(self._no_distribution("samples"))
+        raise ModelError(self._no_distribution("samples"))
 
     def get_config(self):
         """Settings as plain data, a dict."""

@@ -1,5 +1,7 @@
 """What the pictures share: colours, lines, ticks, units of time."""
 
+from tfts.errors import SettingError
+
 # Okabe and Ito's colours, told apart with every kind of colour vision, without the
 # yellow, which is too pale for a line.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -49,7 +51,7 @@ def markers(num_points):
 
 def check_column(table, name, which):
     if name not in table:
-        raise ValueError(
+        raise SettingError(
             f"`table` needs a column {name!r} {which}. Its columns: {', '.join(map(str, table.columns))}."
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tfts._messages import unknown
+from tfts.errors import SettingError
 from tfts.plots._parts import (
     COLOURS,
     GREY,
@@ -161,7 +162,7 @@ def plot_threshold_alarms(table: pd.DataFrame, *, ax: Axes | None = None) -> Axe
         check_column(table, name, "to draw")
     known = table[(table["threshold"] > 0) & table["score"].notna()]
     if known.empty:
-        raise ValueError("`table` must have at least one row with a score and a threshold above 0.")
+        raise SettingError("`table` must have at least one row with a score and a threshold above 0.")
     strength = known["score"] / known["threshold"]
     strongest = strength.groupby([known["series"], known["time"]]).max()
     values = strongest.to_numpy()
@@ -217,10 +218,10 @@ def plot_events(events: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     for name in ("series", "start", "end", "severity", "targets"):
         check_column(events, name, "to draw")
     if events.empty:
-        raise ValueError("`events` has no rows: there is no event to draw.")
+        raise SettingError("`events` has no rows: there is no event to draw.")
     for severity in events["severity"]:
         if severity not in SEVERITIES:
-            raise ValueError(unknown("severity", severity, SEVERITIES))
+            raise SettingError(unknown("severity", severity, SEVERITIES))
     names = sorted(events["series"].astype(str).unique())
     place = {name: number for number, name in enumerate(names)}
     ax = axes_for(ax, (WIDE[0], max(2.0, 1.2 + 0.45 * len(names))))
@@ -273,7 +274,7 @@ def plot_contributions(contributions: Mapping[str, float] | pd.Series, *, ax: Ax
     """
     shares = pd.Series(contributions, dtype=np.float64).sort_values(ascending=False, kind="stable")
     if shares.empty or not np.isfinite(shares).all() or shares.min() < 0:
-        raise ValueError(
+        raise SettingError(
             "`contributions` must give each of one or more targets a share >= 0. Received: "
             f"{shares.to_dict() or 'nothing'}."
         )
@@ -298,16 +299,16 @@ def _one(table, columns, target, series):
     for kind, wanted in (("target", target), ("series", series)):
         names = list(table[kind].unique())
         if wanted is None and len(names) > 1:
-            raise ValueError(
+            raise SettingError(
                 f"`table` has {len(names)} {'targets' if kind == 'target' else 'series'}; name the one to draw: "
                 f"`{kind}=` one of {', '.join(map(str, names))}."
             )
         if wanted is not None and wanted not in names:
-            raise ValueError(unknown(kind, wanted, names))
+            raise SettingError(unknown(kind, wanted, names))
         chosen[kind] = wanted if wanted is not None else (names[0] if names else None)
         table = table[table[kind] == chosen[kind]]
     if table.empty:
-        raise ValueError("`table` has no rows to draw.")
+        raise SettingError("`table` has no rows to draw.")
     who = " of ".join(as_written(name) for name in chosen.values() if str(name))
     return table.sort_values("time"), who
 

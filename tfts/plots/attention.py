@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfts._units import time_unit
+from tfts.errors import SettingError
 from tfts.plots._parts import (
     COLOURS,
     INK,
@@ -95,11 +96,11 @@ def _check_seasons(season_lengths, context_length):
     season_lengths = tuple(season_lengths)
     for season in season_lengths:
         if isinstance(season, bool) or not isinstance(season, int | np.integer):
-            raise ValueError(
+            raise SettingError(
                 f"`season_lengths` must hold ints (rows). Received: season_lengths={list(season_lengths)!r}."
             )
         if not 1 <= season <= context_length:
-            raise ValueError(
+            raise SettingError(
                 f"`season_lengths` must be from 1 to {context_length}, the rows of the context, because the marks "
                 f"stand on the lags. Received: season_lengths={list(season_lengths)}."
             )
@@ -109,14 +110,14 @@ def _check_seasons(season_lengths, context_length):
 def _check_scores(scores, axes, shape, query, variables):
     scores = np.asarray(scores, dtype=np.float64)
     if scores.ndim not in axes or not scores.size:
-        raise ValueError(
+        raise SettingError(
             f"`scores` must be {shape}: pick one window, as in scores[0], or average over the windows. "
             f"Received: shape {scores.shape}."
         )
     if query != "variable":
         _check_query(query, ", or 'variable' (attention over columns)")
     if len(variables) != (scores.shape[-1] if query == "variable" else 0):
-        raise ValueError(
+        raise SettingError(
             "`variables` must name every column that is looked at with query='variable', and none otherwise. "
             f"Received: query={query!r}, variables={list(variables)}, shape {scores.shape}."
         )
@@ -125,7 +126,7 @@ def _check_scores(scores, axes, shape, query, variables):
 
 def _check_query(query, further=""):
     if query not in ("horizon", "context"):
-        raise ValueError(
+        raise SettingError(
             "`query` must be 'horizon' (rows are horizon steps) or 'context' (self-attention, rows are "
             f"lags){further}. Received: query={query!r}."
         )
@@ -174,7 +175,7 @@ def plot_attention(
     scores = _check_scores(scores, (2, 3), "(num_heads, query, context_length)", query, variables)
     num_heads = scores.shape[0] if scores.ndim == 3 else 0
     if head is not None and not 0 <= head < num_heads:
-        raise ValueError(
+        raise SettingError(
             f"`head` must be one of 0 to {num_heads - 1}, the heads of scores {scores.shape}. Received: {head}."
             if num_heads
             else f"`head` needs scores with an axis of heads. Received: shape {scores.shape}, head={head}."
@@ -347,7 +348,7 @@ def plot_variable_importance(
     """
     weights = _check_weights(weights, "(variables,), one weight a variable")
     if len(variables) != len(weights):
-        raise ValueError(
+        raise SettingError(
             f"`variables` must name each of the {len(weights)} weights. Received: {list(variables)}."
         )
     chosen = np.argsort(-weights, kind="stable")[:_MOST_ROWS]
@@ -399,11 +400,11 @@ def plot_entropy(
     _check_query(query)
     entropy = np.asarray(entropy, dtype=np.float64)
     if entropy.ndim not in (1, 2) or not entropy.size:
-        raise ValueError(
+        raise SettingError(
             f"`entropy` must be (horizon,) or (num_heads, horizon). Received: shape {entropy.shape}."
         )
     if not ((entropy >= 0) & (entropy <= 1 + 1e-6)).all():
-        raise ValueError(
+        raise SettingError(
             "`entropy` must be from 0 to 1: divide it by the entropy of uniform attention, log(context_length). "
             f"Received: values from {entropy.min():.4g} to {entropy.max():.4g}."
         )
@@ -460,12 +461,12 @@ def plot_top_lags(
     """
     counts = _check_vector(counts, "counts", "(context_length,), one count a lag, the newest row first")
     if (counts < 0).any() or not counts.sum():
-        raise ValueError(
+        raise SettingError(
             "`counts` must be counts, none negative and at least one positive. Received: sum "
             f"{counts.sum():g}, smallest {counts.min():g}."
         )
     if isinstance(most, bool) or not isinstance(most, int | np.integer) or not 1 <= most <= _MOST_ROWS:
-        raise ValueError(f"`most` must be an int from 1 to {_MOST_ROWS} (lags). Received: most={most!r}.")
+        raise SettingError(f"`most` must be an int from 1 to {_MOST_ROWS} (lags). Received: most={most!r}.")
     length, unit = _lag_unit(freq, len(counts))
     # Of equally frequent lags the newer comes first.
     chosen = np.argsort(-counts, kind="stable")[:most]
@@ -508,13 +509,13 @@ def plot_head_distances(distances: npt.ArrayLike, *, ax: Axes | None = None) -> 
     """
     distances = np.asarray(distances, dtype=np.float64)
     if distances.ndim != 2 or distances.shape[0] != distances.shape[1] or not distances.size:
-        raise ValueError(
+        raise SettingError(
             f"`distances` must be (num_heads, num_heads), a row and a column for each head. Received: shape "
             f"{distances.shape}."
         )
     inside = (distances >= 0) & (distances <= 1 + 1e-6)
     if not inside.all() or not np.allclose(distances, distances.T, atol=1e-6):
-        raise ValueError(
+        raise SettingError(
             "`distances` must be symmetric, with values from 0 (the same) to 1. Received: values from "
             f"{distances.min():.4g} to {distances.max():.4g}, largest asymmetry "
             f"{np.abs(distances - distances.T).max():.4g}."
@@ -542,7 +543,7 @@ def plot_head_distances(distances: npt.ArrayLike, *, ax: Axes | None = None) -> 
 def _check_weights(weights, shape):
     weights = _check_vector(weights, "weights", shape)
     if not np.isclose(weights.sum(), 1, atol=1e-3) or (weights < 0).any():
-        raise ValueError(
+        raise SettingError(
             "`weights` must be weights of attention: none negative, summing to 1. Received: sum "
             f"{weights.sum():.4g}, smallest {weights.min():.4g}."
         )
@@ -553,5 +554,5 @@ def _check_vector(values, name, shape):
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
         what = "values that are not finite" if values.ndim == 1 and values.size else f"shape {values.shape}"
-        raise ValueError(f"`{name}` must be {shape}. Received: {what}.")
+        raise SettingError(f"`{name}` must be {shape}. Received: {what}.")
     return values

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tfts.errors import DataError, SettingError
 from tfts.plots._parts import (
     COLOURS,
     GREY,
@@ -85,7 +86,7 @@ def plot_forecast(
     'load (MW)'
     """
     if isinstance(forecasts, pd.Series) or not hasattr(forecasts, "items"):
-        raise ValueError(
+        raise SettingError(
             "`forecasts` must be a dict from model name to Series, or a DataFrame with one column for each "
             f"model, so that the lines have names. Received: {type(forecasts).__name__}."
         )
@@ -95,7 +96,7 @@ def plot_forecast(
     for name, series in given:
         if not isinstance(series, pd.Series) or series.empty:
             kind = "an empty Series" if isinstance(series, pd.Series) else type(series).__name__
-            raise ValueError(
+            raise DataError(
                 f"{name} must be a pandas Series with at least one row, indexed by time. Received: {kind}."
             )
 
@@ -165,10 +166,10 @@ def plot_metrics(
     check_column(table, "model", "with the models' names")
     check_column(table, metric, "to draw")
     if table.empty:
-        raise ValueError("`table` has no rows, so there is nothing to draw.")
+        raise SettingError("`table` has no rows, so there is nothing to draw.")
     twice = table["model"][table["model"].duplicated()]
     if len(twice):
-        raise ValueError(
+        raise DataError(
             f"Model {twice.iloc[0]!r} has several rows, but each bar is one model: pick the rows of one target "
             "or one seed, or average them first."
         )
@@ -230,10 +231,10 @@ def plot_horizon_errors(
     check_column(table, "step", "with the horizon steps")
     check_column(table, metric, "to draw")
     if table.empty:
-        raise ValueError("`table` has no rows, so there is nothing to draw.")
+        raise SettingError("`table` has no rows, so there is nothing to draw.")
     twice = table[table.duplicated(["model", "step"])]
     if len(twice):
-        raise ValueError(
+        raise DataError(
             f"Model {twice['model'].iloc[0]!r} has several rows for step {twice['step'].iloc[0]}, but a line has "
             "one value a step: pick the rows of one target or one seed, or average them first."
         )
@@ -328,7 +329,7 @@ def plot_histories(histories: Mapping[str, Any], *, ax: Axes | None = None) -> A
     ['linear', 'deep (training)', 'best epoch']
     """
     if not len(histories):
-        raise ValueError("`histories` must hold at least one model. Received: none.")
+        raise SettingError("`histories` must hold at least one model. Received: none.")
     losses = {name: _losses(history, f"The history of {name!r}") for name, history in histories.items()}
     validated = all("val_loss" in table for table in losses.values())
     ax = axes_for(ax, WIDE)
@@ -362,7 +363,7 @@ def plot_histories(histories: Mapping[str, Any], *, ax: Axes | None = None) -> A
 def _losses(history, what, metric="loss"):
     losses = getattr(history, "history", history)
     if metric not in losses or not len(losses[metric]):
-        raise ValueError(
+        raise SettingError(
             f"{what} must hold the `{metric}` of at least one epoch, as model.fit returns it. "
             f"Received: {', '.join(map(str, losses)) or 'nothing'}."
         )

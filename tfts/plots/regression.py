@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from tfts.errors import DataError, SettingError
 from tfts.plots._parts import COLOURS, GREY, INK, WIDE, as_written, axes_for, legend_beside, line_style
 
 if TYPE_CHECKING:
@@ -52,14 +53,14 @@ def plot_cost_surface(
     """
     path = np.asarray(path, dtype=np.float64)
     if path.ndim != 2 or path.shape[1] not in (1, 2) or not len(path) or not np.isfinite(path).all():
-        raise ValueError(
+        raise SettingError(
             "`path` must be finite and (epochs, num_weights) with one or two weights, because more can't be "
             f"drawn. Received: shape {path.shape}."
         )
     count = path.shape[1]
     names = [f"w{i + 1}" for i in range(count)] if names is None else list(names)
     if len(names) != count:
-        raise ValueError(f"`names` must name {count} weights. Received: {names}.")
+        raise SettingError(f"`names` must name {count} weights. Received: {names}.")
     grids = [_around(path[:, i]) for i in range(count)]
     costs = np.asarray(cost(path), dtype=np.float64)
     ax = axes_for(ax, WIDE if count == 1 else _SQUARE)
@@ -140,12 +141,12 @@ def plot_fit(
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if x.ndim > 2 or x.size != len(x) or x.size != y.size or not x.size:
-        raise ValueError(
+        raise SettingError(
             "`x` must be one feature, (rows,) or (rows, 1), and `y` its targets (rows,). "
             f"Received: x {x.shape}, y {y.shape}."
         )
     if not hasattr(fits, "items"):
-        raise ValueError(
+        raise SettingError(
             "`fits` must be a dict from name to function, so that the lines have names. "
             f"Received: {type(fits).__name__}."
         )
@@ -206,13 +207,13 @@ def plot_decision_boundary(
         names = list(getattr(X, "columns", ("x1", "x2")))
     X, y = np.asarray(X, dtype=np.float64), np.asarray(y)
     if X.ndim != 2 or X.shape[1] != 2 or len(X) != len(y) or not len(X):
-        raise ValueError(
+        raise SettingError(
             f"`X` must be (rows, 2) and `y` (rows,), because a plane has two features. Received: X {X.shape}, y "
             f"{y.shape}."
         )
     labels = np.unique(y)
     if len(labels) > len(COLOURS):
-        raise ValueError(
+        raise DataError(
             f"At most {len(COLOURS)} classes can be told apart by colour. Received: {len(labels)} classes."
         )
     margin = 0.08 * np.where(np.ptp(X, axis=0) > 0, np.ptp(X, axis=0), 1.0)
@@ -279,7 +280,7 @@ def plot_confusion(
     """
     actual, predicted = np.asarray(actual), np.asarray(predicted)
     if actual.ndim != 1 or actual.shape != predicted.shape or not actual.size:
-        raise ValueError(
+        raise SettingError(
             "`actual` and `predicted` must be (rows,) and hold at least one label. Received: "
             f"actual {actual.shape}, predicted {predicted.shape}."
         )
@@ -287,7 +288,7 @@ def plot_confusion(
     places = {label: place for place, label in enumerate(labels.tolist())}
     for label in (*actual.tolist(), *predicted.tolist()):
         if label not in places:
-            raise ValueError(f"Label {label!r} is not among `labels`, {labels.tolist()}.")
+            raise DataError(f"Label {label!r} is not among `labels`, {labels.tolist()}.")
     counts = np.zeros((len(labels), len(labels)), dtype=int)
     np.add.at(counts, ([places[v] for v in actual.tolist()], [places[v] for v in predicted.tolist()]), 1)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

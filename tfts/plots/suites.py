@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfts.errors import SettingError
 from tfts.plots._parts import COLOURS, GREY, INK, WIDE, as_written, axes_for, check_column, legend_beside
 from tfts.plots.forecasts import _metric_label
 
@@ -152,7 +153,7 @@ def _spreads(runs, metric, published, by=None):
     check_column(runs, metric, "to draw")
     known = runs[np.isfinite(runs[metric].to_numpy(dtype=np.float64))]
     if known.empty:
-        raise ValueError(f"No run has a score in {metric!r}, so there is nothing to draw.")
+        raise SettingError(f"No run has a score in {metric!r}, so there is nothing to draw.")
     families = list(dict.fromkeys(known["family"]))
     groups = known.groupby(["label", *([by] if by else [])], sort=False)
     scores = groups[metric].agg(median="median", low="min", high="max").reset_index()

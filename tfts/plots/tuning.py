@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfts.errors import FailedRunError, SettingError
 from tfts.plots._parts import COLOURS, GREY, INK, WIDE, as_written, axes_for, check_column, legend_beside
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ def plot_parallel_settings(
     if settings is None:
         settings = setting_names(finished, varied=True)[:8]
     if not len(settings):
-        raise ValueError("All finished trials have the same settings, so there is nothing to compare.")
+        raise SettingError("All finished trials have the same settings, so there is nothing to compare.")
     for name in settings:
         check_column(results, name, "with the setting")
     scores = finished["score"].to_numpy(dtype=np.float64)
@@ -364,7 +365,7 @@ def _checked(results):
     for name in ("trial", "status", "score"):
         check_column(results, name, "of each trial")
     if not (results["status"] == "finished").any():
-        raise ValueError("No trial is finished, so there is nothing to draw.")
+        raise FailedRunError("No trial is finished, so there is nothing to draw.")
     return results.sort_values("trial", kind="stable")
 
 

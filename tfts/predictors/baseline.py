@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 from tfts.baselines import BASELINES, Ridge, build_baseline
+from tfts.errors import ModelError
 from tfts.predictors.network import NetworkPredictor
 from tfts.predictors.predictor import Predictor
 
@@ -55,7 +56,7 @@ class BaselinePredictor(Predictor):
             ValueError: If it is no ridge, or the ridge has a centre of 0.
         """
         if not isinstance(self.model, Ridge):
-            raise ValueError(
+            raise ModelError(
                 f"The baseline {self.name!r} is no Keras model, and only a ridge can be turned into one. Expected "
                 "ridge, a model of MODELS, or a Keras model of yours."
             )
@@ -68,7 +69,7 @@ class BaselinePredictor(Predictor):
 
     def require_network(self, lack):
         """Raises an error that says what a baseline lacks."""
-        raise ValueError(f"The baseline {self.name!r} {lack}.")
+        raise ModelError(f"The baseline {self.name!r} {lack}.")
 
     def _prepared(self, panel, scaler):
         # Copies of values need no scale, which would cost digits.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tfts._messages import unknown
 from tfts.baselines import BASELINES
+from tfts.errors import SettingError
 from tfts.predictors.baseline import BaselinePredictor
 from tfts.predictors.network import NetworkPredictor
 from tfts.predictors.predictor import Predictor
@@ -40,7 +41,7 @@ def predictor_for(model, model_options=None):
         from tfts.models import MODELS
 
         if model not in MODELS:
-            raise ValueError(unknown("model", model, [*MODELS, *BASELINES]))
+            raise SettingError(unknown("model", model, [*MODELS, *BASELINES]))
         return NetworkPredictor(model, model_options)
     if inspect.isroutine(model):
         # A builder: it brings Keras when it is called.
@@ -48,7 +49,7 @@ def predictor_for(model, model_options=None):
     from tfts.predictors.template import Template, template_of
 
     if not (callable(model) or isinstance(model, Template)):
-        raise ValueError(
+        raise SettingError(
             "`model` must be a name of MODELS or BASELINES, a builder, or a compiled Keras model. "
             f"Received: {model!r}."
         )

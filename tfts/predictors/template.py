@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from tfts.errors import ModelError, NotFittedError
 from tfts.models import fit_to_task
 
 
@@ -36,12 +37,12 @@ class Template:
 
     def __init__(self, model, compiled=True):
         if compiled and not model.compiled:
-            raise ValueError(
+            raise NotFittedError(
                 f"The Keras model {model.name!r} is not compiled. Call its compile(...) first, or give a "
                 "builder, which the forecaster compiles."
             )
         if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
-            raise ValueError(
+            raise ModelError(
                 f"The Keras model {model.name!r} must be functional or Sequential, so that every fit can begin "
                 f"with new weights. Received: a subclass of keras.Model, {type(model).__name__}. Give a builder, "
                 "a function of a Task that returns a functional model."

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from tfts._messages import unknown
+from tfts.errors import DataError, SettingError
 from tfts.regression._estimator import DescentEstimator
 
 if TYPE_CHECKING:
@@ -83,17 +84,17 @@ class DescentClassifier(ClassifierMixin, DescentEstimator):
         """
         first = not hasattr(self, "coef_")
         if first and classes is None:
-            raise ValueError("The first call of partial_fit needs `classes`, all labels that will ever come.")
+            raise DataError("The first call of partial_fit needs `classes`, all labels that will ever come.")
         if first:
             self.classes_ = np.unique(classes)
             self._num_outputs(len(self.classes_))
         elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(
+            raise SettingError(
                 f"`classes` must stay those of the first call, {self.classes_.tolist()}. Received: "
                 f"{np.unique(classes).tolist()}."
             )
         if self.class_weight == "balanced":
-            raise ValueError(
+            raise SettingError(
                 "class_weight='balanced' needs the counts of all rows, which partial_fit never sees. Give a dict, "
                 "or `sample_weight`."
             )
@@ -115,7 +116,7 @@ class DescentClassifier(ClassifierMixin, DescentEstimator):
             classes, codes = np.unique(y, return_inverse=True)
             self._num_outputs(len(classes), y)
             if self.warm_start and hasattr(self, "coef_") and not np.array_equal(classes, self.classes_):
-                raise ValueError(
+                raise SettingError(
                     "warm_start=True goes on from the weights of the last fit, which are for the classes "
                     f"{self.classes_.tolist()}. Received: {classes.tolist()}."
                 )
@@ -123,7 +124,7 @@ class DescentClassifier(ClassifierMixin, DescentEstimator):
             return self._hot(codes)
         strange = np.setdiff1d(y, self.classes_)
         if len(strange):
-            raise ValueError(
+            raise DataError(
                 f"Label {strange[0].item()!r} is none of the classes of the first fit, {self.classes_.tolist()}."
             )
         return self._hot(np.searchsorted(self.classes_, y))
@@ -155,20 +156,20 @@ class DescentClassifier(ClassifierMixin, DescentEstimator):
             known = self.classes_.tolist()
             for label, weight in self.class_weight.items():
                 if label not in known:
-                    raise ValueError(unknown("class in `class_weight`:", label, known))
+                    raise SettingError(unknown("class in `class_weight`:", label, known))
                 if not weight >= 0:
-                    raise ValueError(
+                    raise SettingError(
                         f"`class_weight` must be >= 0. Received: {weight!r} for class {label!r}."
                     )
             of_class = np.array([float(self.class_weight.get(label, 1.0)) for label in known])
         else:
-            raise ValueError(
+            raise SettingError(
                 "`class_weight` must be None, 'balanced' or a dict from label to weight. Received: "
                 f"class_weight={self.class_weight!r}."
             )
         mean = of_class @ totals / totals.sum()
         if mean == 0:
-            raise ValueError(
+            raise SettingError(
                 "`class_weight` gives every row the weight 0, so that there is nothing to learn from."
             )
         return of_class, of_class.max() / mean

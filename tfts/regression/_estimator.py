@@ -12,6 +12,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from tfts._messages import unknown
 from tfts.data.panel import aligned_empty
+from tfts.errors import DataError, SettingError
 from tfts.regression._options import check_options
 from tfts.regression._plan import check_descent, plan_of, warn_not_converged
 from tfts.regression.moments import Moments
@@ -293,7 +294,7 @@ class DescentEstimator(BaseEstimator):
             return None
         coefficients = np.atleast_2d(self.coef_)
         if coefficients.shape != (num_outputs, num_features):
-            raise ValueError(
+            raise SettingError(
                 "warm_start=True goes on from the weights of the last fit, which are for "
                 f"{coefficients.shape[1]} features and {coefficients.shape[0]} outputs. Received: "
                 f"{num_features} features and {num_outputs} outputs."
@@ -305,12 +306,12 @@ class DescentEstimator(BaseEstimator):
         options = {"test_size": self.validation_fraction, "random_state": self.random_state}
         stratify = self._strata(y)
         if len(parts[0]) < 3:
-            raise ValueError(
+            raise SettingError(
                 f"early_stopping=True holds out rows to validate on, and {len(parts[0])} rows are too few."
             )
         rows, held = train_test_split(np.arange(len(parts[0])), stratify=stratify, **options)
         if not parts[2][rows].any() or not parts[2][held].any():
-            raise ValueError(
+            raise SettingError(
                 "early_stopping=True needs a row with a weight above 0 among the training rows and among the "
                 "rows held out. Give more weights above 0, or another random_state."
             )
@@ -323,7 +324,7 @@ class DescentEstimator(BaseEstimator):
         """One epoch over these rows, from the weights of the calls before."""
         self._check_options()
         if self.early_stopping:
-            raise ValueError(
+            raise SettingError(
                 "partial_fit makes one epoch, so that early_stopping=True can't act in it. Use fit."
             )
         X, y, weights = self._check_rows(X, y, sample_weight, reset=first)
@@ -363,12 +364,12 @@ class DescentEstimator(BaseEstimator):
         from tfts.regression.streams import prepared, survey
 
         if y is not None or sample_weight is not None:
-            raise ValueError(
+            raise DataError(
                 "A Dataset brings its own targets and weights, as (X, y) or (X, y, sample_weight), so `y` and "
                 "`sample_weight` must be None."
             )
         if self.early_stopping:
-            raise ValueError(
+            raise SettingError(
                 "early_stopping=True holds out rows of an array, and a Dataset has none to hold. Use arrays, "
                 "or stop by `tol` and `max_iter`."
             )
@@ -408,10 +409,10 @@ class DescentEstimator(BaseEstimator):
         self._check_missing(X)
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
         if (weights < 0).any():
-            raise ValueError(f"`sample_weight` must be >= 0. Received: {weights.min()}.")
+            raise SettingError(f"`sample_weight` must be >= 0. Received: {weights.min()}.")
         # Newer releases of scikit-learn have refused that already, in other words.
         if not weights.any():
-            raise ValueError("`sample_weight` must contain at least one non-zero number.")
+            raise SettingError("`sample_weight` must contain at least one non-zero number.")
         return X, y, weights
 
     def _check_missing(self, X):
@@ -422,7 +423,7 @@ class DescentEstimator(BaseEstimator):
         missing = int(np.isnan(X[:, column]).sum())
         names = getattr(self, "feature_names_in_", None)
         name = f"Feature {column}" if names is None else f"Column {names[column]!r}"
-        raise ValueError(
+        raise DataError(
             f"{name} has {missing} missing values (NaN; first: row {row}), and a weighted sum needs every value. "
             "Leave those rows out (DataFrame.dropna), or fill them with what is learnt from the training rows: "
             f"make_pipeline(SimpleImputer(), {type(self).__name__}())."
@@ -491,7 +492,7 @@ class DescentEstimator(BaseEstimator):
 
         check_is_fitted(self)
         if dtype not in ("float32", "float64"):
-            raise ValueError(unknown("dtype", dtype, ("float32", "float64")))
+            raise SettingError(unknown("dtype", dtype, ("float32", "float64")))
         coefficients = np.atleast_2d(self.coef_)
         inputs = keras.Input((self.n_features_in_,), name="features", dtype=dtype)
         dense = keras.layers.Dense(

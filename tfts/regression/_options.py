@@ -4,6 +4,7 @@ import math
 import numbers
 
 from tfts._messages import unknown
+from tfts.errors import SettingError
 
 SCALINGS = ("standardize", "normalize")
 RATES = ("auto", "adaptive")
@@ -13,7 +14,7 @@ def check_options(estimator):
     """Refuses an option of an estimator that can't be used, with what it takes."""
     if isinstance(estimator.learning_rate, str):
         if estimator.learning_rate not in RATES:
-            raise ValueError(
+            raise SettingError(
                 unknown("learning_rate", estimator.learning_rate, RATES)
                 + " Or give a number above 0, or a Keras LearningRateSchedule."
             )
@@ -21,7 +22,7 @@ def check_options(estimator):
         from keras.optimizers.schedules import LearningRateSchedule
 
         if not isinstance(estimator.learning_rate, LearningRateSchedule):
-            raise ValueError(
+            raise SettingError(
                 "`learning_rate` must be 'auto', 'adaptive', a number above 0, or a Keras "
                 f"LearningRateSchedule. Received: learning_rate={estimator.learning_rate!r}."
             )
@@ -37,21 +38,21 @@ def check_options(estimator):
         _check_number(name, getattr(estimator, name), 0)
     share = estimator.validation_fraction
     if not isinstance(share, numbers.Real) or not 0 < share < 1:
-        raise ValueError(
+        raise SettingError(
             "`validation_fraction` must be a number above 0 and below 1, the share of rows held out. "
             f"Received: validation_fraction={share!r}."
         )
     if estimator.scaling is not None and estimator.scaling not in SCALINGS:
-        raise ValueError(unknown("scaling", estimator.scaling, SCALINGS) + " Or None.")
+        raise SettingError(unknown("scaling", estimator.scaling, SCALINGS) + " Or None.")
 
 
 def _check_whole(name, value, more=""):
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"`{name}` must be an int >= 1{more}. Received: {name}={value!r}.")
+        raise SettingError(f"`{name}` must be an int >= 1{more}. Received: {name}={value!r}.")
 
 
 def _check_number(name, value, least, more="", open_below=False):
     number = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
     if not number or value < least or (open_below and value == least):
         sign = ">" if open_below else ">="
-        raise ValueError(f"`{name}` must be a number {sign} {least}{more}. Received: {name}={value!r}.")
+        raise SettingError(f"`{name}` must be a number {sign} {least}{more}. Received: {name}={value!r}.")

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from tfts.errors import DivergedError, SettingError
 from tfts.regression._options import SCALINGS
 
 
@@ -58,7 +59,7 @@ def _rates(estimator, epochs, done, steps, partial):
         float(estimator.learning_rate(step)) for step in range(done * steps, (done + epochs) * steps, steps)
     ]
     if not np.isfinite(rates).all() or min(rates) < 0:
-        raise ValueError(
+        raise SettingError(
             "`learning_rate` must give finite rates >= 0. Received: a schedule that gives "
             f"{min(rates)} to {max(rates)}."
         )
@@ -76,7 +77,7 @@ def check_descent(estimator, costs, rates, ignorance, limit):
         risen = last > 10 * ignorance
     if last <= limit and not risen:
         return
-    raise ValueError(
+    raise DivergedError(
         f"Gradient descent diverged: after {len(costs)} epochs the cost is {last:.4g}, the lowest was "
         f"{lowest:.4g}, and with all weights 0 it is {ignorance:.4g}. The learning rate, last {rates[-1]:.4g}, is "
         f"too large for these features: a rate of at most {estimator.safe_rate_:.4g} will do. learning_rate='auto' "

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfts.errors import SettingError
+
 # Multiplications in one compiled call (about a second): between two calls Ctrl-C is heard.
 _WORK = 2**31
 # Values of a cost surface that are held at once.
@@ -144,7 +146,7 @@ def costs_of(link, rows, weights, l1, l2, num_features):
     shape = (table.shape[1], targets.shape[1])
     if weights.shape[-2:] != shape:
         if shape[1] != 1 or weights.shape[-1:] != shape[:1]:
-            raise ValueError(
+            raise SettingError(
                 f"`weights` must be (..., columns, outputs) with {shape[0]} columns, the intercept among "
                 f"them, and {shape[1]} outputs. Received: shape {weights.shape}."
             )

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sklearn.base import MultiOutputMixin, RegressorMixin
 
 from tfts._messages import unknown
+from tfts.errors import DataError, SettingError
 from tfts.regression._estimator import DescentEstimator
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, DescentEstimator):
                 need all rows.
         """
         if self.method == "ols" or self.standard_errors:
-            raise ValueError(
+            raise DataError(
                 "partial_fit makes one epoch of gradient descent, and method='ols' and standard_errors=True need "
                 "all rows at once. Use fit."
             )
@@ -207,17 +208,17 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, DescentEstimator):
     def _check_options(self):
         super()._check_options()
         if self.method not in METHODS:
-            raise ValueError(unknown("method", self.method, METHODS))
+            raise SettingError(unknown("method", self.method, METHODS))
         if self.method == "ols" and self.l1:
-            raise ValueError(
+            raise SettingError(
                 f"method='ols' solves the normal equations, and l1={self.l1} has none. Use method='gd', or l2."
             )
         if self.method == "ols" and self.early_stopping:
-            raise ValueError(
+            raise SettingError(
                 "method='ols' makes no epochs, so that early_stopping=True can't act. Use method='gd'."
             )
         if self.standard_errors and (self.l1 or self.l2):
-            raise ValueError(
+            raise SettingError(
                 "Standard errors are those of least squares without penalties. Give l1=0 and l2=0, or leave out "
                 f"standard_errors=True. Received: l1={self.l1}, l2={self.l2}."
             )
@@ -262,7 +263,7 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, DescentEstimator):
         rank = np.linalg.matrix_rank(normal[:columns, :columns], hermitian=True)
         free = moments.rows - rank
         if free < 1:
-            raise ValueError(
+            raise DataError(
                 f"Standard errors need more rows than weights. Received: {moments.rows} rows for {rank} weights."
             )
         # The sum of squares over the free rows; `normal` holds means by weight.

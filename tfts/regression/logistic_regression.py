@@ -11,6 +11,7 @@ import numpy as np
 from scipy import special
 from sklearn.utils.multiclass import type_of_target
 
+from tfts.errors import DataError, SettingError
 from tfts.regression._classifier import DescentClassifier
 
 if TYPE_CHECKING:
@@ -108,12 +109,12 @@ class LogisticRegression(DescentClassifier):
     def _num_outputs(self, num_classes, y=None):
         if num_classes > 2:
             kind = "multiclass" if y is None else type_of_target(y, input_name="y")
-            raise ValueError(
+            raise DataError(
                 f"Only binary classification is supported. The type of the target is {kind}. Received: "
                 f"{num_classes} classes. SoftmaxRegression takes any number."
             )
         if num_classes < 2:
-            raise ValueError("LogisticRegression tells two classes apart. Received: `y` with 1 class.")
+            raise DataError("LogisticRegression tells two classes apart. Received: `y` with 1 class.")
         return 1
 
     def _ignorance(self, moments, num_outputs):
@@ -133,7 +134,7 @@ class LogisticRegression(DescentClassifier):
         super()._check_options()
         threshold = self.decision_threshold
         if not isinstance(threshold, numbers.Real) or not 0 < threshold < 1:
-            raise ValueError(
+            raise SettingError(
                 "`decision_threshold` must be a number above 0 and below 1, a probability. Received: "
                 f"decision_threshold={threshold!r}."
             )

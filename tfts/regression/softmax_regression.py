@@ -10,6 +10,7 @@ import numpy as np
 from scipy import special
 
 from tfts._messages import unknown
+from tfts.errors import DataError, SettingError
 from tfts.regression._classifier import DescentClassifier
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class SoftmaxRegression(DescentClassifier):
 
     def _num_outputs(self, num_classes, y=None):
         if num_classes < 2:
-            raise ValueError("SoftmaxRegression tells classes apart. Received: `y` with 1 class.")
+            raise DataError("SoftmaxRegression tells classes apart. Received: `y` with 1 class.")
         return num_classes
 
     def _ignorance(self, moments, num_outputs):
@@ -128,4 +129,4 @@ class SoftmaxRegression(DescentClassifier):
     def _check_options(self):
         super()._check_options()
         if self.probability not in PROBABILITIES:
-            raise ValueError(unknown("probability", self.probability, PROBABILITIES))
+            raise SettingError(unknown("probability", self.probability, PROBABILITIES))

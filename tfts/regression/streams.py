@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from tfts.errors import DataError, SettingError
 from tfts.regression.moments import Moments
 
 
@@ -49,12 +50,12 @@ def survey(dataset, regression):
 
     spec = dataset.element_spec
     if not isinstance(spec, tuple) or len(spec) not in (2, 3) or spec[0].shape.rank != 2:
-        raise ValueError(
+        raise DataError(
             "The Dataset must give batches (X, y) or (X, y, sample_weight) with X of shape (rows, features): "
             f"batch it first. Received: {spec}."
         )
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
-        raise ValueError("The Dataset never ends, and an epoch is one pass over it: leave out `repeat()`.")
+        raise SettingError("The Dataset never ends, and an epoch is one pass over it: leave out `repeat()`.")
     found = Survey()
     for batch in dataset.as_numpy_iterator():
         X, y = batch[:2]
@@ -74,7 +75,7 @@ def survey(dataset, regression):
                 label = label.decode() if isinstance(label, bytes) else label.item()
                 found.totals[label] = found.totals.get(label, 0.0) + float(total)
     if found.weight == 0:
-        raise ValueError(
+        raise DataError(
             "The Dataset holds no row with a weight above 0, so that there is nothing to learn from."
         )
     return found
@@ -83,12 +84,12 @@ def survey(dataset, regression):
 def _check_batch(X, targets, weights, begin):
     wrong = ~np.isfinite(X).all(axis=1) | ~np.isfinite(targets).all(axis=1)
     if wrong.any():
-        raise ValueError(
+        raise DataError(
             f"Row {begin + int(np.argmax(wrong))} of the Dataset holds a missing value (NaN) or infinity, and a "
             "weighted sum needs every value. Leave such rows out, or fill them, in a `map` before the batches."
         )
     if (weights < 0).any():
-        raise ValueError(
+        raise DataError(
             f"Sample weights must be >= 0. Row {begin + int(np.argmax(weights < 0))} of the Dataset has "
             f"{weights.min()}."
         )

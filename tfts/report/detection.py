@@ -30,7 +30,7 @@ def write_detection_report(run_dir):
 
     >>> write_detection_report("nowhere")
     Traceback (most recent call last):
-    FileNotFoundError: nowhere holds no run: run.json is not there. Give the --output of `tfts run`.
+    tfts.errors.MissingFileError: nowhere holds no run: run.json is not there. Give the --output of `tfts run`.
     """
     run_dir = Path(run_dir)
     described = read_run(run_dir, finished_by="tfts detect")

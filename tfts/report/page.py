@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tfts._files import replacing
+from tfts.errors import DataError, SettingError
 
 # Twice the dots that a page shows an inch in: sharp on a phone and when zoomed.
 _DOTS, _PAGE_DOTS = 200, 100
@@ -82,7 +83,7 @@ class Page:
         """
         _check_words(caption, "caption", "a table")
         if not len(frame.columns):
-            raise ValueError("A table needs at least one column. Received: a table without columns.")
+            raise DataError("A table needs at least one column. Received: a table without columns.")
         columns = [
             {
                 "name": str(name),
@@ -168,7 +169,7 @@ class Page:
 
 def _check_words(text, name, of):
     if text is None or not str(text).strip():
-        raise ValueError(
+        raise SettingError(
             f"`{name}` must say in words what {of} shows, so that everybody can read the page. Received: "
             f"{name}={text!r}."
         )

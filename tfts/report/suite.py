@@ -7,6 +7,7 @@ import pandas as pd
 
 from tfts._files import check_run_files, check_run_format, write_figure
 from tfts.comparison import verdict
+from tfts.errors import FolderError, MissingFileError
 from tfts.report.forecasting import differences_shown, read_scores
 from tfts.report.page import Page, shown_time
 
@@ -40,12 +41,12 @@ def write_suite_report(run_dir):
 
     >>> write_suite_report("nowhere")
     Traceback (most recent call last):
-    FileNotFoundError: nowhere holds no suite: suite.json is not there. Give the --output of `tfts benchmark`.
+    tfts.errors.MissingFileError: nowhere holds no suite: suite.json is not there. Give the --output of...
     """
     run_dir = Path(run_dir)
     path = run_dir / "suite.json"
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{run_dir} holds no suite: {path.name} is not there. Give the --output of `tfts benchmark`."
         )
     described = json.loads(path.read_text())
@@ -55,7 +56,7 @@ def write_suite_report(run_dir):
     settings = described["settings"]
     done = runs[runs["status"] == "finished"]
     if done.empty:
-        raise ValueError(
+        raise FolderError(
             f"No run of the suite in {run_dir} is finished. Give the same `tfts benchmark` again."
         )
     # As text, times of one form are in the order of time.

@@ -28,7 +28,7 @@ def write_report(run_dir):
 
     >>> write_report("nowhere")
     Traceback (most recent call last):
-    FileNotFoundError: nowhere holds no run: run.json is not there. Give the --output of `tfts run`.
+    tfts.errors.MissingFileError: nowhere holds no run: run.json is not there. Give the --output of `tfts run`.
     """
     if (Path(run_dir) / "suite.json").is_file():
         return write_suite_report(run_dir)

@@ -2,6 +2,8 @@
 
 import importlib
 
+from tfts.errors import MissingPackageError
+
 
 def protos(module):
     """A module of messages of the package tensorflow-serving-api, e.g. `"apis.predict_pb2"`.
@@ -12,7 +14,7 @@ def protos(module):
     try:
         return importlib.import_module(f"tensorflow_serving.{module}")
     except ImportError as error:
-        raise ValueError(
+        raise MissingPackageError(
             "The requests and settings of TensorFlow Serving take the package tensorflow-serving-api. Install it with: "
             "pip install 'tfts[serving]'"
         ) from error

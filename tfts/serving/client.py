@@ -15,6 +15,7 @@ import pandas as pd
 from tfts._messages import unknown
 from tfts.data.fitted_table import FittedTable
 from tfts.data.scaling import Scaler
+from tfts.errors import DataError, ModelError, SettingError, UnknownNameError
 from tfts.forecaster import Forecaster
 from tfts.serving.errors import HTTP, ServingError, require
 
@@ -77,20 +78,20 @@ class Client:
     ) -> None:
         parts = urlsplit(url) if isinstance(url, str) else None
         if parts is None or parts.scheme not in _WAYS or not parts.netloc:
-            raise ValueError(
+            raise SettingError(
                 f"`url` must be http://HOST:PORT, https://HOST:PORT or grpc://HOST:PORT. Received: url={url!r}."
             )
         if not isinstance(model, str) or not model:
-            raise ValueError(f"`model` must be the name of a model. Received: model={model!r}.")
+            raise SettingError(f"`model` must be the name of a model. Received: model={model!r}.")
         if version is not None and label is not None:
-            raise ValueError(f"Give `version` or `label`, not both. Received: {version=}, {label=}.")
+            raise SettingError(f"Give `version` or `label`, not both. Received: {version=}, {label=}.")
         for name, value, least in (("retries", retries, 0), ("batch_size", batch_size, 1)):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
+                raise SettingError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
         if version is not None and (isinstance(version, bool) or not isinstance(version, int) or version < 0):
-            raise ValueError(f"`version` must be an int >= 0. Received: version={version!r}.")
+            raise SettingError(f"`version` must be an int >= 0. Received: version={version!r}.")
         if not timeout > 0 or not backoff >= 0:
-            raise ValueError(
+            raise SettingError(
                 f"`timeout` must be > 0 and `backoff` >= 0 seconds. Received: {timeout=}, {backoff=}."
             )
         self.url, self.model = url.rstrip("/"), model
@@ -231,7 +232,7 @@ class Client:
     def _remote(self, number, signature):
         metadata = self._metadata(number)
         if signature not in metadata["signatures"]:
-            raise ValueError(unknown("signature of the model:", signature, metadata["signatures"]))
+            raise SettingError(unknown("signature of the model:", signature, metadata["signatures"]))
         outputs = list(metadata["signatures"][signature]["outputs"])
         kind = _RemoteRegression if metadata["kind"] == "regression" else _Remote
         return kind(
@@ -357,7 +358,7 @@ class _Remote(Forecaster):
     def _check_zone(self, panel):
         zone = None if panel.times.tz is None else str(panel.times.tz)
         if self._needs_zone and zone != self._zone:
-            raise ValueError(
+            raise DataError(
                 f"The model was fitted to times in the zone {self._zone}, and its calendar columns are those of its "
                 f"clock, but the times of the table are in {zone}. Bring them into that zone."
             )
@@ -372,18 +373,18 @@ class _RemoteRegression:
 
     def predict(self, frame, origins):
         if origins != "last":
-            raise ValueError(f"A regression has no `origins`. Received: origins={origins!r}.")
+            raise ModelError(f"A regression has no `origins`. Received: origins={origins!r}.")
         if not isinstance(frame, pd.DataFrame):
-            raise ValueError(f"Expected a pandas DataFrame. Received: {type(frame).__name__}.")
+            raise DataError(f"Expected a pandas DataFrame. Received: {type(frame).__name__}.")
         if frame.empty:
-            raise ValueError("The table is empty. Expected at least one row.")
+            raise DataError("The table is empty. Expected at least one row.")
         for column in self._columns:
             if column not in frame.columns:
-                raise KeyError(unknown("column", column, frame.columns))
+                raise UnknownNameError(unknown("column", column, frame.columns))
         try:
             features = frame[self._columns].to_numpy(np.float32)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"The columns {self._columns} must hold numbers ({error}).") from None
+            raise DataError(f"The columns {self._columns} must hold numbers ({error}).") from None
         parts = []
         for start in range(0, len(frame), self._batch_size):
             (values,) = self._ask({"features": features[start : start + self._batch_size]}).values()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tfts._files import replacing
+from tfts.errors import ModelError
 from tfts.serving._protos import protos
 from tfts.serving.samples import BATCH_SIZES
 
@@ -90,7 +91,7 @@ def write_deployment(path, name):
         try:
             text_format.Parse(models.read_text(), config)
         except text_format.ParseError as error:
-            raise ValueError(
+            raise ModelError(
                 f"{models} is no configuration of TensorFlow Serving ({error}). Mend or remove it."
             ) from error
     if name not in [known.name for known in config.model_config_list.config]:

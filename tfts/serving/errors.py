@@ -2,7 +2,7 @@
 
 import importlib.util
 
-from tfts.errors import TftsError
+from tfts.errors import MissingPackageError, TftsError
 
 # As TensorFlow Serving turns its codes into those of HTTP.
 HTTP = {
@@ -64,8 +64,8 @@ def require(**packages: str) -> None:
     >>> require(numpy="numpy", no_such_module="no-such-package")
     Traceback (most recent call last):
         ...
-    ValueError: This needs no-such-package: pip install tfts[serving]
+    tfts.errors.MissingPackageError: This needs no-such-package: pip install tfts[serving]
     """
     gone = [package for module, package in packages.items() if importlib.util.find_spec(module) is None]
     if gone:
-        raise ValueError(f"This needs {', '.join(gone)}: pip install tfts[serving]")
+        raise MissingPackageError(f"This needs {', '.join(gone)}: pip install tfts[serving]")

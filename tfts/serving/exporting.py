@@ -18,6 +18,7 @@ import numpy as np
 
 from tfts import __version__
 from tfts._messages import unknown
+from tfts.errors import FolderError, ModelError, SettingError, UnknownNameError
 from tfts.serving.capi import TOLERANCE, difference
 from tfts.serving.card import model_card
 from tfts.serving.deployment import write_deployment
@@ -77,11 +78,11 @@ def export(
     'served/linear/1'
     """
     if format not in FORMATS:
-        raise ValueError(unknown("format", format, FORMATS))
+        raise SettingError(unknown("format", format, FORMATS))
     servable, scores = servable_of(source, model)
     name = servable.name if name is None else name
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ValueError(
+        raise SettingError(
             "`name` must begin with a letter or digit and hold only letters, digits, '.', '_' and '-', because it is "
             f"the name of a folder and part of an address. Received: name={name!r}."
         )
@@ -89,7 +90,7 @@ def export(
     for column in units or {}:
         known = [*described["columns"], *described["known_future"]]
         if column not in known:
-            raise KeyError(unknown("column in units:", column, known))
+            raise UnknownNameError(unknown("column in units:", column, known))
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
     with _alone(path):
@@ -162,7 +163,7 @@ def _check_answers(functions, samples):
         found = functions[name](**{key: tf.constant(value) for key, value in inputs.items()})
         error = max(difference(found[key].numpy(), value) for key, value in expected.items())
         if not error <= TOLERANCE:
-            raise ValueError(
+            raise ModelError(
                 f"The graph of {name!r} does not give what the model gives: relative difference {error:.3g}, expected "
                 f"at most {TOLERANCE:g}. A layer acts differently in a graph, or draws random numbers."
             )
@@ -203,9 +204,9 @@ def _free_version(folder, version):
     if version is None:
         return max(there, default=0) + 1
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise ValueError(f"`version` must be an int >= 1 or None (the next one). Received: {version!r}.")
+        raise SettingError(f"`version` must be an int >= 1 or None (the next one). Received: {version!r}.")
     if version in there:
-        raise ValueError(
+        raise FolderError(
             f"{folder} holds version {version} already, and a version is never overwritten, because a server may have "
             f"loaded it. Leave `version` out for the next one, {max(there) + 1}."
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfts.errors import MissingPackageError, ModelError
 from tfts.serving.capi import TOLERANCE, difference
 
 
@@ -36,7 +37,7 @@ def write_onnx(folder, signatures, samples):
 
     for package in ("tf2onnx", "onnxruntime"):
         if importlib.util.find_spec(package) is None:
-            raise ValueError(
+            raise MissingPackageError(
                 f"An export to ONNX takes the package {package}. Install it with: pip install 'tfts[onnx]'"
             )
     if not samples:
@@ -53,7 +54,7 @@ def write_onnx(folder, signatures, samples):
             command += ["--signature_def", name, "--output", str(path)]
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode or not path.is_file():
-                raise ValueError(
+                raise ModelError(
                     f"The signature {name!r} can't be written as ONNX. tf2onnx says: "
                     f"{(done.stderr.strip() or 'nothing').splitlines()[-1]}"
                 )
@@ -63,7 +64,7 @@ def write_onnx(folder, signatures, samples):
             session = onnxruntime.InferenceSession(Path(folder, f"{name}.onnx"))
         except Exception as error:
             # The runtime has types of its own for it.
-            raise ValueError(f"ONNX Runtime can't load the signature {name!r}. It says: {error}") from error
+            raise ModelError(f"ONNX Runtime can't load the signature {name!r}. It says: {error}") from error
         names = [output.name for output in session.get_outputs()]
         inputs = samples[name][0]
         for given in (inputs, _spoiled(inputs)):
@@ -92,14 +93,14 @@ def write_litert(folder, signatures, samples):
 
     >>> write_litert("1", None, {})
     Traceback (most recent call last):
-    ValueError: LiteRT is for the forecasts of a Forecaster. Received: NoneType.
+    tfts.errors.ModelError: LiteRT is for the forecasts of a Forecaster. Received: NoneType.
     """
     import tensorflow as tf
 
     from tfts.serving.signatures import ForecastSignatures
 
     if type(signatures) is not ForecastSignatures:
-        raise ValueError(
+        raise ModelError(
             f"LiteRT is for the forecasts of a Forecaster. Received: {type(signatures).__name__}."
         )
     single = ForecastSignatures(signatures.forecaster, precision="float32")
@@ -115,7 +116,7 @@ def write_litert(folder, signatures, samples):
         except Exception as error:
             # The converter raises types of its own, which it does not export.
             why = re.findall(r"'tfl?\.\w+' op .*", str(error)) or [type(error).__name__]
-            raise ValueError(
+            raise ModelError(
                 f"The model {signatures.forecaster.name!r} does not go into LiteRT's built-in operations. Choose "
                 f"another model, such as 'linear', or format='onnx'. The converter says: {why[-1]}"
             ) from error
@@ -168,7 +169,7 @@ def _spoiled(inputs):
 def _check(runtime, name, found, expected):
     error = max(difference(np.asarray(found[key]), value.numpy()) for key, value in expected.items())
     if not error <= TOLERANCE:
-        raise ValueError(
+        raise ModelError(
             f"{runtime} does not give what TensorFlow gives for the signature {name!r}: relative difference "
             f"{error:.3g}, expected at most {TOLERANCE:g}."
         )

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from tfts.errors import ModelError
+
 _REASONS = (
     (re.compile("Cudnn"), "runs on NVIDIA graphics processors alone"),
     (re.compile("(Eager)?PyFunc|PyFuncStateless"), "calls Python, which a model server does not have"),
@@ -100,7 +102,7 @@ def check_compiles(functions, batches=(1, 7), run=False):
             except (tf.errors.OpError, ValueError, TypeError) as error:
                 lines = [line.strip() for line in str(error).splitlines() if line.strip()]
                 why = next((line for line in lines if "unsupported" in line), lines[-1])
-                raise ValueError(
+                raise ModelError(
                     f"The signature {name!r} does not compile under XLA at batch {batch}, so no TPU could serve it. "
                     f"XLA says: {why}"
                 ) from error
@@ -121,7 +123,7 @@ def _refuse(what, why, node, layers):
     # Scopes of functions are written with underscores; those of layers called twice get a number.
     found = [layer for layer in layers if re.search(rf"(^|[/_]){re.escape(layer)}(_\d+)?([/_]|$)", node)]
     layer = f"layer {max(found, key=len)!r}" if found else f"node {node!r}"
-    raise ValueError(
+    raise ModelError(
         f"The graph can't be served everywhere: {what} of {layer} {why}. Expected operations of stock TensorFlow that "
         "run on every device. Make the layer of keras.ops."
     )

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from tfts._files import write_json
+from tfts.errors import MissingFileError
 
 METADATA = "metadata.json"
 
@@ -43,11 +44,11 @@ def read_metadata(folder):
 
     >>> read_metadata("nowhere")
     Traceback (most recent call last):
-    FileNotFoundError: nowhere holds no exported model: metadata.json is not there. Give PATH/NAME/VERSION of an export.
+    tfts.errors.MissingFileError: nowhere holds no exported model: metadata.json is not there. Give...
     """
     path = Path(folder) / METADATA
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{folder} holds no exported model: {METADATA} is not there. Give PATH/NAME/VERSION of an export."
         )
     return json.loads(path.read_text())

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from tfts._messages import unknown
+from tfts.errors import MissingFileError, ModelError
 from tfts.serving.errors import ServingError, invalid
 from tfts.serving.saved_model import SavedModel
 
@@ -96,7 +97,7 @@ class Models:
     >>> Models("models")
     Traceback (most recent call last):
         ...
-    FileNotFoundError: models does not exist. Expected a folder with NAME/VERSION/saved_model.pb.
+    tfts.errors.MissingFileError: models does not exist. Expected a folder with NAME/VERSION/saved_model.pb.
     """
 
     def __init__(self, path, **options):
@@ -111,7 +112,7 @@ class Models:
         if not any(self.available(name) for name in self._versions):
             reasons = [v.error for versions in self._versions.values() for v in versions.values() if v.error]
             self.close()
-            raise ValueError(
+            raise ModelError(
                 f"{self._path} has no model that can be served. {reasons[0] if reasons else _EXPECTED}"
             )
 
@@ -283,9 +284,9 @@ _EXPECTED = "Expected a folder with NAME/VERSION/saved_model.pb."
 
 def _check_folder(path):
     if not path.is_dir():
-        raise FileNotFoundError(f"{path} does not exist. {_EXPECTED}")
+        raise MissingFileError(f"{path} does not exist. {_EXPECTED}")
     if (path / "saved_model.pb").is_file():
-        raise ValueError(
+        raise ModelError(
             f"{path} is one version of a model. Give the folder that holds the versions, {path.parent}, or the "
             "folder of all models."
         )
@@ -332,7 +333,7 @@ def _configured(path):
     try:
         config = text_format.Parse(file.read_text(), model_server_config_pb2.ModelServerConfig())
     except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} is not a ModelServerConfig: {error}") from None
+        raise ModelError(f"{file} is not a ModelServerConfig: {error}") from None
     plans = {}
     for one in config.model_config_list.config:
         policy = one.model_version_policy
@@ -340,7 +341,7 @@ def _configured(path):
         folder = path / Path(one.base_path).name
         if not folder.is_dir():
             folders = [entry.name for entry in path.iterdir() if entry.is_dir()]
-            raise ValueError(f"{file}: {unknown('folder of a model', Path(one.base_path).name, folders)}")
+            raise ModelError(f"{file}: {unknown('folder of a model', Path(one.base_path).name, folders)}")
         plans[one.name] = Plan(
             folder,
             dict(one.version_labels),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfts.errors import ModelError
 from tfts.serving.errors import ServingError, invalid
 
 # Requests of a warm-up file that are replayed, as TensorFlow Serving has it.
@@ -392,7 +393,7 @@ def _load(folder, threads):
     signatures = {name: one for name, one in sorted(meta.items()) if one.method_name == _METHOD}
     if not signatures:
         session.close()
-        raise ValueError(f"{folder} has no signature with the method {_METHOD}.")
+        raise ModelError(f"{folder} has no signature with the method {_METHOD}.")
     return session, signatures
 
 
@@ -420,7 +421,7 @@ def _together(signature, tasks):
     outputs = signature(inputs)
     ends = np.cumsum([task.rows for task in tasks])
     if any(not array.ndim or len(array) != ends[-1] for array in outputs.values()):
-        raise ValueError(f"An output of {signature.name!r} has no row for each row that goes in.")
+        raise ModelError(f"An output of {signature.name!r} has no row for each row that goes in.")
     parts = {name: np.split(array, ends[:-1]) for name, array in outputs.items()}
     return [{name: part[i] for name, part in parts.items()} for i in range(len(tasks))]
 
@@ -441,9 +442,9 @@ def _records(path):
     with open(path, "rb") as file:
         for head in iter(functools.partial(file.read, 12), b""):
             if len(head) < 12:
-                raise ValueError(f"{path} ends in the middle of a record.")
+                raise ModelError(f"{path} ends in the middle of a record.")
             (length,) = struct.unpack("<Q", head[:8])
             record = file.read(length + 4)
             if len(record) < length + 4:
-                raise ValueError(f"{path} ends in the middle of a record.")
+                raise ModelError(f"{path} ends in the middle of a record.")
             yield record[:-4]

@@ -11,6 +11,7 @@ import pandas as pd
 from tfts._files import read_run
 from tfts._messages import unknown
 from tfts.anomaly.detector import AnomalyDetector
+from tfts.errors import MissingFileError, ModelError, NotFittedError, SettingError
 from tfts.forecaster import Forecaster
 from tfts.serving.samples import sample_panel
 
@@ -37,7 +38,7 @@ class ForecasterServable:
     >>> fitted = Forecaster("persistence", context_length=5, horizon=3).fit(frame)
     >>> ForecasterServable(fitted)
     Traceback (most recent call last):
-    ValueError: The baseline 'persistence' is no Keras model, and only a ridge can be turned into one. ...
+    tfts.errors.ModelError: The baseline 'persistence' is no Keras model, and only a ridge can be turned into one. ...
     """
 
     kind = "forecaster"
@@ -119,7 +120,7 @@ class DetectorServable(ForecasterServable):
     >>> usual = pd.DataFrame({"sales": np.random.default_rng(0).normal(100, 5, 90)}, index=days)
     >>> DetectorServable(AnomalyDetector("pca_windows", context_length=5).fit(usual))
     Traceback (most recent call last):
-    ValueError: The window method 'pca_windows' is no Keras model, so there is no graph to export. Expected ...
+    tfts.errors.ModelError: The window method 'pca_windows' is no Keras model, so there is no graph to...
     """
 
     kind = "detector"
@@ -130,7 +131,7 @@ class DetectorServable(ForecasterServable):
         self.detector = detector
         check_stateless(detector)
         if detector.plan_.subsequence is not None:
-            raise ValueError(
+            raise ModelError(
                 f"The window method {detector.settings['model']!r} is no Keras model, so there is no graph to export. "
                 "Expected a detector with a model of MODELS."
             )
@@ -297,24 +298,26 @@ def servable_of(source, model=None):
 
     >>> servable_of(7)
     Traceback (most recent call last):
-    ValueError: Expected a fitted Forecaster, AnomalyDetector, linear, logistic or softmax regression, or ...
+    tfts.errors.ModelError: Expected a fitted Forecaster, AnomalyDetector, linear, logistic or softmax...
     """
     from tfts.regression import REGRESSIONS
 
     if isinstance(source, str | os.PathLike):
         return _of_folder(Path(source), model)
     if model is not None:
-        raise ValueError(
+        raise SettingError(
             f"`model` chooses one of a run's, so it goes with the folder of a run. Received: {model!r}."
         )
     for kind, servable in ((Forecaster, ForecasterServable), (AnomalyDetector, DetectorServable)):
         if isinstance(source, kind):
             if not source.is_fitted:
-                raise ValueError(f"The {kind.__name__} has not learnt anything yet. Call fit first, or load.")
+                raise NotFittedError(
+                    f"The {kind.__name__} has not learnt anything yet. Call fit first, or load."
+                )
             return servable(source), []
     if isinstance(source, tuple(REGRESSIONS.values())):
         return RegressionServable.of(source), []
-    raise ValueError(f"Expected {_KINDS}. Received: {type(source).__name__}.")
+    raise ModelError(f"Expected {_KINDS}. Received: {type(source).__name__}.")
 
 
 def _of_folder(folder, model):
@@ -323,7 +326,7 @@ def _of_folder(folder, model):
     if (folder / "detector.json").is_file():
         return servable_of(AnomalyDetector.load(folder), model)
     if not (folder / "run.json").is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{folder} holds nothing to export. Expected {_KINDS}, such as the --output of `tfts run`."
         )
     if (folder / "detector" / "detector.json").is_file():
@@ -335,7 +338,7 @@ def _of_folder(folder, model):
         path.name for path in (folder / "models").glob("*") if (path / "forecaster.json").is_file()
     )
     if model not in names:
-        raise ValueError(unknown("model of the run", model, names))
+        raise SettingError(unknown("model of the run", model, names))
     scores = pd.read_csv(folder / "model_metrics.csv") if (folder / "model_metrics.csv").is_file() else None
     servable, _ = servable_of(Forecaster.load(folder / "models" / model))
     return servable, [] if scores is None else _scores(scores[scores["model"] == model])
@@ -343,7 +346,7 @@ def _of_folder(folder, model):
 
 def _of_regression_run(run_dir, folder, model):
     if model is not None:
-        raise ValueError(
+        raise ModelError(
             f"A run of `tfts regress` holds one model, so there is none to choose. Received: {model!r}."
         )
     import keras

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tfts.errors import ModelError, SettingError
 from tfts.serving.errors import require
 from tfts.serving.models import Models
 from tfts.serving.rest import METRICS, RestApp
@@ -154,12 +155,12 @@ class Server:
             ("threads", threads, 0),
         ):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
+                raise SettingError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
         for name, value in (("poll", poll), ("read_timeout", read_timeout)):
             if not value > 0:
-                raise ValueError(f"`{name}` must be a number of seconds > 0. Received: {name}={value!r}.")
+                raise SettingError(f"`{name}` must be a number of seconds > 0. Received: {name}={value!r}.")
         if not batch_timeout >= 0:
-            raise ValueError(
+            raise SettingError(
                 f"`batch_timeout` must be a number of seconds >= 0. Received: batch_timeout={batch_timeout!r}."
             )
         self._poll, self._max_body, self._read_timeout = poll, max_body, read_timeout
@@ -242,7 +243,7 @@ class Server:
         try:
             port = self._grpc.add_insecure_port(f"{_bracketed(host)}:{grpc_port}")
         except RuntimeError:
-            raise ValueError(_taken(host, grpc_port)) from None
+            raise ModelError(_taken(host, grpc_port)) from None
         self.rest_url = f"http://{_bracketed(host)}:{self._socket.getsockname()[1]}"
         self.grpc_url = f"grpc://{_bracketed(host)}:{port}"
         self._grpc.start()
@@ -282,7 +283,7 @@ def serve_until_stopped(path: str | Path, tell: Callable[[str], object], **optio
     >>> serve_until_stopped("models", print)
     Traceback (most recent call last):
         ...
-    FileNotFoundError: models does not exist. Expected a folder with NAME/VERSION/saved_model.pb.
+    tfts.errors.MissingFileError: models does not exist. Expected a folder with NAME/VERSION/saved_model.pb.
     """
     told = threading.Event()
     before = {one: signal.signal(one, lambda *_: told.set()) for one in (signal.SIGINT, signal.SIGTERM)}
@@ -306,7 +307,7 @@ def _listening(host, port):
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise ValueError(f"{_taken(host, port)} ({error.strerror})") from None
+        raise ModelError(f"{_taken(host, port)} ({error.strerror})") from None
 
 
 def _taken(host, port):

@@ -10,6 +10,7 @@ from tfts.anomaly.limits import FLAT, OWN_ROWS
 from tfts.anomaly.plan import HIGHEST, LEAST
 from tfts.anomaly.thresholds import THRESHOLDS, Threshold
 from tfts.anomaly.thresholds.deviations import Fixed
+from tfts.errors import ModelError
 
 
 class ForecastSignatures(tf.Module):
@@ -487,7 +488,7 @@ def check_stateless(detector):
     >>> usual = pd.DataFrame({"sales": np.random.default_rng(0).normal(100, 5, 90)}, index=days)
     >>> check_stateless(AnomalyDetector("persistence", context_length=3, threshold="pot").fit(usual))
     Traceback (most recent call last):
-    ValueError: The detector can't be exported: threshold='pot' moves with every row that is judged, and ...
+    tfts.errors.ModelError: The detector can't be exported: threshold='pot' moves with every row that is judged, and ...
     """
     plan, settings = detector.plan_, detector.settings
     learns = [name for name in THRESHOLDS if _goes_on_learning(name, settings["threshold_options"])]
@@ -515,7 +516,7 @@ def check_stateless(detector):
         ),
     ):
         if refused:
-            raise ValueError(
+            raise ModelError(
                 f"The detector can't be exported: {what}, and a graph keeps nothing from one request to the next. "
                 f"Expected {instead}. `AnomalyDetector.monitor` judges a live feed with all of it."
             )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfts.errors import ModelError, SettingError
 from tfts.serving import capi
 from tfts.serving.metadata import content_hash, read_metadata
 
@@ -91,7 +92,7 @@ def verify(path: str | Path, threads: int | None = None, repeats: int = 200) -> 
         if value is None and name == "threads":
             continue
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
+            raise SettingError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
     return verify_all([path], threads, repeats)[0]
 
 
@@ -111,7 +112,7 @@ def verify_all(
 
     >>> verify_all(["nowhere"])
     Traceback (most recent call last):
-    FileNotFoundError: nowhere holds no exported model: metadata.json is not there. Give PATH/NAME/VERSION of an export.
+    tfts.errors.MissingFileError: nowhere holds no exported model: metadata.json is not there. Give...
     """
     folders = [_version(Path(path)) for path in paths]
     described = [read_metadata(folder) for folder in folders]
@@ -124,10 +125,10 @@ def verify_all(
         )
         if done.returncode:
             last = (done.stderr.strip() or f"the process ended with code {done.returncode}").splitlines()[-1]
-            raise ValueError(f"{', '.join(map(str, paths))} can't be verified: {last}")
+            raise ModelError(f"{', '.join(map(str, paths))} can't be verified: {last}")
         told = json.loads(out.read_text())
     if told["imported"]:
-        raise ValueError(
+        raise ModelError(
             f"The process that verifies must not import {', '.join(told['imported'])}, but it did."
         )
     return [

@@ -38,8 +38,8 @@ class AveragedWeights(keras.callbacks.Callback):
     >>> callbacks = [best, AveragedWeights(best, shown=False)]
     >>> one = np.ones((1, 1))
     >>> _ = model.fit(one, 0 * one, epochs=3, callbacks=callbacks, verbose=0)
-    >>> model.get_weights()[0].round(4).tolist()  # Weights 1/2, 1/4, 1/8: (1/4 + 2 * 1/8) / 3.
-    [[0.1667]]
+    >>> round(float(model.get_weights()[0][0, 0]), 4)  # Weights 1/2, 1/4, 1/8: (1/4 + 2 * 1/8) / 3.
+    0.1667
 
     Source: Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging, SIAM
     Journal on Control and Optimization 30, 1992; Kingma and Ba, Adam, ICLR 2015 (section 3).

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from tfts.errors import FolderError
 from tfts.training.averaging import averages_of
 
 _FILE = "training.npz"
@@ -72,7 +73,7 @@ class BestWeights(keras.callbacks.Callback):
             if state["settings"] != self.settings:
                 old, new = state["settings"] or {}, self.settings or {}
                 changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-                raise ValueError(
+                raise FolderError(
                     f"{self.folder} holds a training under other settings (changed: {', '.join(changed)}). "
                     "Give the same settings to go on with it, or another folder to start anew."
                 )

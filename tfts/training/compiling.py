@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfts.errors import SettingError
 from tfts.training.options import WEIGHT_DECAY
 
 # Training steps from which compiling with XLA costs less time than it saves.
@@ -16,7 +17,7 @@ def compile_network(model, steps, options, metrics=()):
     Args:
         model: `keras.Model`, which is compiled.
         steps: Training steps in an epoch.
-        options: `TrainingOptions`.
+        options: `TrainingOptions`, with numbers for `"auto"`: see `for_windows`.
         metrics: Keras metrics.
 
     Example:
@@ -66,7 +67,7 @@ def _loss(loss):
     try:
         return keras.losses.get(loss)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
+        raise SettingError(
             f"`loss` must be a Keras loss, its name or its config. Received: loss={loss!r}."
         ) from error
 

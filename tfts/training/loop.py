@@ -5,11 +5,13 @@ import warnings
 
 import numpy as np
 
+from tfts.errors import DivergedError
+
 # A fall of the validation loss over the last tenth of the epochs that is worth a word, as a share.
 _FALLING = 0.02
 
 
-class Diverged(ValueError):
+class Diverged(DivergedError):
     """A training whose loss or score is not finite.
 
     Example:
@@ -28,7 +30,7 @@ def train_network(model, windows, checked, options, identity=None, rows=None):
             variable that holds the number of the epoch: then a resumed training sees the order
             that an unbroken one would.
         checked: Windows to choose the best weights by, or `None`.
-        options: `TrainingOptions`.
+        options: `TrainingOptions`, with numbers for `"auto"`: see `for_windows`.
         identity: Dict of settings that must be equal for a training in `options.folder` to be
             continued; others are refused.
         rows: Fingerprint of the rows, plain data; a training on others is begun anew.
@@ -46,7 +48,7 @@ def train_network(model, windows, checked, options, identity=None, rows=None):
     >>> from tfts.task import Task
     >>> from tfts.training.compiling import compile_network
     >>> from tfts.training.options import TrainingOptions
-    >>> options = TrainingOptions(epochs=2, verbose=0)
+    >>> options = TrainingOptions(epochs=2, verbose=0).for_steps(1)
     >>> windows = tf.data.Dataset.from_tensors((tf.ones((3, 7, 1)), tf.ones((3, 1, 1))))
     >>> model = linear(Task(context_length=7))
     >>> compile_network(model, 1, options)

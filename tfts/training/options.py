@@ -10,6 +10,7 @@ import pydantic
 from pydantic import Field
 
 from tfts._messages import unknown
+from tfts.errors import SettingError
 
 _Function = typing.TypeVar("_Function", bound=Callable[..., typing.Any])
 
@@ -119,7 +120,7 @@ class TrainingSettings(pydantic.BaseModel):
     @pydantic.model_validator(mode="after")
     def _fits(self):
         if self.optimizer == "adam" and self.weight_decay is not None:
-            raise ValueError(
+            raise SettingError(
                 f"`weight_decay` belongs to optimizer='adamw'. Received: optimizer='adam', "
                 f"weight_decay={self.weight_decay}"
             )
@@ -129,7 +130,9 @@ class TrainingSettings(pydantic.BaseModel):
     @classmethod
     def _is_loss(cls, loss):
         if not (isinstance(loss, str | dict) or callable(loss)):
-            raise ValueError(f"`loss` must be a Keras loss, its name or its config. Received: loss={loss!r}")
+            raise SettingError(
+                f"`loss` must be a Keras loss, its name or its config. Received: loss={loss!r}"
+            )
         return loss
 
 
@@ -156,7 +159,7 @@ class TrainingOptions(TrainingSettings):
     >>> TrainingOptions.of(epoch=5)
     Traceback (most recent call last):
         ...
-    ValueError: Unknown option of fit 'epoch'. Expected one of: batch_size, ... Did you mean 'epochs'?
+    tfts.errors.SettingError: Unknown option of fit 'epoch'. Expected one of: batch_size, ... Did you mean 'epochs'?
     """
 
     seed: int = 0
@@ -174,11 +177,11 @@ class TrainingOptions(TrainingSettings):
         """
         for name in given:
             if name not in cls.model_fields:
-                raise ValueError(unknown("option of fit", name, cls.model_fields))
+                raise SettingError(unknown("option of fit", name, cls.model_fields))
         try:
             return cls(**given)
         except pydantic.ValidationError as error:
-            raise ValueError(_sentence(error.errors()[0])) from None
+            raise SettingError(_sentence(error.errors()[0])) from None
 
     def changed(self, **changes):
         """The same options but for the changes."""
@@ -232,7 +235,7 @@ class TrainingOptions(TrainingSettings):
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             if name not in used and not (value is field.default or value == field.default):
-                raise ValueError(
+                raise SettingError(
                     f"{what} does not use `{name}`, so it can't be set. Received: {name}={value!r}."
                 )
 

@@ -3,6 +3,7 @@
 import contextlib
 
 from tfts._messages import unknown
+from tfts.errors import SettingError
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 # NVIDIA's processors multiply bfloat16 faster than float32 from this compute capability on.
@@ -32,7 +33,7 @@ def training_policies(precision, model):
     import keras
 
     if precision not in PRECISIONS:
-        raise ValueError(unknown("precision", precision, PRECISIONS))
+        raise SettingError(unknown("precision", precision, PRECISIONS))
     if precision != "auto":
         return precision, "float32"
     own = keras.config.dtype_policy()
@@ -112,7 +113,7 @@ def network_to_train(make, policies):
     with dtype_policy(trained):
         model = make()
     if trained != kept and model.output.dtype != "float32":
-        raise ValueError(
+        raise SettingError(
             f"The network {model.name!r} must give float32, also under precision={trained!r}, so that its loss and "
             f"its forecasts are exact. Received: output of dtype {model.output.dtype}. Let the builder end in a layer "
             "with dtype='float32', or choose precision='float32'."

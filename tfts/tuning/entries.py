@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from tfts._messages import unknown
+from tfts.errors import SettingError
 from tfts.tuning.ranges import is_number
 
 _KEYS = ("values", "min", "max", "step", "log", "when", "divides")
@@ -29,21 +30,21 @@ def checked_entries(space, known):
     {'epochs': {'values': [3, 5]}}
     """
     if not isinstance(space, dict):
-        raise ValueError(
+        raise SettingError(
             "`space` must be 'default', a dict from names of settings to their ranges, or a function of hp. "
             f"Received: {type(space).__name__}."
         )
     entries = {str(name): _plain(entry) for name, entry in space.items()}
     for name, entry in entries.items():
         if name not in known:
-            raise ValueError(unknown("setting", name, known))
+            raise SettingError(unknown("setting", name, known))
         if not isinstance(entry, dict):
-            raise ValueError(
+            raise SettingError(
                 f"The setting {name!r} must hold {{values: [...]}} or {{min: .., max: ..}}. Received: {entry!r}."
             )
         for key in entry:
             if key not in _KEYS:
-                raise ValueError(unknown(f"key of the setting {name!r}:", key, _KEYS))
+                raise SettingError(unknown(f"key of the setting {name!r}:", key, _KEYS))
         if "values" in entry:
             _check_values(name, entry)
         else:
@@ -53,22 +54,22 @@ def checked_entries(space, known):
             for parent in [parents] if isinstance(parents, str) else parents:
                 if parent not in entries or parent == name:
                     others = [other for other in entries if other != name]
-                    raise ValueError(unknown(f"setting in `{kind}` of {name!r}:", parent, others))
+                    raise SettingError(unknown(f"setting in `{kind}` of {name!r}:", parent, others))
     return entries
 
 
 def _check_values(name, entry):
     values, extra = entry["values"], [key for key in ("min", "max", "step", "log") if key in entry]
     if extra:
-        raise ValueError(f"The setting {name!r} holds values and {extra[0]}. Expected one or the other.")
+        raise SettingError(f"The setting {name!r} holds values and {extra[0]}. Expected one or the other.")
     if not isinstance(values, list) or not values:
-        raise ValueError(f"The values of {name!r} must be a list of one or more. Received: {values!r}.")
+        raise SettingError(f"The values of {name!r} must be a list of one or more. Received: {values!r}.")
     if len({json.dumps(value, sort_keys=True) for value in values}) != len(values):
-        raise ValueError(f"The values of {name!r} hold one of them twice. Received: {values}.")
+        raise SettingError(f"The values of {name!r} hold one of them twice. Received: {values}.")
     if "divides" in entry and not all(
         isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in values
     ):
-        raise ValueError(
+        raise SettingError(
             f"{name!r} has to divide {entry['divides']!r}: expected ints >= 1. Received: {values}."
         )
 
@@ -76,22 +77,22 @@ def _check_values(name, entry):
 def _check_range(name, entry):
     low, high, step = entry.get("min"), entry.get("max"), entry.get("step")
     if not (is_number(low) and is_number(high) and low < high):
-        raise ValueError(
+        raise SettingError(
             f"The setting {name!r} needs `values`, or numbers with min < max. Received: min={low!r}, max={high!r}."
         )
     log = entry.get("log", False)
     if not isinstance(log, bool):
-        raise ValueError(f"`log` of {name!r} must be true or false. Received: log={log!r}.")
+        raise SettingError(f"`log` of {name!r} must be true or false. Received: log={log!r}.")
     if log and low <= 0:
-        raise ValueError(f"The range of {name!r} is log, so min must be above 0. Received: min={low!r}.")
+        raise SettingError(f"The range of {name!r} is log, so min must be above 0. Received: min={low!r}.")
     least = 1 if log else 0
     if step is not None and not (is_number(step) and step > least):
-        raise ValueError(
+        raise SettingError(
             f"`step` of {name!r} must be a number above {least}"
             f"{', because it multiplies in a log range' if log else ''}. Received: step={step!r}."
         )
     if "divides" in entry:
-        raise ValueError(f"{name!r} has to divide {entry['divides']!r}: give its `values` as a list.")
+        raise SettingError(f"{name!r} has to divide {entry['divides']!r}: give its `values` as a list.")
 
 
 def in_order(entries):
@@ -113,7 +114,7 @@ def in_order(entries):
             if all(p in placed for p in (*entries[name].get("when", {}), *_one(entries[name].get("divides"))))
         ]
         if not ready:
-            raise ValueError(
+            raise SettingError(
                 f"The conditions of {', '.join(map(repr, waiting))} depend on each other in a circle."
             )
         placed += ready

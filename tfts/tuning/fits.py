@@ -8,6 +8,7 @@ import time
 import keras
 import numpy as np
 
+from tfts.errors import SettingError
 from tfts.models import MODELS
 from tfts.predictors import NetworkPredictor
 from tfts.training import Diverged, TrainingOptions
@@ -72,7 +73,7 @@ class Trials:
         TrainingOptions.of(**training)
         for name, why in _OF_THE_SEARCH.items():
             if name in training:
-                raise ValueError(
+                raise SettingError(
                     f"`training` can't hold `{name}`: {why}. Received: training={{{name!r}: {training[name]!r}}}."
                 )
 
@@ -142,7 +143,7 @@ class Trials:
             predictor = NetworkPredictor(self.model, copy.deepcopy(model_options))
             predictor.network(task, 1, options.changed(jit_compile=False))
         except (TypeError, ValueError) as error:
-            raise ValueError(
+            raise SettingError(
                 f"The space holds settings that can't be fitted, {model_options}, optimizer={options.optimizer!r}, "
                 f"loss={options.loss!r}: {error}"
             ) from error

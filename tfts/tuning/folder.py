@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tfts import __version__
 from tfts._files import write_json
+from tfts.errors import FailedRunError, FolderError, MissingFileError
 from tfts.tuning.workers import START_SECONDS
 
 _FILE = "search.json"
@@ -30,7 +31,7 @@ def claim(directory, described, overwrite):
     >>> claim(Path("mine"), {"seed": 5}, overwrite=False)
     Traceback (most recent call last):
         ...
-    ValueError: mine holds another search (changed: seed). Choose another directory, or give overwrite=True to ...
+    tfts.errors.FolderError: mine holds another search (changed: seed). Choose another directory, or give...
     """
     path = directory / _FILE
     described = json.loads(json.dumps({"tfts": __version__, **described}))
@@ -39,7 +40,7 @@ def claim(directory, described, overwrite):
         if old == described:
             return
         if not overwrite:
-            raise ValueError(
+            raise FolderError(
                 f"{directory} holds another search ({_difference(old, described)}). Choose another directory, or "
                 "give overwrite=True to replace it."
             )
@@ -47,7 +48,7 @@ def claim(directory, described, overwrite):
         for old_file in (*directory.glob("trial_*"), directory / "oracle.json", directory / "results.csv"):
             shutil.rmtree(old_file) if old_file.is_dir() else old_file.unlink(missing_ok=True)
     elif directory.is_dir() and any(directory.iterdir()):
-        raise ValueError(f"{directory} is not empty and holds no search. Choose another directory.")
+        raise FolderError(f"{directory} is not empty and holds no search. Choose another directory.")
     directory.mkdir(parents=True, exist_ok=True)
     write_json(described, path)
 
@@ -77,12 +78,12 @@ def read_described(directory):
     """
     path = Path(directory) / _FILE
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{directory} holds no search: {path.name} is not there. Give the `directory` of a search."
         )
     described = json.loads(path.read_text())
     if described.get("tfts") != __version__:
-        raise ValueError(
+        raise FolderError(
             f"{directory} was written by tfts {described.get('tfts', 'of an earlier version')}, this is {__version__}. "
             "Make the search again, or read it with that version."
         )
@@ -102,7 +103,7 @@ def join(directory, described):
     path, deadline = directory / _FILE, time.monotonic() + START_SECONDS
     while not path.is_file():
         if time.monotonic() > deadline:
-            raise ValueError(
+            raise FailedRunError(
                 f"The chief has begun no search in {directory} for {START_SECONDS:g} seconds. Start it with the same "
                 "settings, and a folder that both see."
             )

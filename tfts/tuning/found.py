@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 
+from tfts.errors import FailedRunError, SettingError
 from tfts.forecaster import Forecaster
 from tfts.tuning.folder import read_described
 from tfts.tuning.oracles import trial_folder
@@ -34,7 +35,7 @@ class Search:
     >>> Search.load("nowhere")
     Traceback (most recent call last):
         ...
-    FileNotFoundError: nowhere holds no search: search.json is not there...
+    tfts.errors.MissingFileError: nowhere holds no search: search.json is not there...
     """
 
     default_trial = 0
@@ -124,7 +125,7 @@ class Search:
                 return Forecaster.load(folder)
             return keras.models.load_model(folder / "model.keras")
         if self._trials is None:
-            raise ValueError(
+            raise SettingError(
                 "A search that was loaded has no data to refit on. Make the same call of search again: its trials are "
                 "not repeated; or give refit=False."
             )
@@ -133,5 +134,5 @@ class Search:
     def _best(self):
         best = best_record(read_records(self.directory))
         if best is None:
-            raise ValueError(f"No trial in {self.directory} has finished yet.")
+            raise FailedRunError(f"No trial in {self.directory} has finished yet.")
         return best

@@ -3,6 +3,7 @@
 import keras_tuner
 import numpy as np
 
+from tfts.errors import SettingError
 from tfts.training import Diverged, train_network
 from tfts.tuning.fits import PENALTY
 from tfts.tuning.searching import make_space
@@ -50,7 +51,7 @@ def hypermodel(
     >>> made = hypermodel("linear", frame, context_length=7, horizon=1, training={"epochs": 1})
     >>> hp = keras_tuner.HyperParameters()
     >>> made.build(hp).output_shape, hp.values["batch_size"]
-    ((None, 1, 1), 64)
+    ((None, 1, 1), 32)
     """
     trials = make_trials(model, data, dict(training or {}), objective, validation, 1, options)
     return _Network(trials, make_space(space, model, trials), objective, seed)
@@ -71,13 +72,13 @@ class _Network(keras_tuner.HyperModel):
 
     def fit(self, hp, model, *args, callbacks=(), epochs=None, initial_epoch=0, **options):
         if args or not {*options} <= {"verbose"}:
-            raise ValueError(
+            raise SettingError(
                 "The hypermodel holds its data and the options of its training, so a tuner's search takes epochs, "
                 f"callbacks and verbose alone. Received: {len(args)} positional arguments, {sorted(options)}."
             )
         made, windows, checked, chosen = self.made
         if made is not model:
-            raise ValueError("The hypermodel fits the model that it built last, and this is another.")
+            raise SettingError("The hypermodel fits the model that it built last, and this is another.")
         # Hyperband goes on with weights of an earlier trial for the epochs that are left.
         epochs = (epochs or chosen.epochs) - initial_epoch
         chosen = chosen.changed(**options, epochs=epochs, callbacks=[*chosen.callbacks, *callbacks])

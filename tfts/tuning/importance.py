@@ -6,6 +6,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 from sklearn.model_selection import KFold
 
+from tfts.errors import SettingError
 from tfts.plots.tuning import setting_names
 
 # With fewer trials a forest has nothing to learn from.
@@ -57,17 +58,17 @@ def importance(results, *, num_trees=100, repeats=10, seed=0):
     finished = results[results["status"] == "finished"]
     names = setting_names(finished, varied=True)
     if len(finished) < MIN_TRIALS:
-        raise ValueError(
+        raise SettingError(
             f"The importance of settings needs at least {MIN_TRIALS} finished trials, because a forest learns it "
             f"from them. Received: {len(finished)}."
         )
     if not names:
-        raise ValueError("All finished trials have the same settings, so none can be said to matter.")
+        raise SettingError("All finished trials have the same settings, so none can be said to matter.")
     encoded = np.column_stack([_encoded(finished[name]) for name in names])
     ranks = finished["score"].rank().to_numpy()
     variance = ranks.var()
     if variance == 0:
-        raise ValueError("All finished trials have the same score, so no setting can be said to matter.")
+        raise SettingError("All finished trials have the same score, so no setting can be said to matter.")
     losses, errors = [], np.zeros(len(ranks))
     for train, unseen in KFold(_FOLDS, shuffle=True, random_state=seed).split(encoded):
         forest = RandomForestRegressor(num_trees, min_samples_leaf=2, random_state=seed)

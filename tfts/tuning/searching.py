@@ -11,6 +11,7 @@ from keras_tuner.src.distribute import utils as dist_utils
 from rich.console import Console
 
 from tfts._messages import unknown
+from tfts.errors import SettingError
 from tfts.models import SPACES
 from tfts.tuning.folder import claim, join
 from tfts.tuning.found import Search
@@ -109,7 +110,7 @@ def search(
     options = {**options}
     sizes = {"context_length": context_length, "horizon": horizon}
     if not _is_windows(data) and None in sizes.values():
-        raise ValueError(
+        raise SettingError(
             "`context_length` and `horizon` are needed to make windows of a table. Received: "
             f"{context_length=}, {horizon=}."
         )
@@ -154,12 +155,12 @@ def search(
 
 def _check_limits(tuner, max_trials, executions_per_trial, budget_seconds):
     if tuner not in ORACLES:
-        raise ValueError(unknown("tuner", tuner, ORACLES))
+        raise SettingError(unknown("tuner", tuner, ORACLES))
     for name, value in (("max_trials", max_trials), ("executions_per_trial", executions_per_trial)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"`{name}` must be an int >= 1. Received: {name}={value!r}.")
+            raise SettingError(f"`{name}` must be an int >= 1. Received: {name}={value!r}.")
     if budget_seconds is not None and not budget_seconds > 0:
-        raise ValueError(f"`budget_seconds` must be above 0, or None. Received: {budget_seconds=}.")
+        raise SettingError(f"`budget_seconds` must be above 0, or None. Received: {budget_seconds=}.")
 
 
 def _check_settings(trials, space):
@@ -187,9 +188,9 @@ def make_space(space, model, trials):
     """
     if isinstance(space, str):
         if space != "default":
-            raise ValueError(unknown("space", space, ("default",)) + " Or a dict, or a function of hp.")
+            raise SettingError(unknown("space", space, ("default",)) + " Or a dict, or a function of hp.")
         if not isinstance(model, str):
-            raise ValueError(
+            raise SettingError(
                 "A builder of your own has no default space. Give `space`, a dict from names of settings to ranges."
             )
         space = dict(SPACES[model])

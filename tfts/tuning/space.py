@@ -8,6 +8,7 @@ import numpy as np
 from keras_tuner.engine import hyperparameters as kinds
 
 from tfts._messages import unknown
+from tfts.errors import SettingError
 from tfts.forecaster import Forecaster
 from tfts.training.options import OF_THE_CALL, WEIGHT_DECAY, TrainingOptions
 from tfts.tuning import ranges
@@ -81,7 +82,7 @@ class Space:
             for name in in_order(entries):
                 self._declare(name, entries[name], entries)
         if not self.names:
-            raise ValueError("The space holds no setting. Expected one or more names with their values.")
+            raise SettingError("The space holds no setting. Expected one or more names with their values.")
         self.defaults = {name: self._given[name] for name in self.names}
         self._default_point = {
             name: self._code(name, value) for name, value in self.defaults.items() if value is not None
@@ -265,7 +266,7 @@ class Space:
             for value, word in zip(values, coded, strict=True):
                 reached = [v for own in hp.space if own.name == parent for v in ranges.listed(own)]
                 if not any(word == v for v in reached) and not self._in_range(parent, word):
-                    raise ValueError(
+                    raise SettingError(
                         f"{name!r} counts when {parent!r} is {value!r}, but the space never gives {parent!r} that "
                         f"value. Its values: {reached}."
                     )
@@ -329,7 +330,7 @@ class Space:
         for whole in wholes:
             allowed = tuple(word for word in words if whole % word == 0)
             if not allowed:
-                raise ValueError(
+                raise SettingError(
                     f"{name!r} has to divide {divides!r}, but none of its values {words} divides {whole}. Leave "
                     f"{whole} out or add a value that divides it."
                 )
@@ -361,14 +362,14 @@ class Space:
     def _asked(self, hp):
         settings = self._function(hp)
         if not isinstance(settings, dict):
-            raise ValueError(
+            raise SettingError(
                 "A space that is a function returns a dict from names of settings to values. Received: "
                 f"{type(settings).__name__}."
             )
         settings = {name: value for name, value in settings.items() if value is not None}
         for name in settings:
             if name not in self._known:
-                raise ValueError(unknown("setting", name, self._known))
+                raise SettingError(unknown("setting", name, self._known))
         return settings
 
 

@@ -5,6 +5,7 @@ import dataclasses
 
 import pandas as pd
 
+from tfts.errors import DataError
 from tfts.forecaster import Forecaster
 from tfts.training import TrainingOptions
 from tfts.tuning.fits import Trials, parts_of
@@ -149,7 +150,7 @@ class TableTrials(Trials):
             if calendar != tuple(self.table_options.get("calendar") or ()) and not isinstance(
                 data, pd.DataFrame
             ):
-                raise ValueError(
+                raise DataError(
                     "'calendar' can only be searched where the data are a DataFrame: a panel and its parts have "
                     f"their calendar columns already. Received: calendar={list(calendar)}."
                 )

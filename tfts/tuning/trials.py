@@ -4,6 +4,7 @@ import keras
 
 from tfts._messages import unknown
 from tfts.data.split import Split
+from tfts.errors import DataError, SettingError
 from tfts.models import MODELS
 from tfts.tuning.fits import OBJECTIVES
 from tfts.tuning.table_trials import TableTrials
@@ -28,15 +29,15 @@ def make_trials(model, data, training, objective, validation, rolling_origins, o
     'TableTrials'
     """
     if isinstance(model, str) and model not in MODELS:
-        raise ValueError(unknown("model", model, MODELS))
+        raise SettingError(unknown("model", model, MODELS))
     if isinstance(model, keras.Model) or not (isinstance(model, str) or callable(model)):
-        raise ValueError(
+        raise SettingError(
             f"`model` must be a name of MODELS or a builder, which a search calls for each trial. Received: {model!r}."
         )
     if objective not in OBJECTIVES:
-        raise ValueError(unknown("objective", objective, OBJECTIVES))
+        raise SettingError(unknown("objective", objective, OBJECTIVES))
     if isinstance(rolling_origins, bool) or not isinstance(rolling_origins, int) or rolling_origins < 1:
-        raise ValueError(f"`rolling_origins` must be an int >= 1. Received: {rolling_origins=}.")
+        raise SettingError(f"`rolling_origins` must be an int >= 1. Received: {rolling_origins=}.")
     import tensorflow as tf
 
     if isinstance(data, tuple | list) and any(isinstance(part, tf.data.Dataset) for part in data):
@@ -45,12 +46,12 @@ def make_trials(model, data, training, objective, validation, rolling_origins, o
     if isinstance(data, tuple | list):
         data = Split(*data) if len(data) == 3 else Split(*data, None)
         if data.train is None or data.validation is None:
-            raise ValueError(
+            raise DataError(
                 "A split for a search needs training and validation rows: the objective is scored there."
             )
         _check_validation("A split", validation)
     elif not validation:
-        raise ValueError(
+        raise SettingError(
             f"`validation` must be above 0: the objective is scored there. Received: {validation=}."
         )
     return TableTrials(model, data, options, training, objective, validation, rolling_origins)
@@ -58,13 +59,13 @@ def make_trials(model, data, training, objective, validation, rolling_origins, o
 
 def _check_windows(data, validation, rolling_origins, options):
     if len(data) != 2 or rolling_origins != 1:
-        raise ValueError(
+        raise SettingError(
             "Windows come as a pair of datasets, (training, validation), with rolling_origins=1. Received: "
             f"{len(data)} datasets, {rolling_origins=}."
         )
     unused = sorted(name for name in options if name != "model_options")
     if unused:
-        raise ValueError(
+        raise DataError(
             f"The windows are made already, so {', '.join(map(repr, unused))} would do nothing. Leave it out, or give "
             "a DataFrame or a Panel in place of the datasets."
         )
@@ -73,7 +74,7 @@ def _check_windows(data, validation, rolling_origins, options):
 
 def _check_validation(what, validation):
     if validation != VALIDATION:
-        raise ValueError(
+        raise DataError(
             f"{what} holds the validation rows already, so `validation` would do nothing. Leave it out. Received: "
             f"{validation=}."
         )

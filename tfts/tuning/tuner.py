@@ -14,6 +14,7 @@ from keras_tuner.engine import base_tuner
 from keras_tuner.src.distribute import utils as dist_utils
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tfts.errors import FailedRunError
 from tfts.training import Diverged, TrainingOptions
 from tfts.tuning.fits import PENALTY
 from tfts.tuning.oracles import own_values, trial_folder
@@ -219,7 +220,7 @@ class Tuner(base_tuner.BaseTuner):
             for path in self.folder.glob("trial_*"):
                 shutil.rmtree(path)
             (self.folder / "oracle.json").unlink(missing_ok=True)
-        raise ValueError(
+        raise FailedRunError(
             f"The first two trials failed in the same way: {first[0]['reason']}"
         ) from self._failure
 

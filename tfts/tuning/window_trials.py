@@ -6,6 +6,7 @@ import functools
 import keras
 import numpy as np
 
+from tfts.errors import DataError, SettingError
 from tfts.metrics import keras_metric
 from tfts.predictors import NetworkPredictor
 from tfts.task import Task
@@ -68,7 +69,7 @@ class WindowTrials(Trials):
         model_options, training, data = parts_of(settings, self.builder)
         fixed = sorted({*data, *(set(self.fixed) & training.keys())})
         if fixed:
-            raise ValueError(
+            raise DataError(
                 f"The windows are made already, so {', '.join(map(repr, fixed))} can't be searched. Give a DataFrame "
                 "or a Panel in place of the datasets."
             )
@@ -96,12 +97,12 @@ class WindowTrials(Trials):
     def _refuse(self, training):
         """Refuses options that would do nothing with windows that are made already."""
         if training.get("linear_start", "zeros") != "zeros":
-            raise ValueError(
+            raise SettingError(
                 "linear_start='ridge' fits a ridge to the rows of a table, and the windows are made already. Give a "
                 f"DataFrame or a Panel, or leave it out. Received: linear_start={training['linear_start']!r}."
             )
         if "batch_size" in training:
-            raise ValueError(
+            raise DataError(
                 "The windows are made already, in batches of their own, so `batch_size` does nothing. Leave it out, or "
                 f"give a DataFrame or a Panel. Received: batch_size={training['batch_size']!r}."
             )
@@ -169,7 +170,7 @@ def _counted(name, dataset):
 
     steps = int(dataset.cardinality())
     if steps == _INFINITE:
-        raise ValueError(
+        raise DataError(
             f"The {name} windows never end, so that no epoch does. Leave out repeat() without a number, or add "
             "take(batches)."
         )
@@ -177,7 +178,7 @@ def _counted(name, dataset):
         steps = sum(1 for _ in dataset)
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     if not steps:
-        raise ValueError(f"The {name} windows hold no batch. Expected one or more.")
+        raise DataError(f"The {name} windows hold no batch. Expected one or more.")
     return dataset
 
 
@@ -185,17 +186,17 @@ def _task(dataset):
     """The `Task` that the shapes of windows tell."""
     spec = dataset.element_spec
     if not isinstance(spec, tuple) or len(spec) != 2:
-        raise ValueError(f"Batches of windows are pairs, (inputs, future). Received: {spec}.")
+        raise DataError(f"Batches of windows are pairs, (inputs, future). Received: {spec}.")
     inputs, future = spec
     past = inputs["past"] if isinstance(inputs, dict) else inputs
     known = inputs["known_future"].shape[-1] if isinstance(inputs, dict) and "known_future" in inputs else 0
     if past.shape.rank != 3 or future.shape.rank != 3 or None in (*past.shape[1:], *future.shape[1:], known):
-        raise ValueError(
+        raise DataError(
             "Windows have fixed shapes: past (batch, context_length, features), future (batch, horizon, targets). "
             f"Received: past {past.shape}, future {future.shape}."
         )
     if past.shape[2] < future.shape[2]:
-        raise ValueError(
+        raise DataError(
             f"The first columns of `past` are the targets, of which there are {future.shape[2]}. Received: past "
             f"{past.shape}."
         )

@@ -19,6 +19,8 @@ from keras_tuner.src.distribute.oracle_chief import OracleServicer
 from keras_tuner.src.distribute.oracle_client import OracleClient
 from keras_tuner.src.engine.trial import TrialStatus
 
+from tfts.errors import SettingError
+
 # A worker says that it lives as often as this, also in the middle of a long trial.
 BEAT_SECONDS = 2.0
 # A machine that is just started loads TensorFlow before it can say a word.
@@ -64,13 +66,13 @@ def role(name, address, *, silence_seconds=120.0, processes=None):
     """
     host, port = split_address(address)
     if not name or ("chief" in name and name != "chief"):
-        raise ValueError(
+        raise SettingError(
             "A worker needs a name without the word chief, by which KerasTuner knows the chief. Received: "
             f"{name!r}."
         )
     # Of a worker that is alive, two words may be lost on the way.
     if silence_seconds < 2.5 * BEAT_SECONDS:
-        raise ValueError(
+        raise SettingError(
             f"`silence_seconds` must be at least {2.5 * BEAT_SECONDS:g}, because workers speak every "
             f"{BEAT_SECONDS:g} seconds. Received: {silence_seconds}."
         )
@@ -98,7 +100,7 @@ def split_address(address):
     """
     host, _, port = str(address).rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"An address is host:port, such as 10.0.0.7:7001. Received: {address!r}.")
+        raise SettingError(f"An address is host:port, such as 10.0.0.7:7001. Received: {address!r}.")
     return host, int(port)
 
 
@@ -150,7 +152,7 @@ def serve(oracle):
     try:
         server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:
-        raise ValueError(
+        raise SettingError(
             f"The chief can't listen at {host}:{port}: give another --address, with a host of this machine and a "
             "port that is free."
         ) from error

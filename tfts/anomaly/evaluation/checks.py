@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from tfts.errors import DataError, SettingError
+
 
 def check_bools(which, values):
     """Bools `(rows,)`; `which` names them in the error."""
     values = np.asarray(values)
     if values.ndim != 1 or not np.isin(values, (0, 1)).all():
-        raise ValueError(
+        raise SettingError(
             f"`{which}` must be True or False for each row, `(rows,)`. Received: shape {values.shape}, "
             f"{values.dtype}."
         )
@@ -18,7 +20,7 @@ def check_pair(labels, flags):
     """Labels and flags as bools, as many of each."""
     labels, flags = check_bools("labels", labels), check_bools("flags", flags)
     if labels.shape != flags.shape:
-        raise ValueError(
+        raise SettingError(
             f"`labels` and `flags` must have one value for each row. Received: {len(labels)} and {len(flags)}."
         )
     return labels, flags
@@ -29,7 +31,7 @@ def check_scored(labels, scores):
     labels, scores = check_bools("labels", labels), np.asarray(scores, dtype=np.float64)
     check_labelled(labels)
     if scores.shape != labels.shape or not np.isfinite(scores).all():
-        raise ValueError(
+        raise SettingError(
             "`scores` must be one finite number for each label. Received: "
             f"{(~np.isfinite(scores)).sum()} not finite, shape {scores.shape} for {len(labels)} labels."
         )
@@ -39,6 +41,6 @@ def check_scored(labels, scores):
 def check_labelled(labels):
     """Raises a ValueError where no row is labelled."""
     if not labels.any():
-        raise ValueError(
+        raise DataError(
             "Without a labelled row this measure says nothing. Count the false alarms of such a series instead."
         )

@@ -5,6 +5,7 @@ import pandas as pd
 
 from tfts.anomaly.evaluation.checks import check_bools, check_pair
 from tfts.anomaly.evaluation.rows import counted_f1, flag_runs
+from tfts.errors import SettingError
 
 
 def event_f1(labels, flags, *, slack=0, series=None):
@@ -87,13 +88,13 @@ def false_alarms_per_day(labels, flags, times, *, slack=0, series=None):
     times = pd.DatetimeIndex(times)
     labels = check_bools("labels", labels)
     if len(times) != len(labels) or len(times) < 2:
-        raise ValueError(
+        raise SettingError(
             f"`times` must be one time for each of two or more rows. Received: {len(times)} for {len(labels)}."
         )
     # Where a series ends and the next begins the clock goes back, which the median passes over.
     step = np.median(np.diff(times.as_unit("ns").asi8))
     if step <= 0:
-        raise ValueError(
+        raise SettingError(
             "`times` must be in the order of time within a series. Their median step is not above 0."
         )
     days = (~labels).sum() * step / 86_400e9
@@ -104,7 +105,7 @@ def event_counts(labels, flags, slack, series):
     """Right alarms, all alarms, events found, all events."""
     labels, flags = check_pair(labels, flags)
     if not isinstance(slack, int | np.integer) or slack < 0:
-        raise ValueError(f"`slack` must be an int >= 0, in rows. Received: slack={slack!r}.")
+        raise SettingError(f"`slack` must be an int >= 0, in rows. Received: slack={slack!r}.")
     events, alarms = flag_runs(labels, series), flag_runs(flags, series)
     near = labels.copy()
     for _, last in events:

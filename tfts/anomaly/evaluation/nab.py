@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tfts._messages import unknown
+from tfts.errors import DataError, SettingError
 
 
 class NabProfile(NamedTuple):
@@ -99,7 +100,7 @@ def nab_score(flags, windows, times, profile="standard"):
     total, num_windows = 0.0, 0
     for name, (flag, rows) in corpus.items():
         if not np.isin(flag, (0, 1)).all():
-            raise ValueError(
+            raise SettingError(
                 f"`flags` must be True or False; for scores see `nab_best_threshold`. Series {name!r} has others."
             )
         points, found = _nab_points(flag.astype(bool), rows, cost)
@@ -168,7 +169,7 @@ def nab_best_threshold(scores, windows, times, profile="standard"):
     levels, gains, num_windows = [], [], 0
     for name, (score, (value, window)) in corpus.items():
         if not np.isfinite(score).all():
-            raise ValueError(f"`scores` must be finite. Series {name!r} has other values.")
+            raise SettingError(f"`scores` must be finite. Series {name!r} has other values.")
         scored = window > -2
         value, window, score = _weighted(value, window, cost)[scored], window[scored], score[scored]
         order = np.argsort(-score, kind="stable")
@@ -193,7 +194,7 @@ def nab_best_threshold(scores, windows, times, profile="standard"):
 
 def _nab_profile(profile):
     if profile not in NAB_PROFILES:
-        raise ValueError(unknown("NAB profile", profile, NAB_PROFILES))
+        raise SettingError(unknown("NAB profile", profile, NAB_PROFILES))
     return NAB_PROFILES[profile]
 
 
@@ -201,7 +202,7 @@ def _nab_corpus(values, windows, times, which):
     """Dict from series to `(values, (value, window) of each row)`, all checked."""
     if not (set(values) == set(windows) == set(times)):
         apart = (set(values) | set(windows) | set(times)) - (set(values) & set(windows) & set(times))
-        raise ValueError(
+        raise SettingError(
             f"`{which}`, `windows` and `times` must name the same series. Not in all of them: "
             f"{', '.join(sorted(map(str, apart)))}."
         )
@@ -209,7 +210,7 @@ def _nab_corpus(values, windows, times, which):
     for name in values:
         value, index = np.asarray(values[name]), pd.DatetimeIndex(times[name])
         if value.shape != (len(index),):
-            raise ValueError(
+            raise SettingError(
                 f"`{which}` of series {name!r} must be one value a row, {(len(index),)}. "
                 f"Received: {value.shape}."
             )
@@ -264,7 +265,7 @@ def window_rows(index, windows, name="series"):
         rows = np.flatnonzero((index >= start) & (index <= end))
         if not len(rows):
             span = f"{index[0]} to {index[-1]}" if len(index) else "no rows"
-            raise ValueError(
+            raise DataError(
                 f"A labelled window must hold at least one row of its series. Received: {start} to {end} for "
                 f"{name!r}, which has {span}."
             )
@@ -274,7 +275,7 @@ def window_rows(index, windows, name="series"):
     ordered = sorted(bounds)
     for (_, last), (first, _) in itertools.pairwise(ordered):
         if first <= last:
-            raise ValueError(
+            raise DataError(
                 f"The labelled windows of a series must not overlap. Those of {name!r} do at {index[first]}."
             )
     return bounds
@@ -298,7 +299,7 @@ def _nab_points(flags, rows, cost):
 
 def _normalised(total, num_windows, cost):
     if not num_windows:
-        raise ValueError(
+        raise DataError(
             "The NAB score needs at least one labelled window behind the probationary rows: without one, "
             "perfect and never flagging are the same. Count false alarms instead."
         )

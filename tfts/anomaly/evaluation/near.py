@@ -6,6 +6,7 @@ import numpy as np
 
 from tfts.anomaly.evaluation.checks import check_labelled, check_pair, check_scored
 from tfts.anomaly.evaluation.rows import flag_runs, with_f1
+from tfts.errors import SettingError
 
 
 def vus_pr(labels, scores, max_buffer=100, num_thresholds=250):
@@ -43,7 +44,7 @@ def vus_pr(labels, scores, max_buffer=100, num_thresholds=250):
     labels, scores = check_scored(labels, scores)
     for name, value, least in (("max_buffer", max_buffer, 0), ("num_thresholds", num_thresholds, 2)):
         if not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
+            raise SettingError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
     order = np.argsort(-scores, kind="stable")
     falling = scores[order]
     levels = falling[np.linspace(0, len(scores) - 1, num_thresholds).astype(int)]

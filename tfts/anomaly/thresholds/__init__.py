@@ -12,6 +12,7 @@ from tfts.anomaly.thresholds.dynamic import Dynamic
 from tfts.anomaly.thresholds.held import HeldBack
 from tfts.anomaly.thresholds.peaks import PeaksOverThreshold
 from tfts.anomaly.thresholds.quantiles import Quantile, RollingConformal
+from tfts.errors import DataError, SettingError
 
 __all__ = [
     "THRESHOLDS",
@@ -57,12 +58,12 @@ def build_threshold(name, **options):
     4.0
     """
     if name not in THRESHOLDS:
-        raise ValueError(unknown("threshold", name, THRESHOLDS))
+        raise SettingError(unknown("threshold", name, THRESHOLDS))
     parameters = inspect.signature(THRESHOLDS[name]).parameters
     for option in options:
         if option not in parameters:
-            raise ValueError(unknown(f"option of threshold {name!r}:", option, parameters))
+            raise SettingError(unknown(f"option of threshold {name!r}:", option, parameters))
     for parameter in parameters.values():
         if parameter.default is parameter.empty and parameter.name not in options:
-            raise ValueError(f"The threshold {name!r} needs the option `{parameter.name}`.")
+            raise DataError(f"The threshold {name!r} needs the option `{parameter.name}`.")
     return THRESHOLDS[name](**options)

@@ -5,6 +5,8 @@ import copy
 
 import numpy as np
 
+from tfts.errors import DataError, SettingError
+
 
 class Threshold:
     """The interface of all thresholds: fitted once, then asked row by row.
@@ -51,7 +53,7 @@ class Threshold:
         sizes = np.asarray(sizes, dtype=np.float64)
         sizes = sizes[~np.isnan(sizes)]
         if len(sizes) < 2:
-            raise ValueError(
+            raise DataError(
                 f"A threshold needs at least 2 calibration sizes. Received: {len(sizes)}. Give more calibration rows."
             )
         self._learn(sizes, symmetric)
@@ -115,17 +117,17 @@ def plain(value):
 
 def check_positive(name, value, unit):
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 < value < np.inf:
-        raise ValueError(f"`{name}` must be a number > 0 ({unit}). Received: {name}={value!r}.")
+        raise SettingError(f"`{name}` must be a number > 0 ({unit}). Received: {name}={value!r}.")
     return float(value)
 
 
 def check_share(name, value):
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 < value < 1:
-        raise ValueError(f"`{name}` must be a share in (0, 1). Received: {name}={value!r}.")
+        raise SettingError(f"`{name}` must be a share in (0, 1). Received: {name}={value!r}.")
     return float(value)
 
 
 def check_whole(name, value, least):
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
+        raise SettingError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
     return int(value)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tfts.anomaly.thresholds.base import Threshold, check_positive
+from tfts.errors import SettingError
 
 _MAD = 1.4826
 
@@ -79,7 +80,7 @@ class Fixed(Threshold):
 
     def __init__(self, limit):
         if isinstance(limit, bool) or not isinstance(limit, int | float | np.number) or not limit >= 0:
-            raise ValueError(
+            raise SettingError(
                 f"`limit` must be a number >= 0, in the units of the score. Received: limit={limit!r}."
             )
         self.limit = float(limit)

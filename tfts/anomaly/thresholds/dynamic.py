@@ -5,6 +5,7 @@ import collections
 import numpy as np
 
 from tfts.anomaly.thresholds.base import Threshold, check_whole
+from tfts.errors import SettingError
 
 
 class Dynamic(Threshold):
@@ -42,7 +43,7 @@ class Dynamic(Threshold):
         self.window = check_whole("window", window, 2)
         self.every = check_whole("every", every, 1)
         if isinstance(pruning, bool) or not isinstance(pruning, int | float) or not 0 <= pruning < 1:
-            raise ValueError(f"`pruning` must be a share in [0, 1). Received: pruning={pruning!r}.")
+            raise SettingError(f"`pruning` must be a share in [0, 1). Received: pruning={pruning!r}.")
         self.pruning = pruning
 
     def _learn(self, sizes, symmetric):

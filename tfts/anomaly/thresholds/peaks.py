@@ -3,6 +3,7 @@
 import numpy as np
 
 from tfts.anomaly.thresholds.base import Threshold, check_share, check_whole
+from tfts.errors import SettingError
 
 
 class PeaksOverThreshold(Threshold):
@@ -47,7 +48,7 @@ class PeaksOverThreshold(Threshold):
         self.streaming = streaming
         self.peaks = check_whole("peaks", peaks, 2)
         if risk >= 1 - level:
-            raise ValueError(
+            raise SettingError(
                 f"`risk` must be below 1 - level, the share of peaks. Received: risk={risk}, level={level}."
             )
 

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from tfts.anomaly.thresholds.base import Threshold, check_share, check_whole
+from tfts.errors import SettingError
 
 # Binary numbers don't hold rates such as 0.1.
 _GUARD = 1e-9
@@ -77,7 +78,7 @@ class RollingConformal(Threshold):
         self.rate = check_share("rate", rate)
         self.window = int(np.ceil(4 / self.rate)) if window is None else check_whole("window", window, 2)
         if self.window < self._least:
-            raise ValueError(
+            raise SettingError(
                 f"`window` must hold at least 1 / rate - 1 = {self._least} sizes, or no size could be flagged at "
                 f"that rate. Received: window={window}, rate={rate}."
             )
