@@ -303,6 +303,7 @@ def test_training_that_diverges_is_an_error():
         ("optimizer", "adam"),
         ("learning_rate", 0.1),
         ("schedule", "constant"),
+        ("warmup", 0.5),
         ("weight_decay", 0.5),
         ("clipnorm", 0.01),
         ("ema_momentum", 0.9),

@@ -99,8 +99,14 @@ def _optimizer(steps, options):
     import keras
 
     rate = options.learning_rate
-    if options.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, steps * options.epochs, alpha=0.01)
+    total = steps * options.epochs
+    rising, last = round(options.warmup * total), 0.01 if options.schedule == "cosine" else 1.0
+    if rising:
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, total - rising, alpha=last, warmup_target=rate, warmup_steps=rising
+        )
+    elif options.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, total, alpha=last)
     common = {"global_clipnorm": options.clipnorm}
     if options.ema_momentum is not None:
         # Without an overwrite frequency the average is kept apart until it is asked for.

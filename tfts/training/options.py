@@ -52,6 +52,8 @@ class TrainingSettings(pydantic.BaseModel):
         optimizer: `"adamw"` or `"adam"`.
         learning_rate: The first (largest) learning rate.
         schedule: `"cosine"` (down to a hundredth over `epochs`) or `"constant"`.
+        warmup: Share of the training steps, in [0, 1), over which the rate rises from 0 to
+            `learning_rate` before the schedule begins.
         weight_decay: Of `"adamw"`; `None` is 1e-4.
         clipnorm: Largest norm of all gradients together; `None` for no limit.
         ema_momentum: Share of the old in a running average of the weights over the
@@ -97,6 +99,7 @@ class TrainingSettings(pydantic.BaseModel):
     optimizer: typing.Literal["adam", "adamw"] = "adamw"
     learning_rate: float = Field(3e-3, gt=0, allow_inf_nan=False)
     schedule: typing.Literal["cosine", "constant"] = "cosine"
+    warmup: float = Field(0.0, ge=0, lt=1)
     weight_decay: float | None = Field(None, ge=0, allow_inf_nan=False)
     clipnorm: float | None = Field(1.0, gt=0)
     ema_momentum: float | None = Field(0.98, ge=0, lt=1)
@@ -288,6 +291,7 @@ class TrainingArguments(typing.TypedDict, total=False):
     optimizer: typing.Literal["adam", "adamw"]
     learning_rate: float
     schedule: typing.Literal["cosine", "constant"]
+    warmup: float
     weight_decay: float | None
     clipnorm: float | None
     ema_momentum: float | None
