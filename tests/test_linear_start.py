@@ -99,3 +99,16 @@ def test_only_a_ridge_is_turned_into_a_network(frame):
         forecaster("drift").fit(frame).as_network()
     with pytest.raises(ValueError, match="has not learnt anything yet"):
         forecaster("ridge").as_network()
+
+
+def test_a_default_fit_of_a_short_table_starts_from_the_ridge(frame):
+    still = {**STILL, "epochs": "auto", "patience": 1}
+    ridge = forecaster("ridge").fit(frame).predict(frame, origins="all")[["a", "b"]]
+    ours = forecaster("linear").fit(frame, **still).predict(frame, origins="all")[["a", "b"]]
+    np.testing.assert_allclose(ours, ridge, rtol=1e-4, atol=1e-4)
+    # Where no rows can be held out, or there is no linear map, it starts from zeros as it did.
+    for model, rows, options in (("linear", 20, {}), ("dlinear", ROWS, {})):
+        fitted = forecaster(model, **options).fit(
+            frame.iloc[:rows], validation=0, **{**still, "patience": None}
+        )
+        assert fitted.is_fitted

@@ -45,8 +45,7 @@ def start_from_ridge(model, train, spec, validation=None):
     >>> start_from_ridge(model, panel, WindowSpec(12, 2)).chosen_[0]["lookback"]
     12
     """
-    layers = {layer.name: layer for layer in model.layers}
-    name = next((name for name in _LINEAR_LAYERS if name in layers), None)
+    layers, name = {layer.name: layer for layer in model.layers}, linear_layer_of(model)
     if name is None:
         raise SettingError(
             f"linear_start='ridge' sets a linear map from window to horizon, and the model {model.name!r} has none. "
@@ -55,6 +54,20 @@ def start_from_ridge(model, train, spec, validation=None):
     ridge = build_baseline("ridge", **_RIDGES[len(layers[name].kernel.shape)]).fit(train, spec, validation)
     set_linear_layer(model, name, *ridge.linear_map())
     return ridge
+
+
+def linear_layer_of(model):
+    """Name of the layer that maps the window to the horizon; `None` where there is none.
+
+    Example:
+
+    >>> from tfts.models import dlinear, linear
+    >>> from tfts.task import Task
+    >>> linear_layer_of(linear(Task(7))), linear_layer_of(dlinear(Task(7)))
+    ('map', None)
+    """
+    names = {layer.name for layer in model.layers}
+    return next((name for name in _LINEAR_LAYERS if name in names), None)
 
 
 def ridge_network(ridge, num_features):

@@ -94,3 +94,16 @@ def test_a_signature_shows_each_option():
 def test_short_tables_get_smaller_batches_and_more_passes(given, count, size, epochs, patience):
     options = TrainingOptions.of(**given).for_windows(count)
     assert (options.batch_size, options.epochs, options.patience) == (size, epochs, patience)
+
+
+@pytest.mark.parametrize(
+    ("given", "count", "start"),
+    [
+        ({}, 67, "auto"),
+        ({}, 3200, "zeros"),
+        ({"epochs": 20}, 67, "zeros"),
+        ({"linear_start": "ridge"}, 3200, "ridge"),
+    ],
+)
+def test_default_fits_of_short_tables_may_start_from_the_ridge(given, count, start):
+    assert TrainingOptions.of(**given).for_windows(count).linear_start == start

@@ -19,6 +19,7 @@ CHANGED = {
     "optimizer": "adam",
     "learning_rate": 0.02,
     "schedule": "constant",
+    "warmup": 0.5,
     "weight_decay": 0.5,
     "clipnorm": 0.25,
     "ema_momentum": None,

@@ -1,7 +1,9 @@
 """The windows of a table that a network learns from, and all that it must be told of them."""
 
+import contextlib
 import functools
 
+from tfts.errors import DataError
 from tfts.training import needs_window_units, network_metric, target_units, window_units
 
 
@@ -49,10 +51,16 @@ class TableWindows:
 
     def start(self, model):
         """Gives a network the first weights that the options ask for."""
-        if self.options.linear_start == "ridge":
-            from tfts.linear_start import start_from_ridge
+        if self.options.linear_start == "zeros":
+            return
+        from tfts.linear_start import linear_layer_of, start_from_ridge
 
+        if self.options.linear_start == "ridge":
             start_from_ridge(model, self._train, self._spec, self._valid)
+        elif linear_layer_of(model) is not None:
+            # "auto", on a short table, which may have no rows to hold out.
+            with contextlib.suppress(DataError):
+                start_from_ridge(model, self._train, self._spec, self._valid)
 
     def datasets(self, teacher_forcing):
         """What gives the training windows of an epoch's order, and the validation windows or `None`."""

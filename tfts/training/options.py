@@ -63,6 +63,8 @@ class TrainingSettings(pydantic.BaseModel):
         linear_start: First weights of the linear map beside a network: `"zeros"`, or
             `"ridge"`, those of the `ridge` that is best on held-out rows. From there
             the network learns what the ridge misses, and a lower learning rate will do.
+            `"auto"` is `"ridge"` where `epochs` is `"auto"` and the table so short that 20 passes
+            are too few, if the network has such a map and rows can be held out; else `"zeros"`.
         metrics: Names of METRICS that the history shows beside the loss, for example
             `"val_rmse"`: one target in its own units, several each in units of its
             standard deviation in the training rows. `"val_rmse"` is what `evaluate` says of
@@ -104,7 +106,7 @@ class TrainingSettings(pydantic.BaseModel):
     clipnorm: float | None = Field(1.0, gt=0)
     ema_momentum: float | None = Field(0.98, ge=0, lt=1)
     loss: typing.Any = Field("mse", description="Keras loss, by name or as its config")
-    linear_start: typing.Literal["zeros", "ridge"] = "zeros"
+    linear_start: typing.Literal["auto", "zeros", "ridge"] = "auto"
     metrics: typing.Annotated[list[str], pydantic.BeforeValidator(_listed)] = Field(
         [], description="shown after each epoch beside the loss"
     )
@@ -218,12 +220,14 @@ class TrainingOptions(TrainingSettings):
         Args:
             steps: Int, training steps in an epoch.
         """
-        epochs, patience = self.epochs, self.patience
+        epochs, patience, start = self.epochs, self.patience, self.linear_start
         if epochs == "auto":
             epochs = max(_EPOCHS, -(-FEWEST_STEPS // steps))
+        if start == "auto" and (self.epochs != "auto" or epochs == _EPOCHS):
+            start = "zeros"
         if patience == "auto":
             patience = max(_PATIENCE, epochs // 5)
-        return self.changed(epochs=epochs, patience=patience)
+        return self.changed(epochs=epochs, patience=patience, linear_start=start)
 
     def check_unused(self, what, used):
         """Refuses options that would do nothing.
@@ -296,7 +300,7 @@ class TrainingArguments(typing.TypedDict, total=False):
     clipnorm: float | None
     ema_momentum: float | None
     loss: typing.Any
-    linear_start: typing.Literal["zeros", "ridge"]
+    linear_start: typing.Literal["auto", "zeros", "ridge"]
     metrics: str | Sequence[str]
     patience: int | typing.Literal["auto"] | None
     jit_compile: bool | typing.Literal["auto"]

@@ -96,7 +96,7 @@ class WindowTrials(Trials):
 
     def _refuse(self, training):
         """Refuses options that would do nothing with windows that are made already."""
-        if training.get("linear_start", "zeros") != "zeros":
+        if training.get("linear_start", "auto") == "ridge":
             raise SettingError(
                 "linear_start='ridge' fits a ridge to the rows of a table, and the windows are made already. Give a "
                 f"DataFrame or a Panel, or leave it out. Received: linear_start={training['linear_start']!r}."
