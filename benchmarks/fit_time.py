@@ -20,7 +20,7 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks.prediction import make_frame
-from tfts import Forecaster, chronological_split
+from tfts import Forecaster, Scaler, chronological_split
 
 MODELS = ("dlinear", "segment_rnn", "lstm_attention")
 clock = time.perf_counter
@@ -93,11 +93,11 @@ def measure(name, panels, sizes, epochs, plain):
         Dict of `windows`, `compile`, `steps`, `rest`, `all` in seconds and `count` of steps.
     """
     forecaster = Forecaster(name, context_length=sizes[0], horizon=sizes[1])
-    options = {"epochs": epochs, "patience": None, "verbose": 0}
+    options = {"epochs": epochs, "batch_size": 64, "patience": None, "verbose": 0}
     how = {"jit_compile": False, "steps_per_execution": 1} if plain else {}
     model, windows, checked = forecaster.compiled(panels[0], validation=panels[1], **options, **how)
     if plain:
-        windows = keras_windows(forecaster.scaler_.transform(panels[0]), *sizes, 64)
+        windows = keras_windows(Scaler().fit(panels[0]).transform(panels[0]), *sizes, 64)
     count = int(windows.cardinality()) * epochs
     parts = {"windows": gathering_seconds(windows, epochs)}
     batch = next(iter(windows))

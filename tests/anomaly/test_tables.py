@@ -37,7 +37,7 @@ def test_a_column_that_irregular_steps_make_is_not_overwritten(name):
 
 
 def test_other_names_of_the_tables_of_results_are_free(tmp_path):
-    names = ["origin", "model", "target", "actual", "predicted", "residual", "score", "threshold", "flag"]
+    names = ["target", "actual", "predicted", "residual", "score", "threshold", "flag"]
     table = frame([*names, "direction", "index", "level_0"], 200)
     fitted = made().fit(table[:150])
     rows = quietly(fitted.detect, table[150:])

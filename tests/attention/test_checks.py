@@ -126,7 +126,7 @@ def fitted():
         model_options={"units": 4, "num_heads": 2, "feedforward_units": 5},
     )
     panel = forecaster.panel(two_columns())
-    return forecaster.fit(panel, epochs=1, verbose=0), panel
+    return forecaster.fit(panel, epochs=1, batch_size=64, verbose=0), panel
 
 
 def test_shuffled_targets_have_the_same_values_in_another_order(fitted):

@@ -103,5 +103,5 @@ def test_what_is_printed_below_a_table(made):
     assert "SegRNN [1]" in text
     assert "[1] a table" in text
     assert "Chosen on validation rows: linear, RMSE 1.2500." in " ".join(text.split())
-    assert "5 %, 42 blocks of windows" in " ".join(text.split())
+    assert "5 %, 41 blocks of windows" in " ".join(text.split())
     assert console.width == 40

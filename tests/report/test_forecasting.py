@@ -228,12 +228,12 @@ def test_a_run_of_baselines_has_no_training_and_no_attention(tmp_path):
 
 
 def test_a_stopped_run_tells_what_is_fitted(tmp_path, monkeypatch):
-    from tfts.forecaster import Forecaster
+    from tfts.predictors import NetworkPredictor
 
     def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Forecaster, "_fit_network", stopped)
+    monkeypatch.setattr(NetworkPredictor, "fit", stopped)
     with pytest.raises(KeyboardInterrupt):
         made(tmp_path / "run")
     reader = check_page(write_report(tmp_path / "run").read_text())

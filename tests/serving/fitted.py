@@ -27,7 +27,8 @@ def hourly(rows=97, columns=("load", "price", "wind", "heat", "promo"), tz=None)
     level = 1000.0 / 10.0 ** np.arange(len(columns))
     values = level + rng.normal(size=(rows, len(columns))) * (1 + np.arange(len(columns)))
     index = pd.date_range("2024-01-01", periods=rows, freq="h", tz=tz, name="time")
-    return pd.DataFrame(values, columns=list(columns), index=index)
+    # What is sent to a server is float32.
+    return pd.DataFrame(values.astype(np.float32).astype(np.float64), columns=list(columns), index=index)
 
 
 def untrained(model, frame=None, **options):

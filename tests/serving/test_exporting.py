@@ -266,17 +266,6 @@ def test_the_time_zone_of_the_training_rows_is_told(tmp_path):
     assert said["timezone"] == "Europe/Berlin"
 
 
-def test_a_forecaster_that_an_older_version_saved_has_no_training_span(tmp_path, linear):
-    linear.save(tmp_path / "saved")
-    path = tmp_path / "saved" / "forecaster.json"
-    said = json.loads(path.read_text())
-    del said["training"]
-    path.write_text(json.dumps(said))
-    told = read_metadata(export(tmp_path / "saved", tmp_path / "served"))
-    assert told["training"] == {"start": None, "end": None, "rows": None}
-    assert "## Training\n\nNo scores" in (tmp_path / "served" / "linear" / "1" / "MODEL_CARD.md").read_text()
-
-
 def test_samples_for_rest_and_grpc_say_the_same(served):
     from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 
@@ -410,7 +399,7 @@ def test_cudnn_is_left_out_while_tracing_and_the_model_stays_as_it_was():
     past = keras.Input((CONTEXT, 5), name="past")
     forecast = keras.layers.Reshape((HORIZON, 1))(keras.layers.Dense(HORIZON)(Watched(2)(past)))
     # Inside another model, where it is no layer of the outer one.
-    fitted.model = keras.Model(past, keras.Model(past, forecast)(past))
+    fitted.predictor.model = keras.Model(past, keras.Model(past, forecast)(past))
     seen.clear()
     ForecastSignatures(fitted).functions()
     assert set(seen) == {False}
@@ -426,7 +415,7 @@ def test_a_graph_that_calls_python_is_refused_and_leaves_nothing(tmp_path):
     fitted = untrained("linear")
     past = keras.Input((CONTEXT, 5), name="past")
     last = keras.layers.Cropping1D((CONTEXT - HORIZON, 0))(past)
-    fitted.model = keras.Model(past, keras.layers.Dense(1)(Rounded(name="odd")(last)))
+    fitted.predictor.model = keras.Model(past, keras.layers.Dense(1)(Rounded(name="odd")(last)))
     with pytest.raises(
         ValueError, match=r"operation PyFunc of layer 'odd' calls Python, which a model server does not"
     ):

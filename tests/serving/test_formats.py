@@ -37,8 +37,8 @@ def test_onnx_gives_the_numbers_and_the_missing_values_of_the_graph(tmp_path):
     panel = fitted.panel(hourly())
     origins = fitted.spec.forecast_origins(panel)[-2:]
     inputs = {
-        "past": fitted.spec.past(panel, origins).copy(),
-        "known_future": fitted.spec.known(panel, origins),
+        "past": fitted.spec.past(panel, origins).astype(np.float32),
+        "known_future": fitted.spec.known(panel, origins).astype(np.float32),
     }
     expected = fitted.forecast_windows(panel, origins)
     assert difference(session.run(["forecast"], inputs)[0], expected) < 1e-5

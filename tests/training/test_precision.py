@@ -110,10 +110,10 @@ def test_windows_of_a_search_are_kept_in_float32_too(tmp_path):
         WindowTrials("tcn", (windows, windows), {"precision": "bfloat16"}).check({})
 
 
-def ends_in_half(*sizes, output_dtype=None):
-    past = keras.Input((sizes[0], sizes[1]), name="past")
-    flat = keras.layers.Dense(sizes[2])(keras.layers.Flatten()(past))
-    steps = keras.layers.Reshape((sizes[2], 1), dtype=output_dtype, name="steps")(flat)
+def ends_in_half(task, output_dtype=None):
+    past = keras.Input((task.context_length, task.num_features), name="past")
+    flat = keras.layers.Dense(task.horizon)(keras.layers.Flatten()(past))
+    steps = keras.layers.Reshape((task.horizon, 1), dtype=output_dtype, name="steps")(flat)
     return keras.Model(past, steps, name="halved")
 
 

@@ -89,7 +89,10 @@ def learn_habits(plan, panel, times, rows, residual):
     ends = _far_off(plan.used_to(habits), panel, times, usual)
     if len(ends) < _FEWEST:
         return habits
-    is_lost = np.nanmedian(ends, axis=0) > _LOST
+    # A target that never varies has no usual distance to be far off by.
+    varies = ~np.isnan(ends).all(axis=0)
+    is_lost = np.zeros(len(varies), dtype=bool)
+    is_lost[varies] = np.nanmedian(ends[:, varies], axis=0) > _LOST
     counted_on = tuple(target for target, lost in zip(panel.targets, is_lost, strict=True) if lost)
     return dataclasses.replace(habits, counted_on=counted_on)
 

@@ -153,7 +153,7 @@ class NetworkPredictor(Predictor):
         from tfts.predictors.template import Template
 
         own = model is None
-        network = keras.models.load_model(folder / "model.keras", compile=own and described["compiled"])
+        network = keras.models.load_model(folder / "model.keras", compile=own)
         predictor = cls(Template(network, described["compiled"]) if own else model, model_options)
         predictor.name, predictor.model = described["name"], network
         return predictor
