@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -126,7 +127,7 @@ class Forecaster:
             "scaler": scaler,
             "per_series": per_series,
             "stride": stride,
-            "model_options": dict(model_options or {}),
+            "model_options": copy.deepcopy(dict(model_options or {})),
         }
         WindowSpec(context_length, horizon, stride=stride)
         self.spec = WindowSpec(context_length, horizon)
@@ -155,7 +156,7 @@ class Forecaster:
 
     @property
     def training_(self) -> dict[str, Any]:
-        """Dict of the `start`, `end`, `rows` and `timezone` of the training rows."""
+        """Dict of the `start`, `end`, `rows` and `timezone` of the rows that were learnt from."""
         self._check_fitted()
         return self._learnt.span
 
@@ -167,7 +168,7 @@ class Forecaster:
     @property
     def settings(self) -> dict[str, Any]:
         """The arguments it was made with, a dict."""
-        return dict(self._settings)
+        return {k: copy.deepcopy(v) if isinstance(v, list | dict) else v for k, v in self._settings.items()}
 
     @property
     def freq(self) -> str:
@@ -208,7 +209,7 @@ class Forecaster:
 
     def clone(self) -> Self:
         """An unfitted forecaster with the same settings, which shares nothing that is learnt."""
-        return type(self)(**self._settings)
+        return type(self)(**self.settings)
 
     def panel(self, frame: pd.DataFrame, allow_constant: bool = False) -> Panel:
         """The table as this forecaster sees it: checked, regular, with its calendar columns.
@@ -604,7 +605,8 @@ class Forecaster:
         train, valid = self.parts(data, validation)
         scaler = Scaler(self._settings["scaler"], self._settings["per_series"]).fit(train)
         known = self._settings["known_future"]
-        learnt = FittedTable.of(train, known, season_length_of(train.freq))
+        later = None if self.predictor.holds_out else valid
+        learnt = FittedTable.of(train, known, season_length_of(train.freq), later)
         return TrainingRows(train, valid, scaler, self.spec, self._settings["stride"]), learnt
 
     def _forecast(self, panel, rows):

@@ -108,17 +108,98 @@ def test_one_seed_gives_a_compiled_keras_model_the_same_numbers_again():
     pd.testing.assert_frame_equal(*runs, check_exact=True)
 
 
-def test_frozen_layers_and_adapted_ones_keep_what_they_hold():
+@pytest.mark.parametrize("nested", [False, True])
+def test_frozen_layers_and_adapted_ones_keep_what_they_hold(nested, tmp_path):
     past = keras.Input((CONTEXT, 1), name="past")
     adapted = keras.layers.Normalization(name="normal")
     adapted.adapt(np.arange(100.0).reshape(-1, CONTEXT, 1))
     frozen = keras.layers.Dense(4, trainable=False, name="frozen")
-    hidden = frozen(keras.layers.Flatten()(adapted(past)))
+    inner = keras.Model(past, frozen(keras.layers.Flatten()(adapted(past))), name="inner")
+    hidden = inner(past) if nested else inner.output
     model = keras.Model(past, keras.layers.Reshape((HORIZON, 1))(keras.layers.Dense(HORIZON)(hidden)))
     model.compile("adam", "mse")
     fitted = forecaster(model).fit(noise(), **QUICK)
+    own, made = (network.get_layer("inner") if nested else network for network in (model, fitted.model))
     for name in ("normal", "frozen"):
-        assert same(weights(model.get_layer(name)), weights(fitted.model.get_layer(name)))
+        assert same(weights(own.get_layer(name)), weights(made.get_layer(name)))
+    # Adapted to 0 .. 99, whose mean is 49.5: what the layer computes with, not only what it stores.
+    assert np.asarray(made.get_layer("normal").mean).ravel().tolist() == pytest.approx([49.5])
+    fitted.save(tmp_path / "model")
+    loaded = Forecaster.load(tmp_path / "model").predict(noise())
+    pd.testing.assert_frame_equal(loaded, fitted.predict(noise()), check_exact=True)
+
+
+class Stop(keras.callbacks.Callback):
+    def __init__(self, last):
+        super().__init__()
+        self.last = last
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.last:
+            raise KeyboardInterrupt
+
+
+def test_another_network_of_one_name_does_not_go_on_with_a_training(tmp_path):
+    one, other = two_layers(), two_layers()
+    other.compile(keras.optimizers.Adam(0.05), "mae")
+    with pytest.raises(KeyboardInterrupt):
+        forecaster(one).fit(noise(), folder=tmp_path / "state", callbacks=[Stop(0)], **QUICK)
+    with pytest.raises(ValueError, match=r"other settings \(changed: network\)"):
+        forecaster(other).fit(noise(), folder=tmp_path / "state", **QUICK)
+
+
+def test_a_fit_stopped_after_its_last_epoch_ends_with_the_average(tmp_path):
+    options = {**QUICK, "validation": 0}
+    with pytest.raises(KeyboardInterrupt):
+        forecaster("linear").fit(noise(), folder=tmp_path / "state", callbacks=[Stop(1)], **options)
+    resumed = forecaster("linear").fit(noise(), folder=tmp_path / "state", **options)
+    assert same(weights(resumed.model), weights(forecaster("linear").fit(noise(), **options).model))
+
+
+def test_a_training_that_diverged_leaves_nothing_to_go_on_from(tmp_path):
+    wild = {"learning_rate": 1e30, "clipnorm": None, "schedule": "constant"}
+    for options in (wild, wild):
+        with pytest.raises(ValueError, match="not finite from epoch 1 on"):
+            forecaster("linear").fit(noise(), folder=tmp_path / "state", **options, **QUICK)
+    assert forecaster("linear").fit(noise(), folder=tmp_path / "state", **QUICK).is_fitted
+
+
+def test_settings_are_copies_and_their_options_act():
+    def built(task, units=2):
+        past = keras.Input((task.context_length, 1), name="past")
+        hidden = keras.layers.Dense(units)(keras.layers.Flatten()(past))
+        return keras.Model(past, keras.layers.Reshape((HORIZON, 1))(keras.layers.Dense(HORIZON)(hidden)))
+
+    first = forecaster(built, targets=["load"], model_options={"units": 3})
+    first.settings["targets"].append("price")
+    assert first.settings["targets"] == ["load"]
+    wider = Forecaster(**{**first.settings, "model_options": {"units": 5}})
+    # 5 rows to `units`, `units` to 3 steps, each with its biases.
+    counts = [f.fit(noise(), **QUICK).num_parameters for f in (first, wider)]
+    assert counts == [5 * 3 + 3 + 3 * 3 + 3, 5 * 5 + 5 + 5 * 3 + 3]
+    with pytest.raises(ValueError, match="is made already, so `model_options` do nothing"):
+        forecaster(two_layers(), model_options={"units": 3})
+
+
+def test_a_loss_that_keras_does_not_write_whole_is_told_when_it_is_saved(tmp_path):
+    model = two_layers()
+    model.compile("adam", keras.losses.Huber(delta=0.01))
+    fitted = forecaster(model).fit(noise(), **QUICK)
+    with pytest.warns(UserWarning, match="does not write all that the loss 'huber_loss' was made with"):
+        fitted.save(tmp_path / "model")
+
+
+class OwnStep(keras.Model):
+    def train_step(self, data):
+        return {"loss": 0.0}
+
+
+def test_a_model_with_a_step_of_its_own_is_refused():
+    past = keras.Input((CONTEXT, 1))
+    model = OwnStep(past, keras.layers.Dense(HORIZON)(keras.layers.Flatten()(past)))
+    model.compile("adam", "mse")
+    with pytest.raises(ValueError, match="must be functional or Sequential"):
+        forecaster(model)
 
 
 def test_a_null_leaves_the_network_that_it_copies(tmp_path):

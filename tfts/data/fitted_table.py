@@ -46,13 +46,14 @@ class FittedTable:
     span: dict
 
     @classmethod
-    def of(cls, train: Panel, known_future, season_length: int) -> FittedTable:
+    def of(cls, train: Panel, known_future, season_length: int, later: Panel | None = None) -> FittedTable:
         """What the training rows say.
 
         Args:
             train: `Panel` of training rows, original units.
             known_future: Columns known ahead that the user's table holds.
             season_length: Rows of a season, for the scales of MASE.
+            later: `Panel` of the validation rows, where they are learnt from too.
         """
         at, scales = train.indices(train.targets), {}
         for name, span in zip(train.series, train.spans, strict=True):
@@ -60,6 +61,8 @@ class FittedTable:
             values = np.where(train.filled[rows], np.nan, train.values[rows])[:, at]
             scales[name] = mase_scale(values, season_length)
         times = train.times[train.spans.rows()]
+        if later is not None:
+            times = times.append(later.times[later.spans.rows()])
         return cls(
             freq=train.freq,
             targets=train.targets,

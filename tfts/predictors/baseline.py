@@ -1,5 +1,6 @@
 """A member of `BASELINES` as a predictor."""
 
+import copy
 import time
 
 import numpy as np
@@ -25,7 +26,7 @@ class BaselinePredictor(Predictor):
 
     def __init__(self, name, model_options=None):
         super().__init__()
-        self.name, self.model_options = name, dict(model_options or {})
+        self.name, self.model_options = name, copy.deepcopy(dict(model_options or {}))
         self.holds_out = BASELINES[name].holds_out
 
     @property

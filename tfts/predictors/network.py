@@ -1,9 +1,12 @@
 """A Keras network as a predictor: of `MODELS`, of a user's builder, or made like a Keras model."""
 
+import copy
 import functools
+import warnings
 
 import numpy as np
 
+from tfts.errors import FolderError
 from tfts.predictors.predictor import Predictor
 from tfts.training import (
     compile_network,
@@ -13,6 +16,7 @@ from tfts.training import (
     train_network,
     training_policies,
 )
+from tfts.training.described import told
 
 # Windows in one batch of a forecast.
 _BATCH = 256
@@ -35,8 +39,8 @@ class NetworkPredictor(Predictor):
 
     def __init__(self, source, model_options=None):
         super().__init__()
-        self.source, self.model_options = source, dict(model_options or {})
-        self.name = source if isinstance(source, str) else getattr(source, "__name__", None) or source.name
+        self.source, self.model_options = source, copy.deepcopy(dict(model_options or {}))
+        self.name = source if isinstance(source, str) else _name_of(source)
 
     @property
     def num_parameters(self):
@@ -59,7 +63,8 @@ class NetworkPredictor(Predictor):
         """As `Predictor.fit`."""
         with kept_random_state():
             (model, windows, checked), keep, options = self.prepared(rows, options)
-            identity = {"model": self.name, **settings, **options.identity()}
+            source = self.source if isinstance(self.source, str) else _identity(self.source)
+            identity = {"model": self.name, "network": source, **settings, **options.identity()}
             digest = rows.digest() if options.folder is not None else None
             best = train_network(model, windows, checked, options, identity, digest)
             self.model, self.history = keep(model), best.history
@@ -77,6 +82,8 @@ class NetworkPredictor(Predictor):
             `epoch` whose order they have, and the validation windows or `None`; of a function
             from the trained network to the one to keep; and of the options as numbers.
         """
+        if getattr(self.source, "compiled", False) is True:
+            options.check_unused("A compiled Keras model", _OF_ANY_NETWORK)
         made = rows.windows(options)
         model, keep = self.network(made.task, made.steps, made.options, made.metrics)
         made.start(model)
@@ -110,7 +117,6 @@ class NetworkPredictor(Predictor):
         if isinstance(self.source, Template):
             model = self.source.make(task)
             if self.source.compiled:
-                options.check_unused("A compiled Keras model", _OF_ANY_NETWORK)
                 return model
         else:
             model = build_model(self.source, task, **self.model_options)
@@ -138,6 +144,7 @@ class NetworkPredictor(Predictor):
 
     def save(self, folder):
         """Writes `model.keras`."""
+        _warn_of_loss(self.model)
         self.model.save(folder / "model.keras")
         compiled = not isinstance(self.source, str) and getattr(self.source, "compiled", False) is True
         return {"kind": "network", "name": self.name, "compiled": compiled}
@@ -153,7 +160,41 @@ class NetworkPredictor(Predictor):
         from tfts.predictors.template import Template
 
         own = model is None
-        network = keras.models.load_model(folder / "model.keras", compile=own)
+        try:
+            network = keras.models.load_model(folder / "model.keras", compile=own)
+        except (TypeError, ValueError, OSError) as error:
+            raise FolderError(
+                f"{folder / 'model.keras'} can't be read. Layers, losses and metrics of your own must be registered "
+                "with keras.saving.register_keras_serializable before it was saved, and imported before it is loaded. "
+                f"Keras says: {str(error).splitlines()[0]}"
+            ) from error
         predictor = cls(Template(network, described["compiled"]) if own else model, model_options)
         predictor.name, predictor.model = described["name"], network
         return predictor
+
+
+def _name_of(source):
+    """What a builder or a template is called."""
+    source = getattr(source, "func", source)
+    return getattr(source, "__name__", None) or getattr(source, "name", None) or type(source).__name__
+
+
+def _identity(source):
+    """What a builder or a template is known by, plain data."""
+    return source.identity() if hasattr(source, "identity") else told(source)
+
+
+def _warn_of_loss(model):
+    """Says so where Keras would write another loss than the one that the network has."""
+    import keras
+
+    loss = getattr(model, "loss", None)
+    if not isinstance(loss, keras.losses.Loss):
+        return
+    read = keras.losses.deserialize(keras.losses.serialize(loss))
+    if told(read) != told(loss):
+        warnings.warn(
+            f"Keras {keras.__version__} does not write all that the loss {loss.name!r} was made with, so a forecaster "
+            "that is loaded from this folder and fitted again has another loss. Forecasts are not affected.",
+            stacklevel=4,
+        )

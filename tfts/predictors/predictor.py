@@ -80,6 +80,7 @@ class Predictor(abc.ABC):
 
     Attributes:
         name: What it is called in tables.
+        model_options: Dict of options of the builder or baseline.
         model: After `fit`, the Keras model or the baseline; before, `None`.
         history: Dict from `"loss"`, `"val_loss"` to a list with a value for each epoch.
 
@@ -117,6 +118,7 @@ class Predictor(abc.ABC):
         """An unfitted predictor with the same settings."""
         made = copy.copy(self)
         made.model, made.history = None, {}
+        made.model_options = copy.deepcopy(self.model_options)
         return made
 
     @abc.abstractmethod

@@ -33,7 +33,10 @@ def predictor_for(model, model_options=None):
     'BaselinePredictor'
     """
     if isinstance(model, Predictor):
-        return model.clone()
+        made = model.clone()
+        if model_options is not None and model_options != made.model_options:
+            made = type(made)(model.source, model_options)
+        return made
     if isinstance(model, str) and model in BASELINES:
         # The networks bring Keras, which no baseline needs.
         return BaselinePredictor(model, model_options)
@@ -53,7 +56,13 @@ def predictor_for(model, model_options=None):
             "`model` must be a name of MODELS or BASELINES, a builder, or a compiled Keras model. "
             f"Received: {model!r}."
         )
-    return NetworkPredictor(template_of(model), model_options)
+    template = template_of(model)
+    if model_options and isinstance(template, Template) and template is not model:
+        raise SettingError(
+            f"The Keras model {template.name!r} is made already, so `model_options` do nothing. Give a builder, or "
+            f"leave them out. Received: model_options={model_options}."
+        )
+    return NetworkPredictor(template, model_options)
 
 
 def load_predictor(folder, described, model, model_options):

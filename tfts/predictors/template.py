@@ -5,6 +5,7 @@ import numpy as np
 
 from tfts.errors import ModelError, NotFittedError
 from tfts.models import fit_to_task
+from tfts.training.described import told
 
 
 class Template:
@@ -41,7 +42,7 @@ class Template:
                 f"The Keras model {model.name!r} is not compiled. Call its compile(...) first, or give a "
                 "builder, which the forecaster compiles."
             )
-        if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
+        if not type(model).__module__.startswith("keras."):
             raise ModelError(
                 f"The Keras model {model.name!r} must be functional or Sequential, so that every fit can begin "
                 f"with new weights. Received: a subclass of keras.Model, {type(model).__name__}. Give a builder, "
@@ -49,6 +50,11 @@ class Template:
             )
         self.name, self.compiled = model.name, compiled
         self._own = _named_parts(model) if compiled else {}
+        self._kept = {
+            place: [np.array(weight) for weight in layer.get_weights()]
+            for place, layer in enumerate(_layers(model))
+            if layer.weights and (hasattr(layer, "adapt") or not layer.trainable)
+        }
         self._mould = self._cloned(model)
 
     def make(self, task):
@@ -63,6 +69,12 @@ class Template:
         made = self._cloned(self._mould)
         if not made.built:
             made.build((None, task.context_length, task.num_features))
+        layers = _layers(made)
+        for place, weights in self._kept.items():
+            layers[place].set_weights(weights)
+            if hasattr(layers[place], "finalize_state"):
+                # Normalization takes what it was adapted to into use here alone.
+                layers[place].finalize_state()
         fitted = fit_to_task(made, task, f"The Keras model {self.name!r}")
         if fitted is not made and self.compiled:
             with keras.saving.custom_object_scope(self._own):
@@ -70,15 +82,36 @@ class Template:
         return fitted
 
     def _cloned(self, model):
-        with keras.saving.custom_object_scope(self._own):
-            made = keras.models.clone_model(model, input_tensors=_inputs(model))
-            if self.compiled:
-                _compile_like(made, model)
-        if model.built and made.built:
-            for old, new in zip(model.layers, made.layers, strict=True):
-                if old.weights and (hasattr(old, "adapt") or not old.trainable):
-                    new.set_weights([np.array(weight) for weight in old.get_weights()])
+        try:
+            with keras.saving.custom_object_scope(self._own):
+                made = keras.models.clone_model(model, input_tensors=_inputs(model))
+                if self.compiled:
+                    _compile_like(made, model)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ModelError(
+                f"The Keras model {self.name!r} can't be made anew with new weights, as every fit does. Register what "
+                "is your own with keras.saving.register_keras_serializable and give it a get_config, or give a "
+                f"builder, a function of a Task. Keras says: {str(error).splitlines()[0]}"
+            ) from error
         return made
+
+    def identity(self):
+        """What the networks can be known by, plain data: structure and how they are compiled."""
+        mould = self._mould
+        compiled = [mould.get_compile_config(), mould.loss] if self.compiled else None
+        return told([mould.get_config(), compiled, list(self._kept.values())])
+
+
+def _layers(model):
+    """All layers inside a model, those of models and wrappers in it too, in one order."""
+    found = []
+    for layer in model.layers:
+        found.append(layer)
+        wrapped = (getattr(layer, name, None) for name in ("layer", "forward_layer", "backward_layer"))
+        found += [inner for inner in wrapped if isinstance(inner, keras.layers.Layer)]
+        if isinstance(layer, keras.Model):
+            found += _layers(layer)
+    return found
 
 
 def _compile_like(made, model):

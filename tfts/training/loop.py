@@ -85,7 +85,14 @@ def train_network(model, windows, checked, options, identity=None, rows=None):
             # The dataset shuffles itself; Keras would warn that it can't.
             shuffle=False,
         )
+    elif averaging and best.best_weights is None:
+        # It was stopped after its last epoch, before the average was put in.
+        averaged.set_model(model)
+        averaged.on_train_end()
     if best.diverged and best.best_weights is None:
+        if options.folder is not None:
+            # There is nothing to go on from, and the advice is another setting.
+            best.forget()
         raise Diverged(
             f"Training diverged: the loss is not finite from epoch {len(best.history['loss'])} on. Lower "
             f"learning_rate (now {options.learning_rate}) or clipnorm (now {options.clipnorm})."

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from tfts._messages import unknown
 from tfts.errors import SettingError
+from tfts.training.described import told
 
 _Function = typing.TypeVar("_Function", bound=Callable[..., typing.Any])
 
@@ -167,7 +168,7 @@ class TrainingOptions(TrainingSettings):
     tfts.errors.SettingError: Unknown option of fit 'epoch'. Expected one of: batch_size, ... Did you mean 'epochs'?
     """
 
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     callbacks: list[typing.Any] = []
     folder: str | Path | None = None
     verbose: typing.Any = "auto"
@@ -250,11 +251,7 @@ class TrainingOptions(TrainingSettings):
         """What a training can be known by, as plain data: all but what does not change its numbers."""
         described = self.model_dump(exclude={"callbacks", "folder", "verbose"})
         if not isinstance(self.loss, str | dict):
-            # Not by its config: that of keras.losses.Huber has no delta (Keras 3.15.1).
-            kind = self.loss if hasattr(self.loss, "__qualname__") else type(self.loss)
-            plain = str | int | float | bool | list | tuple | dict | None
-            held = {key: repr(v) for key, v in vars(self.loss).items() if isinstance(v, plain)}
-            described["loss"] = {"kind": f"{kind.__module__}.{kind.__qualname__}", **held}
+            described["loss"] = told(self.loss)
         return described
 
 

@@ -12,7 +12,7 @@ from tfts.errors import SettingError
 from tfts.models import MODELS
 from tfts.predictors import NetworkPredictor
 from tfts.training import Diverged, TrainingOptions
-from tfts.tuning.described import told
+from tfts.training.described import told
 
 OBJECTIVES = ("val_rmse", "val_mae")
 # What a trial that diverged scores: worse than any trial that did not.
@@ -141,7 +141,7 @@ class Trials:
         options = self.options(settings, 0)
         try:
             predictor = NetworkPredictor(self.model, copy.deepcopy(model_options))
-            predictor.network(task, 1, options.changed(jit_compile=False))
+            predictor.network(task, 1, options.for_steps(1).changed(jit_compile=False))
         except (TypeError, ValueError) as error:
             raise SettingError(
                 f"The space holds settings that can't be fitted, {model_options}, optimizer={options.optimizer!r}, "
