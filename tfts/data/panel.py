@@ -200,14 +200,19 @@ class Panel:
             series_name=series,
         )
         if filled is absent:
-            panel._check_known_future()
-            if missing == "raise":
-                panel._raise_missing()
-            if missing == "interpolate":
-                panel = dataclasses.replace(panel, values=panel._interpolated(limit))
+            panel = panel._with_missing(missing, limit)
         if not allow_constant:
             panel._check_constant()
         return panel
+
+    def _with_missing(self, missing, limit):
+        """The panel after what `missing` says of absent values."""
+        self._check_known_future()
+        if missing == "raise":
+            self._raise_missing()
+        if missing == "interpolate":
+            return dataclasses.replace(self, values=self._interpolated(limit))
+        return self
 
     def __repr__(self):
         text = (
