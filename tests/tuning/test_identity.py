@@ -17,9 +17,9 @@ from tests.tuning.cheap import CheapTrials, cheap_search
 from tfts.data.panel import Panel
 from tfts.data.split import chronological_split
 from tfts.models import linear
+from tfts.training import described as described_module
 from tfts.training.described import told
 from tfts.tuning import Search, search
-from tfts.tuning import described as described_module
 from tfts.tuning.table_trials import TableTrials
 from tfts.tuning.window_trials import WindowTrials
 
