@@ -16,13 +16,13 @@ HOMES = homes("tfts", tfts.__file__)
 LEVELS = (
     {"_messages", "_units", "_lazy", "errors"},
     {"_files", "_blocks"},
-    {"layers", "losses", "metrics", "keras_metrics"},
     {"outputs"},
+    {"layers", "losses", "metrics", "keras_metrics"},
     {"task"},
     {"data", "comparison", "plots"},
     {"models", "baselines", "regression"},
     {"linear_start", "training"},
-    {"predictors"},
+    {"calibration", "predictors"},
     {"forecaster"},
     {"backtesting", "attention", "anomaly", "tuning"},
     {"serving"},
@@ -35,7 +35,8 @@ LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 SIDEWAYS = {("metrics", "keras_metrics")}
 # They run on every Keras backend, so they know nothing but Keras.
 BACKEND_FREE = {"layers", "models", "outputs", "task"}
-BACKEND_FREE_MAY_IMPORT = {"keras", "numpy", *sys.stdlib_module_names}
+# SciPy is asked for inside functions that no network calls.
+BACKEND_FREE_MAY_IMPORT = {"keras", "numpy", "scipy", *sys.stdlib_module_names}
 # Imported where Keras runs on TensorFlow, to do quicker what runs on every backend without it.
 TENSORFLOW_ALONE = {"tfts.layers._block_lstm"}
 UNSAFE_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}

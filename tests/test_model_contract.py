@@ -212,6 +212,24 @@ def test_no_builder_knows_how_many_numbers_an_output_has(name, known, tmp_path, 
 
 
 @every_model
+@pytest.mark.parametrize("output", sorted({*OUTPUTS} - {"point"}))
+def test_a_distribution_is_learnt_and_its_quantiles_never_cross(name, output):
+    keras.utils.set_random_seed(0)
+    model, described = _build(name, output=output), OUTPUTS[output]()
+    assert model.output_shape == (None, HORIZON, TARGETS, described.width)
+    inputs, levels = _inputs(), [0.1, 0.25, 0.5, 0.8, 0.9]
+    for seed in range(3):
+        parameters = _forecast(_shake(model, seed), 30 * inputs).astype("float64")
+        quantiles = described.quantiles(parameters, levels)
+        assert quantiles.shape == (BATCH, HORIZON, TARGETS, len(levels))
+        assert (np.diff(quantiles, axis=-1) >= 0).all()
+    model.compile(keras.optimizers.SGD(0.02, global_clipnorm=1.0), described.loss(), run_eagerly=True)
+    future = np.full((BATCH, HORIZON, TARGETS), 2.0, "float32")
+    losses = [model.train_on_batch(inputs, future) for _ in range(3)]
+    assert losses[-1] < losses[0]
+
+
+@every_model
 def test_every_option_changes_the_model(name):
     options = [
         p.name for p in inspect.signature(MODELS[name]).parameters.values() if p.kind is p.KEYWORD_ONLY

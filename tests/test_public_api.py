@@ -57,6 +57,7 @@ PUBLIC = [
     "tuning",
 ]
 TABLES = {
+    "CALIBRATIONS",
     "BACKENDS",
     "BASELINES",
     "DATASETS",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -16,15 +17,21 @@ import pandas as pd
 from tfts._files import check_version, replacing_folder, write_json, written_by
 from tfts._messages import unknown
 from tfts.baselines.seasonal_naive import season_length_of
+from tfts.calibration.held_out import HeldOut
+from tfts.calibration.kinds import Calibration, calibration_for, held_out_of, no_quantiles
+from tfts.calibration.splits import earlier_and_later, held_out_half
 from tfts.data.calendar import add_calendar
 from tfts.data.fitted_table import FittedTable
-from tfts.data.forecasts import actual_values, forecast_table, last_origins
+from tfts.data.forecasts import actual_values, forecast_paths, forecast_table, last_origins
 from tfts.data.panel import Panel
 from tfts.data.scaling import Scaler
-from tfts.data.split import chronological_split
+from tfts.data.split import chronological_split, together
 from tfts.data.windows import WindowSpec
 from tfts.errors import DataError, MissingFileError, NotFittedError, SettingError
 from tfts.metrics import ErrorSums
+from tfts.outputs import Output, build_output, output_config
+from tfts.outputs.output import checked_levels
+from tfts.outputs.predictive import Predictive
 from tfts.predictors import TrainingRows, load_predictor, predictor_for
 from tfts.task import Task
 from tfts.training import TrainingOptions, kept_random_state, takes_training_options
@@ -61,6 +68,19 @@ class Forecaster:
             is scaled by its first `context_length` rows, with a warning.
         stride: Rows from one training window to the next.
         model_options: Dict of further options of the builder or baseline.
+        output: What a network gives for each target and step: `"point"`; `"quantiles"` (of the levels
+            in `quantiles`, by default 0.1 to 0.9); `"normal"` or `"student_t"`; or
+            `"negative_binomial"` for counts. Also an `Output` of `tfts.outputs`.
+        quantiles: Levels of the quantiles that `predict` gives, ascending, between 0 and 1.
+            `None` gives those of `output="quantiles"`, of any other output none.
+        calibration: Where quantiles come from. `"none"`: from the output itself. `"conformal"`: from
+            the errors of held-out rows, so that an interval holds its share of rows like those, on
+            top of any output. `"adaptive"`: as `"conformal"`, and at each origin from the errors
+            that became known since, so that coverage comes back after a change. `"auto"` is
+            `"conformal"` for points, else `"none"`. Held out is the later half of the
+            validation rows, which then choose nothing; where a half is too short, all of them. A
+            baseline is fitted once more without the last two fifths of the rows, whose
+            errors are taken.
 
     Attributes:
         model: After `fit`, the Keras model or the baseline.
@@ -110,6 +130,9 @@ class Forecaster:
         per_series: bool = False,
         stride: int = 1,
         model_options: Mapping[str, Any] | None = None,
+        output: str | Output | Mapping[str, Any] = "point",
+        quantiles: Sequence[float] | None = None,
+        calibration: Literal["auto", "none", "conformal", "adaptive"] = "auto",
     ) -> None:
         self._settings = {
             "model": model,
@@ -128,11 +151,17 @@ class Forecaster:
             "per_series": per_series,
             "stride": stride,
             "model_options": copy.deepcopy(dict(model_options or {})),
+            "output": output_config(_output_of(output, quantiles)),
+            "quantiles": None if quantiles is None else list(checked_levels(quantiles)),
+            "calibration": calibration,
         }
+        self.output = build_output(self._settings["output"])
+        self._calibration_kind = calibration_for(calibration, self.output, quantiles)
         WindowSpec(context_length, horizon, stride=stride)
         self.spec = WindowSpec(context_length, horizon)
         Scaler(scaler, per_series)
         self.predictor = predictor_for(model, self._settings["model_options"])
+        self.predictor.check_output(self.output)
         if not isinstance(model, str):
             # The settings hold what fits are made from, never a network that may have learnt.
             self._settings["model"] = self.predictor.clone()
@@ -199,7 +228,16 @@ class Forecaster:
             targets=learnt.targets,
             past=[c for c in learnt.columns if c not in (*learnt.targets, *learnt.known_future)],
             known_future=learnt.known_future,
+            output=self.output,
         )
+
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """Levels of the quantiles that `predict` gives, a tuple; empty of a forecaster without."""
+        levels = self._settings["quantiles"]
+        if levels is None:
+            levels = getattr(self.output, "levels", ())
+        return tuple(levels)
 
     @property
     def has_attention(self) -> bool:
@@ -275,14 +313,41 @@ class Forecaster:
             ValueError: If the table or an option can't be used, or training diverged.
         """
         options = TrainingOptions.of(**training)
-        rows, learnt = self._rows(data, validation)
+        rows, learnt, held = self._rows(data, validation)
         predictor = self.predictor.clone()
         named = {key: value for key, value in self._settings.items() if key != "model"}
         seconds = predictor.fit(rows, options, named)
+        calibration = self._calibrated(predictor, rows, held, options)
         # Not before all went well: a fit that fails leaves what was learnt before.
         self._learnt, self.scaler_, self.predictor = learnt, rows.scaler, predictor
-        self.fit_seconds_ = seconds
+        self._calibration, self.fit_seconds_ = calibration, seconds
         return self
+
+    def _calibrated(self, predictor, rows, held, options):
+        """The `Calibration`: from the errors of held-out rows, where there is use for them."""
+        if held is None:
+            return Calibration(self._calibration_kind, None)
+        scaler = rows.scaler
+        if predictor.measured_apart:
+            early, held = earlier_and_later(held, self.spec)
+            train, valid = self.parts(early, 0.15) if predictor.holds_out else (early, None)
+            scaler = Scaler(self._settings["scaler"], self._settings["per_series"]).fit(train)
+            predictor = predictor.clone()
+            predictor.fit(
+                dataclasses.replace(rows, train=train, validation=valid, scaler=scaler), options, {}
+            )
+        scaler = scaler.with_unseen(held, self.spec.context_length)[0]
+
+        def forecasts(at):
+            return Predictive.joined(
+                part for _, part in predictor.forecasts(held, scaler, self.spec, at, self.output)
+            )
+
+        sizes = FittedTable.of(rows.train, (), season_length_of(held.freq)).scales_of(held.series)
+        held_out = held_out_of(forecasts, held, self.spec.origins(held), self.spec, sizes)
+        if self._calibration_kind != "none":
+            held_out.check(self.quantiles)
+        return Calibration(self._calibration_kind, held_out)
 
     def as_network(self) -> Forecaster:
         """The same forecasts from a Keras model, which can be exported and trained further.
@@ -357,13 +422,21 @@ class Forecaster:
             ValueError: If the table or an option can't be used.
         """
         self.predictor.require_network("has no network to compile")
-        rows, _ = self._rows(data, validation)
+        rows = self._rows(data, validation)[0]
         with kept_random_state():
             made = self.predictor.clone().prepared(rows, TrainingOptions.of(**options))
             model, windows, checked = made[0]
             return model, windows(), checked
 
-    def predict(self, data: pd.DataFrame | Panel, origins: Literal["last", "all"] = "last") -> pd.DataFrame:
+    def predict(
+        self,
+        data: pd.DataFrame | Panel,
+        origins: Literal["last", "all"] = "last",
+        *,
+        quantiles: Sequence[float] | None = None,
+        samples: int | None = None,
+        seed: int = 0,
+    ) -> pd.DataFrame:
         """Forecasts in original units.
 
         Args:
@@ -372,15 +445,26 @@ class Forecaster:
                 append rows in which the other columns are empty.
             origins: `"last"` forecasts once for each series, after its last row: the real
                 future. `"all"` forecasts from every row that has a whole context.
+            quantiles: Levels in place of the forecaster's own; an empty list for none.
+            samples: Int >= 1: paths in place of the forecast and its quantiles, so many of each
+                window. The steps, the targets and (from 20 held-out origins on) the series of
+                one path belong together, so that sums of them have the right spread.
+            seed: Of the paths.
 
         Returns:
             DataFrame with the columns `series`, `origin` (time of the last row seen),
-            `time` (of the row forecast) and one for each target.
+            `time` (of the row forecast) and for each target one of its name, the median of
+            `output="quantiles"`, else the mean, followed by one for each level, as
+            `sales_q0.1`. With `samples` there is a column `sample` (from 1) after `time`, and
+            those of the targets.
 
         Raises:
             ValueError: If no forecast can be made; the message says what is missing.
         """
         self._check_fitted()
+        levels = self.quantiles if quantiles is None else checked_levels(quantiles) if len(quantiles) else ()
+        if samples is not None and (isinstance(samples, bool) or not isinstance(samples, int) or samples < 1):
+            raise SettingError(f"`samples` must be an int >= 1. Received: samples={samples!r}.")
         if origins not in ("last", "all"):
             raise SettingError(unknown("origins", origins, ("last", "all")))
         panel = self._own(data)
@@ -390,8 +474,12 @@ class Forecaster:
             if origins == "last"
             else whole(panel)
         )
-        forecasts = np.concatenate([part for _, part in self._forecast(panel, rows)])
-        return self.table(panel, rows, forecasts)
+        forecasts = self.predictives(panel, rows)
+        if samples is not None:
+            paths = self._calibration.paths(forecasts, samples, panel, rows, seed)
+            return forecast_paths(panel, rows, paths)
+        found = self._calibration.quantiles(self, forecasts, panel, rows, levels) if levels else None
+        return forecast_table(panel, rows, forecasts.mean(), found, levels)
 
     def evaluate(
         self,
@@ -419,7 +507,7 @@ class Forecaster:
         panel = self._own(data)
         sums = ErrorSums(self.spec.horizon, self._learnt.targets)
         for rows, forecasts in self._forecast(panel, self.spec.origins(panel)):
-            self.add_errors(sums, panel, rows, forecasts)
+            self.add_errors(sums, panel, rows, forecasts.mean())
         table = sums.score(metrics, by)
         table.insert(0, "model", self.name)
         return table
@@ -451,8 +539,42 @@ class Forecaster:
         Returns:
             Float64 `(windows, horizon, targets)`.
         """
+        return self.predictives(panel, rows).mean()
+
+    def predictives(self, panel: Panel, rows: npt.ArrayLike) -> Predictive:
+        """Forecasts from the given origins as their output describes them, not calibrated.
+
+        Args:
+            panel: As of `forecast_windows`.
+            rows: As of `forecast_windows`.
+
+        Returns:
+            `tfts.outputs.predictive.Predictive`.
+        """
         self._check_fitted()
-        return np.concatenate([part for _, part in self._forecast(panel, rows)])
+        return Predictive.joined(part for _, part in self._forecast(panel, rows))
+
+    def quantile_windows(
+        self, panel: Panel, rows: npt.ArrayLike, quantiles: Sequence[float] | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Calibrated quantiles from the given origins as one array, original units.
+
+        Args:
+            panel: As of `forecast_windows`.
+            rows: As of `forecast_windows`.
+            quantiles: Levels in place of the forecaster's own.
+
+        Returns:
+            Float64 `(windows, horizon, targets, levels)`.
+
+        Raises:
+            ValueError: If the forecaster has no quantiles, or too few held-out rows for a level.
+        """
+        levels = self.quantiles if quantiles is None else checked_levels(quantiles)
+        rows = np.asarray(rows)
+        if not levels:
+            raise SettingError(no_quantiles("quantiles=None"))
+        return self._calibration.quantiles(self, self.predictives(panel, rows), panel, rows, levels)
 
     def inputs(self, panel, rows):
         """What the network sees from the given origins, scaled.
@@ -483,7 +605,8 @@ class Forecaster:
         """
         self._check_network("takes no inputs from outside")
         values = self.predictor.forecast_inputs(inputs, len(rows), self.spec, len(self._learnt.targets))
-        return self._scaler(panel).inverse(values, panel, rows, self._learnt.targets)
+        scaler = self._scaler(panel)
+        return Predictive.restored(self.output, values, scaler, panel, rows, self._learnt.targets).mean()
 
     def attention(self, panel: Panel, rows: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Attention scores of the given origins, `(windows, heads, horizon or query, context)`.
@@ -522,6 +645,10 @@ class Forecaster:
                 "predictor": self.predictor.save(partial),
                 "fit_seconds": self.fit_seconds_,
             }
+            held_out = self._calibration.held_out
+            if held_out is not None:
+                arrays, described["held_out"] = held_out.get_state()
+                np.savez(partial / "held_out.npz", **arrays)
             write_json(described, partial / "forecaster.json")
 
     @classmethod
@@ -558,6 +685,11 @@ class Forecaster:
         forecaster.name, forecaster.predictor = described["name"], predictor
         forecaster._learnt = FittedTable.from_state(described["table"])
         forecaster.scaler_ = Scaler.from_state(described["scaler"])
+        held_out = None
+        if "held_out" in described:
+            with np.load(folder / "held_out.npz") as arrays:
+                held_out = HeldOut.from_state(dict(arrays), described["held_out"])
+        forecaster._calibration = Calibration(forecaster._calibration_kind, held_out)
         predictor.history = described["history"]
         forecaster.fit_seconds_ = described["fit_seconds"]
         return forecaster
@@ -601,17 +733,36 @@ class Forecaster:
         return split.train, split.validation
 
     def _rows(self, data, validation):
-        """What to learn from, and what the training rows say but for the model."""
+        """What to learn from, what the training rows say but for the model, and rows to measure errors on.
+
+        The last is `None` where no errors are needed. For a method that is measured apart, a second
+        fit, it is all rows.
+        """
         train, valid = self.parts(data, validation)
+        held = None
+        if self._calibration_kind != "none" or self.output.has_distribution:
+            if self.predictor.measured_apart:
+                held = train if valid is None else together(train, valid)
+            elif valid is not None:
+                valid, held = (
+                    held_out_half(valid, self.spec) if self._calibration_kind != "none" else (valid,) * 2
+                )
+            elif self._calibration_kind != "none":
+                raise SettingError(
+                    f"calibration={self._calibration_kind!r} takes the errors of held-out rows. Expected `validation` "
+                    f"rows. Received: validation={validation!r}."
+                )
         scaler = Scaler(self._settings["scaler"], self._settings["per_series"]).fit(train)
         known = self._settings["known_future"]
         later = None if self.predictor.holds_out else valid
         learnt = FittedTable.of(train, known, season_length_of(train.freq), later)
-        return TrainingRows(train, valid, scaler, self.spec, self._settings["stride"]), learnt
+        self.output.check(train, learnt.targets, scaler)
+        rows = TrainingRows(train, valid, scaler, self.spec, self._settings["stride"], self.output)
+        return rows, learnt, held
 
     def _forecast(self, panel, rows):
-        """Yields origins and their forecasts in original units, part by part."""
-        return self.predictor.forecasts(panel, self._scaler(panel), self.spec, rows)
+        """Yields origins and their `Predictive`s, part by part."""
+        return self.predictor.forecasts(panel, self._scaler(panel), self.spec, rows, self.output)
 
     def _scaler(self, panel):
         """The scaler, with a scale for the series of the panel that training has not seen."""
@@ -637,6 +788,13 @@ class Forecaster:
             row for each window and horizon step.
         """
         return forecast_table(panel, rows, forecasts)
+
+
+def _output_of(output, quantiles):
+    """The output, whose levels are those of the quantiles that are asked for."""
+    if output == "quantiles" and quantiles is not None:
+        return build_output({"name": output, "levels": checked_levels(quantiles)})
+    return build_output(output)
 
 
 def _listed(names):

@@ -10,6 +10,7 @@ from keras import ops
 
 from tfts._messages import unknown
 from tfts.errors import SettingError
+from tfts.outputs import build_output, output_config
 
 _EPSILON = float(np.finfo(np.float32).eps)
 
@@ -38,9 +39,14 @@ ERRORS = {
 }
 
 
-def _observed(y_true, y_pred, sample_weight, dtype):
+# Of quantiles, and the levels of those, by default.
+QUANTILE_ERRORS = ("pinball", "crps", "wql")
+LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+def _observed(y_true, y_pred, sample_weight, dtype, output):
     """Actuals without NaN, forecasts, and the weight of every point: 0 where unobserved."""
-    actual, forecast = ops.cast(y_true, dtype), ops.cast(y_pred, dtype)
+    actual, forecast = ops.cast(y_true, dtype), output.mean(ops.cast(y_pred, dtype))
     observed = ops.logical_not(ops.isnan(actual))
     weight = ops.cast(observed, dtype)
     if sample_weight is not None:
@@ -62,6 +68,7 @@ class MeanError(keras.metrics.Metric):
         offset: Float or one for each target. original = scaled * scale + offset.
         scale: Float > 0 or one for each target.
         log: Whether original is the exponential of that.
+        output: `Output` of the model, whose point forecast is scored, its name or its config.
         name: Str. By default `error`.
         dtype: Dtype of the sums. By default float32.
 
@@ -76,8 +83,9 @@ class MeanError(keras.metrics.Metric):
     5.0
     """
 
-    def __init__(self, error, offset=0.0, scale=1.0, log=False, name=None, dtype=None):
+    def __init__(self, error, offset=0.0, scale=1.0, log=False, output="point", name=None, dtype=None):
         super().__init__(name=name or error, dtype=dtype)
+        self.of = build_output(output)
         if error not in ERRORS:
             raise SettingError(unknown("error", error, ERRORS))
         if not (np.asarray(scale) > 0).all():
@@ -92,7 +100,7 @@ class MeanError(keras.metrics.Metric):
         self.denominator = self.add_weight(name="denominator", initializer="zeros")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        self._add(*_observed(y_true, y_pred, sample_weight, self.dtype), self.offset, self.scale)
+        self._add(*_observed(y_true, y_pred, sample_weight, self.dtype, self.of), self.offset, self.scale)
 
     def _add(self, actual, forecast, weight, offset, scale):
         offset, scale = (ops.convert_to_tensor(of, dtype=self.dtype) for of in (offset, scale))
@@ -121,7 +129,83 @@ class MeanError(keras.metrics.Metric):
             "offset": self.offset,
             "scale": self.scale,
             "log": self.log,
+            "output": output_config(self.of),
         }
+
+
+@keras.saving.register_keras_serializable(package="tfts")
+class QuantileError(MeanError):
+    """The loss of an output's quantiles in original units: pinball, crps or wql, see `tfts.metrics`.
+
+    Args:
+        error: `"pinball"`, `"crps"` or `"wql"`.
+        offset: As of `MeanError`.
+        scale: As of `MeanError`.
+        log: As of `MeanError`.
+        output: `Output` with quantiles, or its config.
+        levels: Levels of the quantiles.
+        name: As of `MeanError`.
+        dtype: As of `MeanError`.
+
+    Example:
+
+    >>> from tfts.outputs import Quantiles
+    >>> metric = QuantileError("wql", output=Quantiles([0.1, 0.5, 0.9]), levels=[0.5])
+    >>> metric.update_state([[[4.0]]], [[[[1.0, 2.0, 3.0]]]])
+    >>> float(metric.result())
+    0.5
+    """
+
+    own_units = False
+
+    def __init__(
+        self,
+        error,
+        offset=0.0,
+        scale=1.0,
+        log=False,
+        output="quantiles",
+        levels=LEVELS,
+        own_units=False,
+        name=None,
+        dtype=None,
+    ):
+        super().__init__("mae", offset, scale, log, output, name or error, dtype)
+        if error not in QUANTILE_ERRORS:
+            raise SettingError(unknown("error", error, QUANTILE_ERRORS))
+        self.error, self.levels, self.own_units = error, list(levels), own_units
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        actual, given = ops.cast(y_true, self.dtype), ops.cast(y_pred, self.dtype)
+        offset, scale = (ops.convert_to_tensor(of, dtype=self.dtype) for of in (self.offset, self.scale))
+        weight = ops.cast(ops.logical_not(ops.isnan(actual)), self.dtype)
+        if self.own_units:
+            if sample_weight is None:
+                return
+            offset, scale = (
+                ops.cast(sample_weight[:, 0], self.dtype),
+                ops.cast(sample_weight[:, 1], self.dtype),
+            )
+            known = ops.logical_not(ops.isnan(scale))
+            scale, weight = ops.where(known, scale, 1), weight * ops.cast(known, self.dtype)
+        actual = ops.where(weight > 0, actual, 0)
+        quantiles = self.of.quantiles(given, self.levels)
+        # The difference first: beside a large offset it would lose digits.
+        error = (ops.expand_dims(actual, -1) - quantiles) * ops.expand_dims(scale, -1)
+        actual = actual * scale + offset
+        if self.log:
+            beside = ops.expand_dims(scale, -1), ops.expand_dims(offset, -1)
+            actual = ops.exp(actual)
+            error = ops.expand_dims(actual, -1) - ops.exp(quantiles * beside[0] + beside[1])
+        levels = ops.convert_to_tensor(self.levels, dtype=self.dtype)
+        loss = ops.mean(ops.maximum(levels * error, (levels - 1) * error), axis=-1)
+        size = ops.abs(actual) if self.error == "wql" else ops.ones_like(actual)
+        factor = 1 if self.error == "pinball" else 2
+        self.numerator.assign_add(factor * ops.sum(ops.where(weight > 0, loss, 0)))
+        self.denominator.assign_add(ops.sum(size * weight))
+
+    def get_config(self):
+        return {**super().get_config(), "levels": self.levels, "own_units": self.own_units}
 
 
 @keras.saving.register_keras_serializable(package="tfts")
@@ -136,6 +220,7 @@ class R2(keras.metrics.Metric):
         offset: Float or one for each target.
         scale: Float > 0 or one for each target.
         log: Whether original values are the exponentials of scaled * scale + offset.
+        output: As of `MeanError`.
         name: Str.
         dtype: Dtype of the sums. By default float32.
 
@@ -147,8 +232,9 @@ class R2(keras.metrics.Metric):
     0.5
     """
 
-    def __init__(self, offset=0.0, scale=1.0, log=False, name="r2", dtype=None):
+    def __init__(self, offset=0.0, scale=1.0, log=False, output="point", name="r2", dtype=None):
         super().__init__(name=name, dtype=dtype)
+        self.of = build_output(output)
         self.offset = np.asarray(offset, dtype=np.float64).tolist()
         self.scale = np.asarray(scale, dtype=np.float64).tolist()
         self.log = bool(log)
@@ -163,7 +249,7 @@ class R2(keras.metrics.Metric):
         self._built = True
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        actual, forecast, weight = _observed(y_true, y_pred, sample_weight, self.dtype)
+        actual, forecast, weight = _observed(y_true, y_pred, sample_weight, self.dtype, self.of)
         if self.log:
             offset, scale = (ops.convert_to_tensor(of, dtype=self.dtype) for of in (self.offset, self.scale))
             actual, forecast = ops.exp(actual * scale + offset), ops.exp(forecast * scale + offset)
@@ -198,7 +284,13 @@ class R2(keras.metrics.Metric):
         return ops.sum(ops.where(scored, each, 0)) / ops.sum(ops.cast(scored, self.dtype))
 
     def get_config(self):
-        return {**super().get_config(), "offset": self.offset, "scale": self.scale, "log": self.log}
+        return {
+            **super().get_config(),
+            "offset": self.offset,
+            "scale": self.scale,
+            "log": self.log,
+            "output": output_config(self.of),
+        }
 
 
 @keras.saving.register_keras_serializable(package="tfts")
@@ -211,6 +303,7 @@ class WindowMeanError(MeanError):
     Args:
         error: As of `MeanError`.
         log: As of `MeanError`.
+        output: As of `MeanError`.
         name: As of `MeanError`.
         dtype: As of `MeanError`.
 
@@ -231,13 +324,13 @@ class WindowMeanError(MeanError):
 
     own_units = True
 
-    def __init__(self, error, log=False, name=None, dtype=None):
-        super().__init__(error, log=log, name=name, dtype=dtype)
+    def __init__(self, error, log=False, output="point", name=None, dtype=None):
+        super().__init__(error, log=log, output=output, name=name, dtype=dtype)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         if sample_weight is not None:
-            actual, forecast, weight, offset, scale = _own_units(y_true, y_pred, sample_weight, self.dtype)
-            self._add(actual, forecast, weight, offset, scale)
+            parts = _own_units(y_true, y_pred, sample_weight, self.dtype, self.of)
+            self._add(*parts)
 
     def get_config(self):
         config = super().get_config()
@@ -252,6 +345,7 @@ class WindowR2(R2):
         offset: Float or one for each target: the level of all series together, which the
             values are taken from so that no digit is lost.
         log: As of `R2`.
+        output: As of `R2`.
         name: As of `R2`.
         dtype: As of `R2`.
 
@@ -266,13 +360,15 @@ class WindowR2(R2):
 
     own_units = True
 
-    def __init__(self, offset=0.0, log=False, name="r2", dtype=None):
-        super().__init__(offset, log=log, name=name, dtype=dtype)
+    def __init__(self, offset=0.0, log=False, output="point", name="r2", dtype=None):
+        super().__init__(offset, log=log, output=output, name=name, dtype=dtype)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         if sample_weight is None:
             return
-        actual, forecast, weight, offset, scale = _own_units(y_true, y_pred, sample_weight, self.dtype)
+        actual, forecast, weight, offset, scale = _own_units(
+            y_true, y_pred, sample_weight, self.dtype, self.of
+        )
         if self.log:
             actual, forecast = ops.exp(actual * scale + offset), ops.exp(forecast * scale + offset)
             self._add(actual, forecast - actual, weight)
@@ -320,11 +416,11 @@ class UnweightedLoss(keras.losses.Loss):
         return {"name": self.name, "loss": keras.losses.serialize(self.loss)}
 
 
-def _own_units(y_true, y_pred, units, dtype):
+def _own_units(y_true, y_pred, units, dtype, output):
     """As `_observed`, and the offset and the scale of every value."""
     units = ops.cast(units, dtype)
     offset, scale = units[:, 0], units[:, 1]
     scored = ops.logical_not(ops.isnan(scale))
-    actual, forecast, weight = _observed(y_true, y_pred, None, dtype)
+    actual, forecast, weight = _observed(y_true, y_pred, None, dtype, output)
     actual, forecast = ops.where(scored, actual, 0), ops.where(scored, forecast, 0)
     return actual, forecast, weight * ops.cast(scored, dtype), offset, ops.where(scored, scale, 1)

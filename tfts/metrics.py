@@ -32,7 +32,7 @@ Keras model trains. Everything is in original units. What each metric means:
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -559,6 +559,7 @@ def keras_metric(
     scale: npt.ArrayLike = 1.0,
     log: bool = False,
     own_units: bool = False,
+    output: Any = "point",
 ) -> keras.Metric:
     """The same metric while a Keras model trains, in original units.
 
@@ -572,13 +573,16 @@ def keras_metric(
         log: Whether the scaled values are those of logarithms.
         own_units: Whether each window brings offset and scale of its own in place of sample
             weights, as `WindowMeanError` takes them; then for `weighted_metrics`.
+        output: `Output` of the model. Its point forecast is scored, or by pinball, crps and wql its
+            quantiles.
 
     Returns:
         A `keras.metrics.Metric` for `model.compile(metrics=[...])`. It sums in float32,
         and the mape guard grows with the rounding of the offset.
 
     Raises:
-        ValueError: If `name` is unknown or mase, or a scale is not above 0.
+        ValueError: If `name` is unknown or mase, of quantiles that the output lacks, or a scale is
+            not above 0.
 
     Example:
 
@@ -587,9 +591,20 @@ def keras_metric(
     >>> float(metric.result())
     5.0
     """
-    from tfts.keras_metrics import ERRORS, R2, MeanError, WindowMeanError, WindowR2
+    from tfts.keras_metrics import (
+        ERRORS,
+        LEVELS,
+        QUANTILE_ERRORS,
+        R2,
+        MeanError,
+        QuantileError,
+        WindowMeanError,
+        WindowR2,
+    )
+    from tfts.outputs import build_output
 
-    choices = [*ERRORS, "r2"]
+    output = build_output(output)
+    choices = [*ERRORS, "r2", *(QUANTILE_ERRORS if output.has_distribution else ())]
     if name == "mase":
         raise DataError(
             "mase needs a scale of each series, which a Keras metric does not see; score with ErrorSums, or "
@@ -597,9 +612,12 @@ def keras_metric(
         )
     if name not in choices:
         raise SettingError(unknown("metric", name, choices))
+    if name in QUANTILE_ERRORS:
+        levels = getattr(output, "levels", LEVELS)
+        return QuantileError(name, offset, scale, log, output, levels, own_units)
     if own_units:
-        return WindowMeanError(name, log) if name != "r2" else WindowR2(offset, log)
+        return WindowMeanError(name, log, output) if name != "r2" else WindowR2(offset, log, output)
     if name != "r2":
-        return MeanError(name, offset, scale, log)
+        return MeanError(name, offset, scale, log, output)
     # An affine scaler does not change r2.
-    return R2(offset, scale, log) if log else R2()
+    return R2(offset, scale, log, output) if log else R2(output=output)

@@ -17,9 +17,6 @@ class Spread(Output):
     def __post_init__(self):
         object.__setattr__(self, "names_of", tuple(self.names_of))
 
-    def names(self, target):
-        return [f"{target}_{name}" for name in self.names_of]
-
     def head(self, raw):
         location, spread = raw[..., 0], raw[..., 1]
         return keras.ops.stack([location - spread, location + spread], axis=-1)

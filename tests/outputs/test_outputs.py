@@ -29,10 +29,9 @@ def test_parameters_have_the_shapes_that_an_output_names(name):
     assert parameters.shape[:3] == (7, 5, 3)
     assert output.mean(parameters).shape == (7, 5, 3)
     assert output.restore(parameters, np.ones((7, 1, 3)), np.ones((7, 1, 3))).shape == parameters.shape
-    assert output.names("load")[0].startswith("load")
 
 
-@pytest.mark.parametrize("name", OUTPUTS)
+@pytest.mark.parametrize("name", sorted({*OUTPUTS} - {"negative_binomial"}))
 def test_the_mean_moves_with_level_and_scale(name):
     output = build_output(name)
     parameters = output.head(np.random.default_rng(0).normal(size=(7, 5, 3, output.width)))
@@ -54,7 +53,6 @@ def test_a_point_is_restored_by_scale_and_level():
     restored = Point().restore(parameters, np.array([10.0, 100.0]), np.array([3.0, 5.0]))
     assert restored.tolist() == [[[16.0, 120.0], [7.0, 100.0]]]
     assert Point().mean(restored) is restored
-    assert Point().names("load") == ["load"]
 
 
 def test_a_point_has_no_distribution():
@@ -62,13 +60,13 @@ def test_a_point_has_no_distribution():
         ValueError, match=r"Point\(\) gives one number .* has no quantiles. Expected an output"
     ):
         Point().quantiles(np.ones((1, 1, 1)), [0.5])
-    with pytest.raises(ValueError, match=r"has no samples"):
-        Point().sample(np.ones((1, 1, 1)), 3)
+    with pytest.raises(ValueError, match=r"has no quantiles"):
+        Point().at(np.ones((1, 1, 1)), 0.0)
 
 
 def test_what_is_no_output_is_refused():
     with pytest.raises(
-        ValueError, match=r"Unknown output 'pint'. Expected one of: point. Did you mean 'point'"
+        ValueError, match=r"Unknown output 'pint'. Expected one of: .*, point, .*Did you mean 'point'"
     ):
         build_output("pint")
     with pytest.raises(
@@ -77,7 +75,7 @@ def test_what_is_no_output_is_refused():
         build_output(3)
     with pytest.raises(ValueError, match=r"Unknown setting of output 'point': 'levels'"):
         build_output({"name": "point", "levels": [0.5]})
-    with pytest.raises(ValueError, match=r"Spread is not in OUTPUTS, so what is saved .* one of: point"):
+    with pytest.raises(ValueError, match=r"Spread is not in OUTPUTS, so what is saved .* one of: .*point"):
         output_config(Spread())
 
 

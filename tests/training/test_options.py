@@ -34,7 +34,7 @@ def test_an_option_is_of_the_call_or_of_a_file():
         ({"steps_per_execution": 0}, r"`steps_per_execution` must be 'auto' or an int >= 1\. Received"),
         ({"jit_compile": "yes"}, r"`jit_compile` must be 'auto', True or False\. Received"),
         ({"optimizer": "adam", "weight_decay": 0.1}, r"`weight_decay` belongs to optimizer='adamw'\."),
-        ({"loss": 3}, r"`loss` must be a Keras loss, its name or its config\. Received: loss=3\."),
+        ({"loss": 3}, r"`loss` must be 'auto', a Keras loss, its name or its config\. Received: loss=3\."),
         ({"ema_momentum": 1.0}, r"`ema_momentum` must be less than 1\. Received"),
     ],
 )

@@ -1,10 +1,9 @@
 """The interface of all baselines."""
 
-import dataclasses
-
 import numpy as np
 
-from tfts.errors import DataError, NotFittedError, SettingError
+from tfts.data.split import together
+from tfts.errors import DataError, NotFittedError
 
 
 class Baseline:
@@ -63,7 +62,7 @@ class Baseline:
         """
         self.targets_ = list(spec.target_columns(panel))
         if validation is not None and not self.holds_out:
-            panel, validation = _together(panel, validation), None
+            panel, validation = together(panel, validation), None
         self._choose(panel, spec, validation)
         self._learn(panel, spec)
         return self
@@ -123,21 +122,3 @@ class Baseline:
 
     def _learn(self, panel, spec):
         """Sets the learnt attributes. A method without any has nothing to do."""
-
-
-def _together(panel, validation):
-    """The training and the validation rows of one split as one part."""
-    same = panel.series == validation.series and panel.times.equals(validation.times)
-    if not same or (panel.spans.observed_end > validation.spans.target_start).any():
-        raise SettingError(
-            "`validation` must hold later rows of the same table and series as the training rows, as from "
-            f"chronological_split. Received: {panel!r} and {validation!r}."
-        )
-    spans = panel.spans.replace(observed_end=validation.spans.observed_end, end=validation.spans.end)
-    if panel.values is validation.values:
-        return dataclasses.replace(panel, spans=spans)
-    # Each part was scaled by itself, so that its own rows are all that its table surely holds.
-    values = panel.values.copy()
-    for stop, end in zip(panel.spans.observed_end, validation.spans.end, strict=True):
-        values[stop:end] = validation.values[stop:end]
-    return dataclasses.replace(panel, values=values, spans=spans)

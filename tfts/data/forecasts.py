@@ -78,17 +78,22 @@ def actual_values(panel, rows, spec):
     return np.where(seen, values, np.nan)
 
 
-def forecast_table(panel, rows, forecasts):
+def forecast_table(panel, rows, forecasts, quantiles=None, levels=()):
     """Forecasts as a table.
 
     Args:
         panel: A `Panel`.
         rows: Int `(windows,)`: the origins.
         forecasts: `(windows, horizon, targets)` in the units of the panel.
+        quantiles: `(windows, horizon, targets, levels)` likewise, or `None`.
+        levels: Their levels.
 
     Returns:
-        DataFrame with the columns series, origin, time and one for each target; one
-        row for each window and horizon step.
+        DataFrame with the columns series, origin, time, and for each target one of its name and
+        one for each level; one row for each window and horizon step.
+
+    Raises:
+        ValueError: If the column of a quantile is a column of the panel already.
 
     Example:
 
@@ -98,18 +103,70 @@ def forecast_table(panel, rows, forecasts):
       series     origin       time    y
     0        2024-01-03 2024-01-04  8.0
     """
-    horizon = forecasts.shape[1]
+    table = _keys(panel, rows, forecasts.shape[1])
+    for i, target in enumerate(panel.targets):
+        table[target] = forecasts[:, :, i].ravel()
+        for k, level in enumerate(levels):
+            name = quantile_column(target, level)
+            if name in panel.targets:
+                raise DataError(
+                    f"The quantile {level:g} of {target!r} is called {name!r}, which is a target already. Rename it."
+                )
+            table[name] = quantiles[:, :, i, k].ravel()
+    return table
+
+
+def quantile_column(target, level):
+    """Name of the column of a quantile.
+
+    Example:
+
+    >>> quantile_column("sales", 0.1)
+    'sales_q0.1'
+    """
+    return f"{target}_q{level:g}"
+
+
+def forecast_paths(panel, rows, paths):
+    """Paths as a table.
+
+    Args:
+        panel: A `Panel`.
+        rows: Int `(windows,)`: the origins.
+        paths: `(count, windows, horizon, targets)` in the units of the panel.
+
+    Returns:
+        DataFrame with the columns series, origin, time, sample (from 1) and one for each target; the
+        paths one after another.
+
+    Example:
+
+    >>> from tfts.data.panel import Panel
+    >>> frame = pd.DataFrame({"y": [1.0, 2.0, 4.0]}, index=pd.date_range("2024-01-01", periods=3))
+    >>> paths = np.array([[[[8.0]]], [[[9.0]]]])
+    >>> forecast_paths(Panel.from_frame(frame), np.array([2]), paths)[["time", "sample", "y"]]
+            time  sample    y
+    0 2024-01-04       1  8.0
+    1 2024-01-04       2  9.0
+    """
+    count, _, horizon, _ = paths.shape
+    table = pd.concat([_keys(panel, rows, horizon)] * count, ignore_index=True)
+    table["sample"] = np.repeat(np.arange(1, count + 1), len(table) // count)
+    for i, target in enumerate(panel.targets):
+        table[target] = paths[..., i].ravel()
+    return table
+
+
+def _keys(panel, rows, horizon):
+    """A row for each window and step: series, origin and time."""
     series = np.asarray(panel.series, dtype=object)[panel.series_of(rows)]
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "series": np.repeat(series, horizon),
             "origin": panel.times[np.repeat(rows, horizon)],
             "time": future_times(panel, rows, horizon),
         }
     )
-    for i, target in enumerate(panel.targets):
-        table[target] = forecasts[:, :, i].ravel()
-    return table
 
 
 def future_times(panel, rows, horizon):

@@ -266,6 +266,23 @@ class Scaler:
         kind = "standard" if self.kind == "log" else self.kind
         return Scaler.from_state({**self.get_state(), "kind": kind, "logged": []})
 
+    def units_of(
+        self, panel: Panel, rows: npt.ArrayLike, targets: Sequence[str]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Offset and scale of windows.
+
+        Args:
+            panel: The panel that the windows come from.
+            rows: Int `(windows,)`: a row of each window, which tells its series.
+            targets: Names of the target columns.
+
+        Returns:
+            Tuple `(offset, scale)`, each float64 `(windows, 1, targets)`, as of `affine`.
+        """
+        of = panel.series_of(rows)
+        pairs = [self.affine(name, targets) for name in panel.series]
+        return tuple(np.stack([pair[i] for pair in pairs])[of][:, None] for i in (0, 1))
+
     def inverse(
         self, values: npt.ArrayLike, panel: Panel, rows: npt.ArrayLike, targets: Sequence[str]
     ) -> npt.NDArray[np.float64]:
@@ -273,19 +290,16 @@ class Scaler:
 
         Args:
             values: Array `(windows, horizon, targets)`, scaled.
-            panel: The panel that the windows come from.
-            rows: Int `(windows,)`: a row of each window, which tells its series.
-            targets: Names of the target columns.
+            panel: As of `units_of`.
+            rows: As of `units_of`.
+            targets: As of `units_of`.
 
         Returns:
             Float64 array like `values`, original units.
         """
-        of = panel.series_of(rows)
-        pairs = [self.affine(name, targets) for name in panel.series]
-        offset = np.stack([pair[0] for pair in pairs])[of]
-        scale = np.stack([pair[1] for pair in pairs])[of]
-        restored = np.multiply(values, scale[:, None, :], dtype=np.float64)
-        restored += offset[:, None, :]
+        offset, scale = self.units_of(panel, rows, targets)
+        restored = np.multiply(values, scale, dtype=np.float64)
+        restored += offset
         for i, target in enumerate(targets):
             if target in self.logged:
                 restored[..., i] = np.exp(restored[..., i])

@@ -103,6 +103,40 @@ def chronological_split(
     return Split(*made)
 
 
+def together(panel, validation):
+    """The training and the validation rows of one split as one part.
+
+    Args:
+        panel: `Panel` of training rows.
+        validation: `Panel` of the later rows.
+
+    Raises:
+        ValueError: If they are no parts of one table.
+
+    Example:
+
+    >>> import numpy as np, pandas as pd
+    >>> frame = pd.DataFrame({"y": np.arange(20.0)}, index=pd.date_range("2024-01-01", periods=20))
+    >>> train, validation, _ = chronological_split(Panel.from_frame(frame), 0.2, 0)
+    >>> together(train, validation).spans.tolist()
+    [[0, 0, 20, 20]]
+    """
+    same = panel.series == validation.series and panel.times.equals(validation.times)
+    if not same or (panel.spans.observed_end > validation.spans.target_start).any():
+        raise SettingError(
+            "`validation` must hold later rows of the same table and series as the training rows, as from "
+            f"chronological_split. Received: {panel!r} and {validation!r}."
+        )
+    spans = panel.spans.replace(observed_end=validation.spans.observed_end, end=validation.spans.end)
+    if panel.values is validation.values:
+        return dataclasses.replace(panel, spans=spans)
+    # Each part was scaled by itself, so that its own rows are all that its table surely holds.
+    values = panel.values.copy()
+    for stop, end in zip(panel.spans.observed_end, validation.spans.end, strict=True):
+        values[stop:end] = validation.values[stop:end]
+    return dataclasses.replace(panel, values=values, spans=spans)
+
+
 def _edges(panel, span, validation, test, least):
     """First validation row and first test row of one series."""
     _, target_start, observed_end, _ = span

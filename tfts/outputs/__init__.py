@@ -2,12 +2,32 @@
 
 from tfts._messages import unknown
 from tfts.errors import ModelError, SettingError
+from tfts.outputs.negative_binomial import NegativeBinomial
+from tfts.outputs.normal import Normal
 from tfts.outputs.output import Output
 from tfts.outputs.point import Point
+from tfts.outputs.quantiles import Quantiles
+from tfts.outputs.student_t import StudentT
 
-OUTPUTS = {"point": Point}
+OUTPUTS = {
+    "negative_binomial": NegativeBinomial,
+    "normal": Normal,
+    "point": Point,
+    "quantiles": Quantiles,
+    "student_t": StudentT,
+}
 
-__all__ = ["OUTPUTS", "Output", "Point", "build_output", "output_config"]
+__all__ = [
+    "OUTPUTS",
+    "NegativeBinomial",
+    "Normal",
+    "Output",
+    "Point",
+    "Quantiles",
+    "StudentT",
+    "build_output",
+    "output_config",
+]
 
 
 def build_output(output):

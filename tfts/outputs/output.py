@@ -2,8 +2,11 @@
 
 import abc
 import dataclasses
+import statistics
 
-from tfts.errors import ModelError
+import numpy as np
+
+from tfts.errors import ModelError, SettingError
 
 
 class Output(abc.ABC):
@@ -16,8 +19,8 @@ class Output(abc.ABC):
     operators that NumPy and Keras share, so that they also run inside a graph.
 
     A subclass is a frozen dataclass whose fields are its settings. It has a line in `OUTPUTS`
-    and defines what is abstract here; one that describes a distribution defines `quantiles`
-    and `sample` too.
+    and defines what is abstract here; one that describes a distribution sets `has_distribution` and
+    defines `quantiles`, `at` and `scores` too.
 
     Example:
 
@@ -26,14 +29,13 @@ class Output(abc.ABC):
     True
     """
 
+    # Whether it says how probable other values than the forecast are.
+    has_distribution = False
+
     @property
     @abc.abstractmethod
     def width(self):
         """Raw numbers that a network gives for each target and step, int >= 1."""
-
-    @abc.abstractmethod
-    def names(self, target):
-        """Names of the columns of a forecast table for one target, a list."""
 
     @abc.abstractmethod
     def head(self, raw):
@@ -61,17 +63,45 @@ class Output(abc.ABC):
         """Quantiles `(batch, horizon, targets, levels)`.
 
         Raises:
-            ValueError: If the output says nothing of the distribution.
+            ValueError: If the output says nothing of the distribution, or nothing of a level.
         """
         raise ModelError(self._no_distribution("quantiles"))
 
-    def sample(self, parameters, count, seed=None):
-        """Draws `(count, batch, horizon, targets)`.
+    def at(self, parameters, scores):
+        """The values that a standard normal number would be, NumPy.
+
+        Args:
+            parameters: In any units.
+            scores: Floats that broadcast to `(..., batch, horizon, targets)`. 0 stands for the median,
+                1.2816 for the quantile 0.9.
 
         Raises:
             ValueError: If the output says nothing of the distribution.
         """
-        raise ModelError(self._no_distribution("samples"))
+        raise ModelError(self._no_distribution("quantiles"))
+
+    def scores(self, parameters, values):
+        """The standard normal numbers that values stand for, NumPy: what `at` takes; NaN for NaN.
+
+        They are normal where the distribution is right. (Dawid 1984 calls their probabilities the
+        probability integral transform.)
+        """
+        raise ModelError(self._no_distribution("quantiles"))
+
+    def in_units(self, offset, scale):
+        """The output for values that stand for `offset + scale * value` in the units of the table.
+
+        It is the same for every output but those that have a meaning in these units alone.
+
+        Args:
+            offset: Float `(targets,)`.
+            scale: Float `(targets,)`, likewise.
+        """
+        return self
+
+    def check(self, panel, targets, scaler):
+        """Raises a ValueError where the output can't describe the targets of a panel."""
+        return
 
     def get_config(self):
         """Settings as plain data, a dict."""
@@ -91,3 +121,79 @@ class Output(abc.ABC):
             f"{self!r} gives one number for each target and step, so it has no {what}. Expected an output "
             "that describes a distribution."
         )
+
+
+def checked_levels(levels, name="quantiles"):
+    """Levels of quantiles as a tuple of floats.
+
+    Args:
+        levels: Ascending floats between 0 and 1.
+        name: Of the argument, for the message.
+
+    Raises:
+        ValueError: If they are anything else.
+
+    Example:
+
+    >>> checked_levels([0.1, 0.5, 0.9])
+    (0.1, 0.5, 0.9)
+    """
+    listed = list(levels) if isinstance(levels, list | tuple | np.ndarray) else None
+    numbers = listed and all(
+        isinstance(level, int | float | np.number) and not isinstance(level, bool) for level in listed
+    )
+    if not numbers or not all(0 < level < 1 for level in listed) or sorted(set(listed)) != listed:
+        raise SettingError(
+            f"`{name}` must be levels between 0 and 1 in ascending order, each once, as in [0.1, 0.5, 0.9]. "
+            f"Received: {name}={levels!r}."
+        )
+    return tuple(float(level) for level in listed)
+
+
+def normal_scores(levels):
+    """Quantiles of the standard normal distribution, float64.
+
+    Example:
+
+    >>> normal_scores([0.5, 0.9]).round(2).tolist()
+    [0.0, 1.28]
+    """
+    return np.array([statistics.NormalDist().inv_cdf(float(level)) for level in levels])
+
+
+def last_axis(value):
+    """A value of `(..., targets)` beside parameters of `(..., targets, width)`; a plain number as it is."""
+    return value[..., None] if getattr(value, "shape", ()) else value
+
+
+def constants(values, like):
+    """Numbers as an array or tensor that goes with another.
+
+    Example:
+
+    >>> constants([1, 2], np.zeros(3)).dtype
+    dtype('float64')
+    """
+    if isinstance(like, np.ndarray):
+        return np.asarray(values, dtype=like.dtype)
+    from keras import ops
+
+    return ops.convert_to_tensor(np.asarray(values), dtype=like.dtype)
+
+
+def softplus(values):
+    """The logarithm of 1 + exp(values), of an array or a tensor."""
+    if isinstance(values, np.ndarray):
+        return np.logaddexp(0, values)
+    from keras import ops
+
+    return ops.softplus(values)
+
+
+def stacked(parts):
+    """Arrays or tensors along a new last axis."""
+    if isinstance(parts[0], np.ndarray):
+        return np.stack(parts, axis=-1)
+    from keras import ops
+
+    return ops.stack(parts, axis=-1)

@@ -21,9 +21,6 @@ class Point(Output):
 
     width = 1
 
-    def names(self, target):
-        return [target]
-
     def head(self, raw):
         return raw[..., 0]
 

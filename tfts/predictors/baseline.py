@@ -24,6 +24,8 @@ class BaselinePredictor(Predictor):
     False
     """
 
+    measured_apart = True
+
     def __init__(self, name, model_options=None):
         super().__init__()
         self.name, self.model_options = name, copy.deepcopy(dict(model_options or {}))
@@ -33,6 +35,14 @@ class BaselinePredictor(Predictor):
     def num_parameters(self):
         """Numbers learnt in `fit`."""
         return self.model.num_parameters
+
+    def check_output(self, output):
+        """As `Predictor.check_output`: it gives points."""
+        if output.has_distribution:
+            raise ModelError(
+                f"The baseline {self.name!r} gives points. Leave `output` out and give `quantiles`, which are then "
+                f"those of its errors on held-out rows. Received: output={output!r}."
+            )
 
     def fit(self, rows, options, settings):
         """As `Predictor.fit`; of the options only `verbose` may be set."""

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from tfts.errors import FolderError
+from tfts.errors import FolderError, ModelError
 from tfts.predictors.predictor import Predictor
 from tfts.training import (
     compile_network,
@@ -58,6 +58,14 @@ class NetworkPredictor(Predictor):
     def has_teacher(self):
         """Whether the network is shown the future while it learns."""
         return any(tensor.name == "teacher" for tensor in self.model.inputs)
+
+    def check_output(self, output):
+        """As `Predictor.check_output`: a compiled Keras model has a loss of its own."""
+        if output.has_distribution and getattr(self.source, "compiled", False) is True:
+            raise ModelError(
+                f"The Keras model {self.name!r} is compiled with a loss of its own, and gives points. Give a builder, "
+                f"a function of a Task, or leave `output` out. Received: output={output!r}."
+            )
 
     def fit(self, rows, options, settings):
         """As `Predictor.fit`."""
@@ -120,7 +128,7 @@ class NetworkPredictor(Predictor):
                 return model
         else:
             model = build_model(self.source, task, **self.model_options)
-        compile_network(model, steps, options, metrics())
+        compile_network(model, steps, options, metrics(), task.output)
         return model
 
     def _predict(self, panel, spec, rows):

@@ -9,9 +9,12 @@ import numpy as np
 from tfts.data.panel import Panel
 from tfts.data.scaling import Scaler
 from tfts.data.windows import WindowSpec
+from tfts.outputs import Output, Point
+from tfts.outputs.predictive import Predictive
 
-# Windows forecast at once, so that predictions of a long table do not fill the memory.
-_CHUNK = 8192
+# Windows forecast at once, at most, and numbers that they may hold, so that predictions of a long table
+# do not fill the memory.
+_CHUNK, _CHUNK_NUMBERS = 8192, 2**24
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -24,6 +27,7 @@ class TrainingRows:
         scaler: `Scaler` fitted on the training rows.
         spec: `WindowSpec` of the windows to forecast.
         stride: Rows from one training window to the next.
+        output: `Output`, what a network gives.
 
     Example:
 
@@ -40,6 +44,7 @@ class TrainingRows:
     scaler: Scaler
     spec: WindowSpec
     stride: int = 1
+    output: Output = dataclasses.field(default_factory=Point)
 
     @property
     def training_spec(self):
@@ -95,6 +100,8 @@ class Predictor(abc.ABC):
     model = None
     # Whether it learns nothing from validation rows but what it chooses by them.
     holds_out = True
+    # Whether its errors are those of a second fit on earlier rows, so that the first may see all.
+    measured_apart = False
 
     def __init__(self):
         self.history = {}
@@ -113,6 +120,10 @@ class Predictor(abc.ABC):
     def has_attention(self):
         """Whether it gives attention scores."""
         return False
+
+    @abc.abstractmethod
+    def check_output(self, output):
+        """Raises a ValueError where it can't give an `Output`."""
 
     def clone(self):
         """An unfitted predictor with the same settings."""
@@ -138,7 +149,7 @@ class Predictor(abc.ABC):
             ValueError: If the rows or an option can't be used.
         """
 
-    def forecasts(self, panel, scaler, spec, rows):
+    def forecasts(self, panel, scaler, spec, rows, output):
         """Yields origins and their forecasts, part by part.
 
         Args:
@@ -146,16 +157,21 @@ class Predictor(abc.ABC):
             scaler: The fitted `Scaler`.
             spec: `WindowSpec` of the fit.
             rows: Int `(windows,)`: origins.
+            output: `Output` of the fit.
 
         Yields:
-            Tuples of some of `rows` and float64 `(windows, horizon, targets)`, original units.
+            Tuples of some of `rows` and their `Predictive`, original units.
         """
         prepared = self._prepared(panel, scaler)
         targets = spec.target_columns(panel)
-        for start in range(0, len(rows), _CHUNK):
-            at = rows[start : start + _CHUNK]
-            values = np.asarray(self._predict(prepared, spec, at))
-            yield at, values if prepared is panel else scaler.inverse(values, panel, at, targets)
+        chunk = min(_CHUNK, max(1, _CHUNK_NUMBERS // (spec.horizon * len(targets) * output.width)))
+        for start in range(0, len(rows), chunk):
+            at = rows[start : start + chunk]
+            values = self._predict(prepared, spec, at)
+            if prepared is panel:
+                yield at, Predictive(output, np.asarray(values), np.zeros(len(targets), dtype=bool))
+            else:
+                yield at, Predictive.restored(output, values, scaler, panel, at, targets)
 
     def _prepared(self, panel, scaler):
         """What `_predict` takes: the panel itself, in original units, or scaled."""
@@ -163,7 +179,7 @@ class Predictor(abc.ABC):
 
     @abc.abstractmethod
     def _predict(self, panel, spec, rows):
-        """Forecasts `(windows, horizon, targets)` in the units of a prepared panel."""
+        """Parameters of the output, in the units of a prepared panel."""
 
     @abc.abstractmethod
     def save(self, folder):

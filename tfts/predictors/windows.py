@@ -38,7 +38,8 @@ class TableWindows:
     def __init__(self, rows, options):
         self._rows, self._spec = rows, rows.training_spec
         self._train, self._valid = rows.scaled()
-        self.task = self._spec.task(self._train)
+        units = rows.scaler.affine(None, self._spec.target_columns(rows.train))
+        self.task = self._spec.task(self._train, rows.output.in_units(*units))
         count = len(self._spec.origins(self._train))
         self.options = options.for_windows(count)
         self.steps = -(-count // self.options.batch_size)
@@ -46,7 +47,7 @@ class TableWindows:
 
     def metrics(self):
         """New Keras metrics in the units of the table."""
-        of = self._rows.scaler, self._rows.train, self._train, self._own_units
+        of = self._rows.scaler, self._rows.train, self._train, self._own_units, self.task.output
         return [network_metric(name, *of) for name in self.options.metrics]
 
     def start(self, model):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tfts.errors import SettingError
+from tfts.outputs import Point
 from tfts.training.options import WEIGHT_DECAY
 
 # Training steps from which compiling with XLA costs less time than it saves.
@@ -11,7 +12,7 @@ _LONG_FIT = 300
 _STEPS_TOGETHER = 8
 
 
-def compile_network(model, steps, options, metrics=()):
+def compile_network(model, steps, options, metrics=(), output=None):
     """Gives a network the optimizer and the loss that options ask for.
 
     Args:
@@ -19,6 +20,7 @@ def compile_network(model, steps, options, metrics=()):
         steps: Training steps in an epoch.
         options: `TrainingOptions`, with numbers for `"auto"`: see `for_windows`.
         metrics: Keras metrics.
+        output: `Output` of the model; `None` is a `Point`.
 
     Example:
 
@@ -33,7 +35,7 @@ def compile_network(model, steps, options, metrics=()):
     import keras
 
     jit, together = options.jit_compile, options.steps_per_execution
-    loss, metrics = _loss(options.loss), list(metrics)
+    loss, metrics = _loss(options.loss, output or Point()), list(metrics)
     own_units = any(getattr(metric, "own_units", False) for metric in metrics)
     if own_units:
         from tfts.keras_metrics import UnweightedLoss
@@ -55,14 +57,23 @@ def compile_network(model, steps, options, metrics=()):
     # the first.
     model.optimizer.build(model.trainable_variables)
     if metrics:
-        shape = (1, *model.output_shape[1:])
-        zeros, units = np.zeros(shape, "float32"), np.zeros((1, 2, *shape[1:]), "float32")
-        model.compute_metrics(None, zeros, zeros, units if own_units else None)
+        given = np.zeros((1, *model.output_shape[1:]), "float32")
+        future = np.zeros(given.shape[:3], "float32")
+        units = np.zeros((1, 2, *future.shape[1:]), "float32") if own_units else None
+        model.compute_metrics(None, future, given, units)
         model.reset_metrics()
 
 
-def _loss(loss):
+def _loss(loss, output):
     import keras
+
+    if loss == "auto":
+        loss = output.loss()
+    elif output.has_distribution:
+        raise SettingError(
+            f"{output!r} brings its own loss, so `loss` can't be set. Leave it out, or take output='point'. Received: "
+            f"loss={loss!r}."
+        )
 
     try:
         return keras.losses.get(loss)

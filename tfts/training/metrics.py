@@ -33,7 +33,7 @@ def target_units(panel):
     return np.where(deviation > 0, deviation, 1.0)
 
 
-def network_metric(name, scaler, train, scaled, own_units=False):
+def network_metric(name, scaler, train, scaled, own_units=False, output="point"):
     """A metric in the units of the table, of scaled tensors.
 
     Args:
@@ -42,6 +42,7 @@ def network_metric(name, scaler, train, scaled, own_units=False):
         train: `Panel` of training rows, original units.
         scaled: The same, scaled.
         own_units: Whether windows bring their own units, see `window_units`.
+        output: `Output` of the network.
 
     Returns:
         A Keras metric: of one target in its own units, of several each in units of its
@@ -61,9 +62,10 @@ def network_metric(name, scaler, train, scaled, own_units=False):
     2.236
     """
     offset, scale = scaler.affine(None, scaled.targets)
+    of = {"output": output, "log": bool(scaler.logged)}
     if own_units:
-        return keras_metric(name, offset / target_units(train), log=scaler.logged, own_units=True)
+        return keras_metric(name, offset / target_units(train), own_units=True, **of)
     if scaler.logged:
-        return keras_metric(name, offset - np.log(target_units(train)), scale, log=True)
+        return keras_metric(name, offset - np.log(target_units(train)), scale, **of)
     size = scale if len(scale) == 1 else 1 / target_units(scaled)
-    return keras_metric(name, offset * size / scale, size)
+    return keras_metric(name, offset * size / scale, size, **of)

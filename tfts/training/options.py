@@ -60,7 +60,9 @@ class TrainingSettings(pydantic.BaseModel):
         ema_momentum: Share of the old in a running average of the weights over the
             training steps; the average is what is validated and kept (Polyak and
             Juditsky, 1992). `None` averages nothing.
-        loss: A Keras loss, its name or its config, on scaled targets.
+        loss: A Keras loss, its name or its config, on scaled targets; of point forecasts alone. `"auto"` is
+            that of the output: `"mse"` of points, the pinball loss of quantiles, the likelihood of
+            distributions.
         linear_start: First weights of the linear map beside a network: `"zeros"`, or
             `"ridge"`, those of the `ridge` that is best on held-out rows. From there
             the network learns what the ridge misses, and a lower learning rate will do.
@@ -106,7 +108,7 @@ class TrainingSettings(pydantic.BaseModel):
     weight_decay: float | None = Field(None, ge=0, allow_inf_nan=False)
     clipnorm: float | None = Field(1.0, gt=0)
     ema_momentum: float | None = Field(0.98, ge=0, lt=1)
-    loss: typing.Any = Field("mse", description="Keras loss, by name or as its config")
+    loss: typing.Any = Field("auto", description="Keras loss, by name or as its config")
     linear_start: typing.Literal["auto", "zeros", "ridge"] = "auto"
     metrics: typing.Annotated[list[str], pydantic.BeforeValidator(_listed)] = Field(
         [], description="shown after each epoch beside the loss"
@@ -137,7 +139,7 @@ class TrainingSettings(pydantic.BaseModel):
     def _is_loss(cls, loss):
         if not (isinstance(loss, str | dict) or callable(loss)):
             raise SettingError(
-                f"`loss` must be a Keras loss, its name or its config. Received: loss={loss!r}"
+                f"`loss` must be 'auto', a Keras loss, its name or its config. Received: loss={loss!r}"
             )
         return loss
 

@@ -1,0 +1,169 @@
+"""The ways to come from a forecast to quantiles of it."""
+
+import dataclasses
+
+import numpy as np
+
+from tfts._messages import unknown
+from tfts.calibration.adaptive import adaptive_scores
+from tfts.calibration.held_out import HeldOut, spread_out
+from tfts.data.forecasts import actual_values
+from tfts.errors import SettingError
+
+# What `calibration` of a forecaster may be, and how each is told in a sentence.
+CALIBRATIONS = {
+    "adaptive": "errors of held-out origins, and of those that became known since",
+    "conformal": "errors of held-out origins",
+    "none": "what the model itself gives",
+}
+
+
+def calibration_for(calibration, output, quantiles):
+    """Which of `CALIBRATIONS` a forecaster takes.
+
+    Args:
+        calibration: A name of `CALIBRATIONS`, or `"auto"`: `"conformal"` for points of which
+            quantiles are asked, else `"none"`.
+        output: `Output` of the model.
+        quantiles: Levels, or `None`.
+
+    Raises:
+        ValueError: If it is unknown, or can't be had.
+
+    Example:
+
+    >>> from tfts.outputs import Point
+    >>> calibration_for("auto", Point(), (0.1, 0.9))
+    'conformal'
+    """
+    if calibration == "auto":
+        return "conformal" if quantiles is not None and not output.has_distribution else "none"
+    if calibration not in CALIBRATIONS:
+        raise SettingError(unknown("calibration", calibration, [*CALIBRATIONS, "auto"]))
+    if quantiles is None and calibration != "none":
+        raise SettingError(
+            f"calibration={calibration!r} acts on quantiles, and there are none. Give `quantiles`, for example "
+            "[0.1, 0.5, 0.9]. Received: quantiles=None."
+        )
+    if quantiles is not None and calibration == "none" and not output.has_distribution:
+        raise SettingError(no_quantiles("calibration='none'"))
+    return calibration
+
+
+def no_quantiles(received):
+    """The message where a point forecast has no quantiles: the two ways to get some."""
+    return (
+        "A point forecast has no quantiles. Make the forecaster with quantiles=[0.1, 0.5, 0.9], which are then those "
+        "of its errors on held-out rows, or with output='quantiles' (or 'normal', 'student_t', 'negative_binomial'), "
+        f"a network that learns them. Received: {received}."
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Calibration:
+    """What a fitted forecaster knows about its errors.
+
+    Attributes:
+        kind: A name of `CALIBRATIONS`.
+        held_out: `HeldOut`, or `None` where no rows were held out.
+
+    Example:
+
+    >>> Calibration("none", None).kind
+    'none'
+    """
+
+    kind: str
+    held_out: HeldOut | None
+
+    def quantiles(self, forecaster, forecasts, panel, rows, levels):
+        """Quantiles `(windows, horizon, targets, levels)` in original units.
+
+        Args:
+            forecaster: Fitted `Forecaster`, which the adaptive kind asks for earlier forecasts.
+            forecasts: `Predictive` of the windows.
+            panel: `Panel` in original units.
+            rows: Int `(windows,)`: the origins.
+            levels: Ascending levels.
+
+        Raises:
+            ValueError: If there are none, or too few held-out rows.
+        """
+        if self.kind == "none":
+            if not forecasts.output.has_distribution:
+                raise SettingError(no_quantiles(f"quantiles={list(levels)} of a forecaster without"))
+            return forecasts.quantiles(levels)
+        of = panel.series_of(rows)
+        if self.kind == "conformal":
+            return self.held_out.quantiles(forecasts, levels, panel.series, of)
+        return self._adaptive(forecaster, forecasts, panel, rows, levels)
+
+    def paths(self, forecasts, count, panel, rows, seed):
+        """Paths `(count, windows, horizon, targets)`, see `HeldOut.paths`."""
+        if self.held_out is None:
+            raise SettingError(
+                "Paths need the order of errors on held-out rows, of which there are none. Make the forecaster with "
+                "`quantiles`, or an output that describes a distribution, and fit it with `validation` rows."
+            )
+        calibrated = self.kind != "none" or not forecasts.output.has_distribution
+        return self.held_out.paths(forecasts, count, panel.series, panel.series_of(rows), seed, calibrated)
+
+    def _adaptive(self, forecaster, forecasts, panel, rows, levels):
+        """As `quantiles`: each window by the outcomes of earlier origins after the held-out ones."""
+        spec, of = forecaster.spec, panel.series_of(rows)
+        known = spec.forecast_origins(panel)
+        known = known[panel.times.asi8[known] > self.held_out.times.max(initial=np.iinfo(np.int64).min)]
+        known = known[np.isin(panel.series_of(known), of)]
+        replayed = _latest_of_each(panel, known, rows, 4 * spec.horizon + 200)
+        every = np.union1d(rows, replayed)
+        made = forecaster.predictives(panel, every)
+        sizes = self.held_out.sizes_of(panel.series)
+        series = panel.series_of(every)
+        scores = made.scores(actual_values(panel, every, spec)) / sizes[series][:, None]
+        found = np.empty((len(every), *forecasts.mean().shape[1:], len(levels)))
+        for i in np.unique(series):
+            own = np.flatnonzero(series == i)
+            found[own] = adaptive_scores(self.held_out, scores[own], every[own], levels, panel.series[i])
+        found = found[np.searchsorted(every, rows)] * sizes[of][:, None, :, None]
+        quantiles = [forecasts.at(found[..., k]) for k in range(len(levels))]
+        return np.maximum.accumulate(np.stack(quantiles, axis=-1), axis=-1)
+
+
+def held_out_of(forecasts, panel, rows, spec, sizes):
+    """The `HeldOut` of some forecasts.
+
+    Args:
+        forecasts: Function from origins to their `Predictive`.
+        panel: `Panel` in original units.
+        rows: Int `(windows,)`: origins.
+        spec: `WindowSpec`.
+        sizes: As of `HeldOut.of`.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from tfts.data.panel import Panel
+    >>> from tfts.data.windows import WindowSpec
+    >>> from tfts.outputs import Point
+    >>> from tfts.outputs.predictive import Predictive
+    >>> frame = pd.DataFrame({"y": [1.0, 2.0, 4.0]}, index=pd.date_range("2024-01-01", periods=3))
+    >>> panel, spec = Panel.from_frame(frame), WindowSpec(1, 1)
+    >>> def last(rows):
+    ...     return Predictive(Point(), panel.values[rows][:, None], np.array([False]))
+    >>> held_out_of(last, panel, np.array([0, 1]), spec, np.ones((1, 1))).scores.ravel().tolist()
+    [1.0, 2.0]
+    """
+    numbers = spec.horizon * len(spec.target_columns(panel))
+    rows = rows[spread_out(panel.times.asi8[rows], numbers)]
+    return HeldOut.of(forecasts(rows), actual_values(panel, rows, spec), panel, rows, sizes)
+
+
+def _latest_of_each(panel, known, rows, most):
+    """The latest origins of each series at or before its last wanted one."""
+    of, wanted = panel.series_of(known), panel.series_of(rows)
+    kept = []
+    for i in np.unique(wanted):
+        own = known[(of == i) & (known <= rows[wanted == i].max())]
+        first = rows[wanted == i].min()
+        kept.append(own[own >= (own[own < first][-most:].min() if (own < first).any() else first)])
+    return np.concatenate(kept)

@@ -1,0 +1,74 @@
+"""Which rows are held out to see how far forecasts are from what happens."""
+
+import dataclasses
+
+import numpy as np
+
+# Share of the rows of a series that the errors of a method are measured on which is fitted twice.
+_LATER = 0.4
+# Windows of a series that are enough to choose weights by, or to measure errors.
+_ENOUGH = 20
+
+
+def earlier_and_later(panel, spec):
+    """A panel's rows in two parts: those to fit on and the last ones, whose forecasts are scored.
+
+    Args:
+        panel: `Panel`.
+        spec: `WindowSpec` of the forecasts.
+
+    Returns:
+        Tuple of two `Panel`s. The later part of a series has two fifths of its rows, and at least a
+        horizon; a series that is too short for both is in neither.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from tfts.data.panel import Panel
+    >>> from tfts.data.windows import WindowSpec
+    >>> frame = pd.DataFrame({"y": range(20)}, index=pd.date_range("2024-01-01", periods=20))
+    >>> [part.spans.tolist() for part in earlier_and_later(Panel.from_frame(frame), WindowSpec(3, 2))]
+    [[[0, 0, 12, 12]], [[0, 12, 20, 20]]]
+    """
+    spans = panel.spans
+    rows = spans.observed_end - spans.target_start
+    later = np.maximum(np.round(_LATER * rows).astype(np.int64), spec.horizon)
+    at = spans.observed_end - later
+    kept = at - spans.start >= spec.context_length + spec.horizon
+    return _cut(panel, at, kept)
+
+
+def held_out_half(validation, spec):
+    """Validation rows in two parts: those that choose weights, and those that errors are measured on.
+
+    Args:
+        validation: `Panel` of validation rows.
+        spec: `WindowSpec` of the forecasts.
+
+    Returns:
+        Tuple of two `Panel`s; twice the same one, where a half would hold fewer than a whole window
+        in a series, or fewer than 20 windows in all.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from tfts.data.panel import Panel
+    >>> from tfts.data.windows import WindowSpec
+    >>> frame = pd.DataFrame({"y": range(60)}, index=pd.date_range("2024-01-01", periods=60))
+    >>> [part.spans.tolist() for part in held_out_half(Panel.from_frame(frame), WindowSpec(3, 2))]
+    [[[0, 0, 30, 30]], [[0, 30, 60, 60]]]
+    """
+    spans = validation.spans
+    at = (spans.target_start + spans.observed_end) // 2
+    windows = np.minimum(at - spans.target_start, spans.observed_end - at) - spec.horizon + 1
+    if windows.min() < 1 or windows.sum() < _ENOUGH:
+        return validation, validation
+    return _cut(validation, at, np.ones(len(spans), dtype=bool))
+
+
+def _cut(panel, at, kept):
+    spans = panel.spans
+    series = tuple(name for name, keep in zip(panel.series, kept, strict=True) if keep)
+    first = spans.replace(observed_end=at, end=at)[kept]
+    second = spans.replace(target_start=at)[kept]
+    return tuple(dataclasses.replace(panel, spans=part, series=series) for part in (first, second))
