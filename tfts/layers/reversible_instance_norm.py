@@ -100,6 +100,8 @@ class ReversibleInstanceNorm(keras.layers.Layer):
         gamma, beta = 1.0, 0.0
         if self.affine:
             gamma, beta = (ops.cast(w[:width], precise) for w in (self.gamma, self.beta))
+            # A scale below 0 would turn the quantiles of a forecast round.
+            gamma = ops.maximum(ops.abs(gamma), self.epsilon)
         if restore:
             values = (values - beta) / gamma * spread + level
         else:
