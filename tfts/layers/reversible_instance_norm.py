@@ -9,6 +9,8 @@ from tfts._messages import unknown
 from tfts.errors import SettingError
 
 CENTERS = ("mean", "last")
+# Of a learnt scale.
+_LEAST_SCALE = 1e-5
 
 
 @keras.saving.register_keras_serializable(package="tfts")
@@ -101,7 +103,7 @@ class ReversibleInstanceNorm(keras.layers.Layer):
         if self.affine:
             gamma, beta = (ops.cast(w[:width], precise) for w in (self.gamma, self.beta))
             # A scale below 0 would turn the quantiles of a forecast round.
-            gamma = ops.maximum(ops.abs(gamma), self.epsilon)
+            gamma = ops.maximum(ops.abs(gamma), _LEAST_SCALE)
         if restore:
             values = (values - beta) / gamma * spread + level
         else:
