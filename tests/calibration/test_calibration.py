@@ -1,0 +1,204 @@
+"""Intervals from held-out errors: their coverage, their paths, and what they are refused for."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfts import Forecaster
+from tfts.calibration import HeldOut, adaptive_scores, calibration_for, earlier_and_later, held_out_half
+from tfts.calibration.held_out import needed_for, ranked, spread_out
+from tfts.data.panel import Panel
+from tfts.data.windows import WindowSpec
+from tfts.outputs import Normal, Point, Quantiles
+from tfts.outputs.predictive import Predictive
+
+LEVELS = (0.1, 0.5, 0.9)
+ONE = np.ones((1, 1))
+
+
+def _frame(values, start="2024-01-01", freq="D"):
+    return pd.DataFrame({"y": values}, index=pd.date_range(start, periods=len(values), freq=freq))
+
+
+def _held_out(errors, names=("",), series=None, sizes=None):
+    errors = np.asarray(errors, dtype=float)
+    errors = errors[:, None, None] if errors.ndim == 1 else errors
+    sizes = np.ones((len(names), errors.shape[2])) if sizes is None else np.asarray(sizes, dtype=float)
+    series = np.zeros(len(errors), int) if series is None else np.asarray(series)
+    return HeldOut(errors, series, np.arange(len(errors)), tuple(names), sizes, np.median(sizes, axis=0))
+
+
+def _point(*values):
+    return Predictive(Point(), np.array(values, dtype=float)[:, None, None], np.array([False]))
+
+
+def test_quantiles_are_the_forecast_and_the_ranked_errors():
+    # Of 19 errors from -9 to 9 the level 0.1 is the second, 0.9 the eighteenth: k / 20.
+    found = _held_out(np.arange(-9, 10)).quantiles(_point(100), LEVELS, ("",), np.array([0]))
+    assert found.ravel().tolist() == [92.0, 100.0, 108.0]
+    assert ranked(np.arange(1.0, 4.0)[:, None, None], [0.25, 0.375]).ravel().tolist() == [1.0, 1.5]
+
+
+def test_each_step_and_target_has_errors_of_its_own():
+    errors = np.zeros((19, 2, 2))
+    errors[:, 1, 0] = np.arange(-9, 10)
+    errors[:, 0, 1] = 10 * np.arange(-9, 10)
+    forecast = Predictive(Point(), np.zeros((1, 2, 2)), np.zeros(2, bool))
+    found = _held_out(errors).quantiles(forecast, LEVELS, ("",), np.array([0]))
+    assert found[0, :, :, 2].tolist() == [[0.0, 80.0], [8.0, 0.0]]
+
+
+def test_small_and_large_series_share_errors_in_units_of_their_size():
+    errors = np.tile(np.arange(-9, 10), 2)
+    held_out = _held_out(errors, ("small", "large"), np.repeat([0, 1], 19), [[1.0], [1000.0]])
+    found = held_out.quantiles(_point(5, 5, 5), (0.1, 0.9), ("large", "small", "new"), np.arange(3))
+    width = found[:, 0, 0, 1] - found[:, 0, 0, 0]
+    assert width[0] == pytest.approx(1000 * width[1])
+    assert width[2] == pytest.approx(500.5 * width[1])  # The usual size is the median one.
+
+
+def test_a_series_with_enough_errors_keeps_to_them():
+    errors = np.concatenate([np.linspace(-1, 1, 199), np.linspace(-9, 9, 199)])
+    held_out = _held_out(errors, ("calm", "wild"), np.repeat([0, 1], 199))
+    found = held_out.quantiles(_point(0, 0), (0.1, 0.9), ("calm", "wild"), np.arange(2))
+    # The twentieth of 199.
+    np.testing.assert_allclose(found[:, 0, 0, 1], [1 - 19 / 99, 9 * (1 - 19 / 99)])
+
+
+def test_errors_of_logarithms_multiply():
+    log = Predictive(Point(), np.log([[[100.0]]]), np.array([True]))
+    errors = np.log(2) * np.arange(-9, 10) / 8
+    found = _held_out(errors).quantiles(log, (0.1, 0.9), ("",), np.array([0]))
+    np.testing.assert_allclose(found.ravel(), [50.0, 200.0])
+
+
+def test_a_distribution_is_corrected_along_itself():
+    # It is twice too narrow: what it calls two deviations happens like one.
+    rng = np.random.default_rng(0)
+    narrow = Predictive(Normal(), np.tile([0.0, 0.5], (4000, 1, 1, 1)), np.array([False]))
+    actual = rng.normal(size=(4000, 1, 1))
+    held_out = _held_out(narrow.scores(actual))
+    found = held_out.quantiles(narrow[:1], (0.1, 0.9), ("",), np.array([0])).ravel()
+    np.testing.assert_allclose(found, [-1.2816, 1.2816], atol=0.07)
+    learnt = Predictive(Quantiles(LEVELS), np.tile([-0.5, 0.0, 0.5], (4000, 1, 1, 1)), np.array([False]))
+    held_out = _held_out(learnt.scores(actual))
+    found = held_out.quantiles(learnt[:1], LEVELS, ("",), np.array([0])).ravel()
+    np.testing.assert_allclose(found, [-1.2816, 0.0, 1.2816], atol=0.07)
+
+
+def test_coverage_holds_on_exchangeable_origins():
+    inside, rng = [], np.random.default_rng(0)
+    for _ in range(400):
+        errors = rng.standard_t(3, size=20)
+        low, high = _held_out(errors[:19]).quantiles(_point(0), (0.1, 0.9), ("",), np.array([0])).ravel()
+        inside.append(low <= errors[19] <= high)
+    assert 0.76 <= np.mean(inside) <= 0.84
+
+
+@pytest.mark.parametrize(("level", "needed"), [(0.1, 9), (0.9, 9), (0.5, 1), (0.99, 99), (0.025, 39)])
+def test_how_many_errors_a_level_needs(level, needed):
+    assert needed_for(level) == needed
+    _held_out(np.arange(needed)).check([level])
+    with pytest.raises(
+        ValueError, match=rf"needs the errors of at least {needed} held-out .*Received: {needed - 1}"
+    ):
+        _held_out(np.arange(needed - 1)).check([level])
+
+
+def test_the_adaptive_form_comes_back_after_a_shift_and_the_plain_one_does_not():
+    rng = np.random.default_rng(0)
+    held_out = _held_out(rng.normal(size=300))
+    after = 4 * rng.normal(size=(500, 1, 1))
+    found = adaptive_scores(held_out, after, np.arange(500), (0.1, 0.9), "")
+    inside = (found[..., 0] <= after) & (after <= found[..., 1])
+    assert 0.74 <= inside[100:].mean() <= 0.86
+    assert 0.7 <= inside[100:200].mean() <= 0.9
+    low, high = held_out.quantiles(_point(0), (0.1, 0.9), ("",), np.array([0])).ravel()
+    assert ((low <= after) & (after <= high)).mean() < 0.4
+
+
+def test_the_adaptive_form_sees_nothing_that_lies_after_an_origin():
+    rng = np.random.default_rng(0)
+    held_out = _held_out(rng.normal(size=(50, 3, 1)))
+    scores = rng.normal(size=(40, 3, 1))
+    found = adaptive_scores(held_out, scores, np.arange(40), (0.1, 0.9), "")
+    changed = scores.copy()
+    # The outcome of step h of window w lies in row w + h: what is known at row 20 stays.
+    rows = np.arange(40)[:, None] + np.arange(1, 4)
+    changed[rows > 20] += 100.0
+    again = adaptive_scores(held_out, changed, np.arange(40), (0.1, 0.9), "")
+    np.testing.assert_array_equal(again[:21], found[:21])
+    assert (again[21:] != found[21:]).any()
+
+
+def test_the_interval_of_a_sum_over_the_horizon_holds_its_share_of_random_walks():
+    steps = np.random.default_rng(0).normal(size=4000)
+    frame = _frame(np.cumsum(steps), start="2000-01-01", freq="h")
+    forecaster = Forecaster("persistence", context_length=2, horizon=12, quantiles=LEVELS).fit(frame)
+    paths = forecaster.predict(frame, samples=1000)
+    sums = paths.groupby("sample")["y"].sum() - 12 * frame["y"].iloc[-1]
+    # The variance of the sum is 1^2 + ... + 12^2 = 650, of independent steps it would be 78.
+    low, high = np.quantile(sums, [0.1, 0.9])
+    assert (high - low) / (2 * 1.2816) == pytest.approx(np.sqrt(650), rel=0.15)
+    # As wide as the quantiles of each step say.
+    table = forecaster.predict(frame)
+    width = (table["y_q0.9"] - table["y_q0.1"]).to_numpy()
+    spread = paths.groupby("time")["y"].quantile([0.1, 0.9]).unstack()
+    np.testing.assert_allclose(spread[0.9] - spread[0.1], width, rtol=0.15)
+
+
+def test_series_of_one_path_belong_together():
+    common = np.cumsum(np.random.default_rng(0).normal(size=600))
+    frame = pd.concat([_frame(common + level).assign(store=store) for store, level in (("a", 0), ("b", 50))])
+    forecaster = Forecaster("persistence", context_length=2, horizon=3, series="store", quantiles=LEVELS).fit(
+        frame
+    )
+    paths = forecaster.predict(frame, samples=200).pivot(
+        index=["sample", "time"], columns="series", values="y"
+    )
+    moved = paths - paths.groupby("time").transform("mean")
+    assert np.corrcoef(moved["a"], moved["b"])[0, 1] > 0.99
+
+
+def test_paths_of_a_distribution_have_its_spread_and_the_order_of_errors():
+    # Held-out errors that are the same at both steps.
+    scores = np.repeat(np.random.default_rng(0).normal(size=(100, 1, 1)), 2, axis=1)
+    normal = Predictive(Normal(), np.array([[[[10.0, 2.0]], [[20.0, 4.0]]]]), np.array([False]))
+    paths = _held_out(scores).paths(normal, 1000, ("",), np.array([0]), calibrated=False)[:, 0, :, 0]
+    np.testing.assert_allclose(paths.mean(axis=0), [10, 20], atol=0.01)
+    np.testing.assert_allclose(paths.std(axis=0), [2, 4], rtol=0.03)
+    assert np.corrcoef(paths.T)[0, 1] > 0.999
+
+
+def test_rows_that_are_held_out_choose_no_weights():
+    panel = Panel.from_frame(_frame(np.arange(200.0)))
+    validation = Panel.from_frame(_frame(np.arange(200.0)))
+    chosen, held = held_out_half(validation, WindowSpec(5, 3))
+    assert chosen.spans.observed_end <= held.spans.target_start
+    early, later = earlier_and_later(panel, WindowSpec(5, 3))
+    assert early.spans.observed_end.tolist() == later.spans.target_start.tolist() == [120]
+    # Too few rows for two halves: both are all of them.
+    short = Panel.from_frame(_frame(np.arange(20.0)))
+    assert held_out_half(short, WindowSpec(5, 3)) == (short, short)
+
+
+def test_kept_origins_are_those_of_whole_times():
+    times = np.repeat(np.arange(5000), 3)
+    kept = spread_out(times, numbers=1)
+    assert len(kept) <= 2100
+    assert (np.bincount(times[kept])[np.unique(times[kept])] == 3).all()
+
+
+def test_what_calibration_is_taken():
+    assert calibration_for("auto", Point(), None) == "none"
+    assert calibration_for("auto", Point(), LEVELS) == "conformal"
+    assert calibration_for("auto", Normal(), LEVELS) == "none"
+    assert calibration_for("adaptive", Normal(), LEVELS) == "adaptive"
+    with pytest.raises(ValueError, match="Unknown calibration 'conformel'.*Did you mean 'conformal'"):
+        calibration_for("conformel", Point(), LEVELS)
+    with pytest.raises(ValueError, match=r"calibration='conformal' acts on quantiles, and there are none"):
+        calibration_for("conformal", Point(), None)
+    with pytest.raises(
+        ValueError, match=r"A point forecast has no quantiles.*with quantiles=.*or with output="
+    ):
+        calibration_for("none", Point(), LEVELS)
