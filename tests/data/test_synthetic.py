@@ -183,6 +183,19 @@ def test_oracle_is_the_mean_of_simulated_futures(num_features, origin, options):
     assert np.all(standard_error < 0.08)
 
 
+@pytest.mark.parametrize("horizon", [3, 13])
+def test_paths_of_the_oracle_have_its_mean_and_hold_what_happened(horizon):
+    series = make_series(num_steps=1500, event_probability=0.02, shift_probability=0.005)
+    origins = np.arange(200, 1500 - horizon, 7)
+    paths = series.oracle_paths(origins, horizon, samples=400)
+    np.testing.assert_allclose(paths.mean(axis=0), series.oracle(origins, horizon), atol=0.35)
+    assert np.abs(paths.mean(axis=0) - series.oracle(origins, horizon)).mean() < 0.04
+    actual = series.frame.to_numpy()[origins[:, None] + np.arange(1, horizon + 1)]
+    for level in (0.1, 0.5, 0.9):
+        assert (actual <= np.quantile(paths, level, axis=0)).mean() == pytest.approx(level, abs=0.04)
+    np.testing.assert_array_equal(paths, series.oracle_paths(origins, horizon, samples=400))
+
+
 def test_no_constant_shift_improves_the_oracle():
     # The best constant is the mean error, so it must be 0 but for chance. Origins lie further apart
     # than horizon + event_length, so errors of different origins are independent.

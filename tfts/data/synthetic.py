@@ -74,6 +74,64 @@ class SyntheticSeries:
         >>> series.oracle([89, 99], horizon=10).shape
         (2, 10, 3)
         """
+        fixed = self._fixed_after(origins, horizon)
+        origins, steps = np.asarray(origins), np.arange(1, horizon + 1)
+        noise = NOISE_RHO ** steps[:, None] * self.components["noise"][origins][:, None]
+        events = np.zeros(noise.shape)
+        mean_size = self.settings["event_probability"] * LARGEST_EVENT / 2
+        for age in range(self.settings["event_length"]):
+            started = self._seen(self.event_sizes, origins, np.minimum(steps - age, 0))
+            events += np.where((steps > age)[:, None], mean_size, started)
+        return fixed + events + noise + self._coupled_after(origins, events + noise)
+
+    def oracle_paths(
+        self, origins: npt.ArrayLike, horizon: int, samples: int = 1000, seed: int = 0
+    ) -> npt.NDArray[np.float64]:
+        """Futures drawn from what the past and the true parameters allow.
+
+        Their quantiles are those of the truth, and no forecast can be expected to have a lower CRPS.
+
+        Args:
+            origins: As of `oracle`.
+            horizon: As of `oracle`.
+            samples: Int >= 1, paths from each origin.
+            seed: Of the draws.
+
+        Returns:
+            Float64 array `(samples, num_origins, horizon, num_features)`.
+
+        Raises:
+            ValueError: As of `oracle`.
+
+        Example:
+
+        >>> series = make_series(num_steps=100)
+        >>> paths = series.oracle_paths([89], horizon=2, samples=500)
+        >>> bool((abs(paths.mean(axis=0) - series.oracle([89], horizon=2)) < 0.05).all())
+        True
+        """
+        fixed = self._fixed_after(origins, horizon)
+        _check_int("samples", samples)
+        origins, settings, rng = np.asarray(origins), self.settings, np.random.default_rng(seed)
+        shape = samples, *fixed.shape
+        begun = rng.random(shape) < settings["event_probability"]
+        sizes = np.where(begun, rng.uniform(0, LARGEST_EVENT, shape), 0.0)
+        events, running = np.zeros(shape), np.zeros(shape, dtype=bool)
+        steps = np.arange(1, horizon + 1)
+        for age in range(settings["event_length"]):
+            before = self._seen(self.event_sizes, origins, np.minimum(steps - age, 0))
+            started = np.where((steps > age)[:, None], 0.0, before) + _later_steps(sizes, age)
+            events += started
+            running |= started > 0
+        noise = rng.standard_normal(shape) * settings["noise"] * (0.6 + 0.2 * np.arange(shape[-1])) * (1 + running)
+        last = self.components["noise"][origins]
+        for step in range(horizon):
+            last = noise[:, :, step] = noise[:, :, step] + NOISE_RHO * last
+        shifts = (rng.random(shape) < settings["shift_probability"]) * rng.normal(0, SHIFT_SCALE, shape)
+        return fixed + shifts.cumsum(axis=2) + events + noise + self._coupled_after(origins, events + noise)
+
+    def _fixed_after(self, origins, horizon):
+        """What the past and the time alone say, `(num_origins, horizon, num_features)`."""
         num_steps, num_features = self.frame.shape
         origins = np.asarray(origins)
         wrong = origins.ndim != 1 or not len(origins) or not np.issubdtype(origins.dtype, np.integer)
@@ -82,32 +140,32 @@ class SyntheticSeries:
                 f"`origins` must be a list of row numbers from 0 to {num_steps - 1}. Received: {origins!r}."
             )
         _check_int("horizon", horizon)
-        steps = np.arange(1, horizon + 1)
         index = self.frame.index
         times = pd.date_range(index[0], periods=origins.max() + horizon + 1, freq=index.freq)
         fixed = sum(_fixed(times, num_features, self.settings["trend"]).values())
+        after = fixed[origins[:, None] + np.arange(1, horizon + 1)]
+        return after + self.components["shifts"][origins][:, None]
 
-        def seen(table, offset):
-            """Rows `offset` <= 0 steps after the origins; before the first row there was nothing."""
-            rows = origins[:, None] + offset
-            return np.where((rows >= 0)[:, :, None], table[np.maximum(rows, 0)], 0.0)
+    def _seen(self, table, origins, offset):
+        """Rows `offset` <= 0 steps after the origins; before the first row there was nothing."""
+        rows = origins[:, None] + offset
+        return np.where((rows >= 0)[:, :, None], table[np.maximum(rows, 0)], 0.0)
 
-        noise = NOISE_RHO ** steps[:, None] * self.components["noise"][origins][:, None]
-        events = np.zeros(noise.shape)
-        mean_size = self.settings["event_probability"] * LARGEST_EVENT / 2
-        for age in range(self.settings["event_length"]):
-            started = seen(self.event_sizes, np.minimum(steps - age, 0))
-            events += np.where((steps > age)[:, None], mean_size, started)
-        forecast = (
-            fixed[origins[:, None] + steps] + self.components["shifts"][origins][:, None] + events + noise
-        )
+    def _coupled_after(self, origins, irregular):
+        """What the other channels bring, where `(..., origins, horizon, features)` is their future."""
+        lag, horizon = self.settings["coupling_lag"], irregular.shape[-2]
+        offset = np.arange(1, min(lag, horizon) + 1) - lag
+        before = self._seen(self.components["events"] + self.components["noise"], origins, offset)
+        before = np.broadcast_to(before, (*irregular.shape[:-2], *before.shape[-2:]))
+        source = np.concatenate([before, irregular[..., : max(horizon - lag, 0), :]], axis=-2)
+        return _coupled(source, self.settings["coupling"])
 
-        lag = self.settings["coupling_lag"]
-        irregular = self.components["events"] + self.components["noise"]
-        source = np.concatenate(
-            [seen(irregular, steps[:lag] - lag), (events + noise)[:, : max(horizon - lag, 0)]], 1
-        )
-        return forecast + _coupled(source, self.settings["coupling"])
+
+def _later_steps(table, steps):
+    """Draws `(samples, origins, horizon, features)` so many steps later, with zeros in front."""
+    moved = np.zeros_like(table)
+    moved[:, :, steps:] = table[:, :, : max(table.shape[2] - steps, 0)]
+    return moved
 
 
 def make_series(
