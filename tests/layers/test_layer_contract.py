@@ -22,6 +22,7 @@ from tfts.layers import (
     Segments,
     SelfAttention,
     SeriesDecomposition,
+    WindowSpread,
 )
 
 # Name: (how to make it, the shapes it is called with). Every axis has its own prime.
@@ -101,6 +102,10 @@ CASES = {
     "SeriesDecomposition": (
         lambda **kw: SeriesDecomposition(kernel_size=5, **kw),
         {"inputs": (2, 7, 3)},
+    ),
+    "WindowSpread": (
+        lambda **kw: WindowSpread(**kw),
+        {"inputs": (2, 11, 3)},
     ),
 }
 SCORED = [name for name in CASES if name.split("-")[0].endswith("Attention")]

@@ -17,7 +17,7 @@ class Spread(Output):
     def __post_init__(self):
         object.__setattr__(self, "names_of", tuple(self.names_of))
 
-    def head(self, raw):
+    def head(self, raw, shape=None):
         location, spread = raw[..., 0], raw[..., 1]
         return keras.ops.stack([location - spread, location + spread], axis=-1)
 

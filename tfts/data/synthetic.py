@@ -123,7 +123,12 @@ class SyntheticSeries:
             started = np.where((steps > age)[:, None], 0.0, before) + _later_steps(sizes, age)
             events += started
             running |= started > 0
-        noise = rng.standard_normal(shape) * settings["noise"] * (0.6 + 0.2 * np.arange(shape[-1])) * (1 + running)
+        noise = (
+            rng.standard_normal(shape)
+            * settings["noise"]
+            * (0.6 + 0.2 * np.arange(shape[-1]))
+            * (1 + running)
+        )
         last = self.components["noise"][origins]
         for step in range(horizon):
             last = noise[:, :, step] = noise[:, :, step] + NOISE_RHO * last

@@ -13,6 +13,7 @@ from tfts.layers.segment_gru import SegmentGRU
 from tfts.layers.segments import Segments
 from tfts.layers.self_attention import SelfAttention
 from tfts.layers.series_decomposition import SeriesDecomposition
+from tfts.layers.window_spread import WindowSpread
 
 __all__ = [
     "AttentionDecoder",
@@ -28,4 +29,5 @@ __all__ = [
     "Segments",
     "SelfAttention",
     "SeriesDecomposition",
+    "WindowSpread",
 ]

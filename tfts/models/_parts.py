@@ -12,7 +12,7 @@ import keras
 
 from tfts._messages import unknown
 from tfts.errors import SettingError
-from tfts.layers import ReversibleInstanceNorm
+from tfts.layers import ReversibleInstanceNorm, WindowSpread
 from tfts.outputs.forecast import Forecast
 from tfts.task import Task
 
@@ -22,6 +22,9 @@ WINDOW_NORMS = {
     "last": {"center": "last", "scale": False},
     "instance": {"center": "mean", "scale": True},
 }
+
+# Features of a window from which the spread of its forecast is told, beside the window's own spread.
+_FEW = 16
 
 # What the linear forecast beside a network sees: nothing, a target's own window, all windows.
 LINEAR_SKIPS = ("none", "own", "all")
@@ -152,9 +155,25 @@ def head(window, features):
     The weights start at zero, which is the window's level.
     """
     task = window.task
-    columns = task.output.width * task.num_targets
-    raw = _from_zero(task.horizon * columns, "head")(_with_ahead(window, features))
-    return keras.layers.Reshape((task.horizon, columns), dtype="float32", name="steps")(raw)
+    features = _with_ahead(window, features)
+    raw = _from_zero(task.horizon * task.num_targets, "head")(features)
+    raw = keras.layers.Reshape((task.horizon, task.num_targets), dtype="float32", name="steps")(raw)
+    return _with_further(window, raw, features)
+
+
+def _with_further(window, location, features):
+    """The locations, and the further numbers of an output from a few features of the window and its spread."""
+    task = window.task
+    if task.output.width == 1:
+        return location
+    spreads = keras.layers.Flatten(dtype="float32", name="spreads")(
+        WindowSpread(dtype="float32", name="window_spread")(window.own)
+    )
+    few = keras.layers.Dense(_FEW, dtype="float32", name="spread_features")(features)
+    columns = task.horizon * (task.output.width - 1) * task.num_targets
+    further = _from_zero(columns, "further")(join([few, spreads], "further_inputs"))
+    further = keras.layers.Reshape((task.horizon, -1), dtype="float32", name="further_steps")(further)
+    return join([location, further], "numbers")
 
 
 def _with_ahead(window, features):
@@ -191,12 +210,12 @@ def named_heads(window, features):
     plain = all(re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.-]*", name) for name in task.targets)
     names = task.targets if plain else [f"target_{i}" for i in range(task.num_targets)]
     features = _with_ahead(window, features)
-    raw = [_from_zero(task.horizon * task.output.width, f"head_{name}")(features) for name in names]
+    raw = [_from_zero(task.horizon, f"head_{name}")(features) for name in names]
     raw = [
-        keras.layers.Reshape((task.horizon, task.output.width, 1), dtype="float32", name=f"column_{name}")(x)
+        keras.layers.Reshape((task.horizon, 1), dtype="float32", name=f"column_{name}")(x)
         for name, x in zip(names, raw, strict=True)
     ]
-    return keras.layers.Reshape((task.horizon, -1), dtype="float32", name="steps")(join(raw, "targets"))
+    return _with_further(window, join(raw, "targets"), features)
 
 
 def target_rows(window, features, steps, name, **options):
@@ -256,17 +275,17 @@ def linear_forecast(window, inputs="own", name="linear", values=None, ahead=True
     location = _linear_location(task, values, known, inputs, name)
     if task.output.width == 1:
         return location
-    # Layers of their own, so that a layer of locations is the same for every output.
-    shape = task.horizon, task.output.width - 1, task.num_targets
-    weights, bias = {
-        "own": ("bct,chw->bhwt", "hw"),
-        "individual": ("bct,chwt->bhwt", "hwt"),
-        "all": ("bcf,cfhwt->bhwt", "hwt"),
-    }[inputs]
-    further = _map(values, weights, shape, f"{name}_further", bias_axes=bias)
-    if known is not None:
-        beside = _map(known, "bhk,hkwt->bhwt", shape, f"{name}_further_known")
-        further = keras.layers.Add(dtype="float32", name=f"{name}_further_sum")([further, beside])
+    # A layer of its own, so that a layer of locations is the same for every output. The other numbers are
+    # about spread, which no linear map of the values tells.
+    spreads = WindowSpread(dtype="float32", name=f"{name}_spread")(values[..., : task.num_targets])
+    shared = inputs == "own"
+    further = _map(
+        spreads,
+        "bts,shw->bhwt" if shared else "bts,shwt->bhwt",
+        (task.horizon, task.output.width - 1, task.num_targets),
+        f"{name}_further",
+        bias_axes="hw" if shared else "hwt",
+    )
     further = keras.layers.Reshape((task.horizon, -1), dtype="float32", name=f"{name}_further_columns")(
         further
     )

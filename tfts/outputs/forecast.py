@@ -45,16 +45,22 @@ class Forecast(keras.layers.Layer):
             raise ModelError(
                 f"{self.of!r} needs {self.of.width} columns for each target. Received: {raw_shape[-1]} columns."
             )
+        if self.of.shape_size:
+            targets = raw_shape[-1] // self.of.width
+            self.shape = self.add_weight(
+                name="shape", shape=(raw_shape[-2], targets, self.of.shape_size), initializer="zeros"
+            )
         self.built = True
 
     def call(self, raw, level=None, scale=None):
         horizon, columns = raw.shape[1:]
         width, targets = self.of.width, columns // self.of.width
         raw = ops.reshape(raw, (-1, horizon, width, targets))
-        parameters = self.of.head(ops.transpose(raw, (0, 1, 3, 2)))
+        shape = ops.cast(self.shape, raw.dtype) if self.of.shape_size else None
+        raw = ops.transpose(raw, (0, 1, 3, 2))
         if level is None:
-            return parameters
-        return self.of.restore(parameters, level[..., :targets], scale[..., :targets])
+            return self.of.parameters(raw, shape)
+        return self.of.parameters(raw, shape, level[..., :targets], scale[..., :targets])
 
     def compute_output_shape(self, raw_shape, level_shape=None, scale_shape=None):
         batch, horizon, columns = raw_shape

@@ -48,7 +48,7 @@ class NegativeBinomial(Output):
         for name in ("offset", "scale"):
             object.__setattr__(self, name, tuple(float(value) for value in np.ravel(getattr(self, name))))
 
-    def head(self, raw):
+    def head(self, raw, shape=None):
         from keras import ops
 
         return ops.stack([raw[..., 0], softplus(raw[..., 1]) + _LEAST_DISPERSION], axis=-1)

@@ -28,7 +28,7 @@ class Normal(Output):
     width = 2
     has_distribution = True
 
-    def head(self, raw):
+    def head(self, raw, shape=None):
         from keras import ops
 
         return ops.stack([raw[..., 0], softplus(raw[..., 1]) + LEAST_DEVIATION], axis=-1)

@@ -31,6 +31,8 @@ class Output(abc.ABC):
 
     # Whether it says how probable other values than the forecast are.
     has_distribution = False
+    # Weights for each horizon step and target that `head` takes beside the raw numbers.
+    shape_size = 0
 
     @property
     @abc.abstractmethod
@@ -38,8 +40,25 @@ class Output(abc.ABC):
         """Raw numbers that a network gives for each target and step, int >= 1."""
 
     @abc.abstractmethod
-    def head(self, raw):
-        """Parameters of raw numbers `(batch, horizon, targets, width)`."""
+    def head(self, raw, shape=None):
+        """Parameters of raw numbers `(batch, horizon, targets, width)`.
+
+        Args:
+            raw: The raw numbers.
+            shape: Weights `(horizon, targets, shape_size)`; `None` stands for zeros.
+        """
+
+    def parameters(self, raw, shape=None, level=None, scale=None):
+        """What `head` gives, taken to the level of the window where there is one.
+
+        Args:
+            raw: As of `head`.
+            shape: As of `head`.
+            level: As of `restore`, or `None`.
+            scale: As of `restore`.
+        """
+        found = self.head(raw, shape)
+        return found if level is None else self.restore(found, level, scale)
 
     @abc.abstractmethod
     def loss(self):

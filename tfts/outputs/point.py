@@ -21,7 +21,7 @@ class Point(Output):
 
     width = 1
 
-    def head(self, raw):
+    def head(self, raw, shape=None):
         return raw[..., 0]
 
     def loss(self):

@@ -17,8 +17,9 @@ _FLAT = 1e-6
 class Quantiles(Output):
     """Quantiles that are learnt by the pinball loss, without an assumption about the distribution.
 
-    The raw numbers are the median and, from there outwards, the steps to the next quantiles, made
-    positive by a softplus: quantiles can't cross, whatever the weights. The median is
+    The raw numbers are the median, and the spread below and above it. From there outwards each
+    quantile is the spread times a sum of weights of its horizon step and target, the shape. All are
+    made positive by a softplus: quantiles can't cross, whatever the weights. The median is
     learnt too where `levels` lacks it; it is the point forecast.
 
     Args:
@@ -31,8 +32,8 @@ class Quantiles(Output):
 
     >>> import numpy as np
     >>> output = Quantiles([0.1, 0.9])
-    >>> output.width, output.learnt
-    (3, (0.1, 0.5, 0.9))
+    >>> output.learnt
+    (0.1, 0.5, 0.9)
     >>> parameters = np.array([[[[-1.0, 0.0, 2.0]]]])
     >>> output.quantiles(parameters, [0.1, 0.5]).tolist()
     [[[[-1.0, 0.0]]]]
@@ -54,22 +55,33 @@ class Quantiles(Output):
 
     @property
     def width(self):
-        return len(self.learnt)
+        """The median, and the spread below and above it where there are levels."""
+        return 1 + (self.learnt[0] < 0.5) + (self.learnt[-1] > 0.5)
 
-    def head(self, raw):
+    @property
+    def shape_size(self):
+        return len(self.learnt) - 1
+
+    def head(self, raw, shape=None):
+        return self.parameters(raw, shape)
+
+    def parameters(self, raw, shape=None, level=None, scale=None):
+        """As `Output.parameters`: the few raw numbers are taken to the level before they become many."""
         from keras import ops
 
-        middle, places = self.learnt.index(0.5), normal_scores(self.learnt)
+        middle = self.learnt.index(0.5)
+        location, spread = raw[..., :1], ops.softplus(raw[..., 1:])
+        if level is not None:
+            location, spread = location * last_axis(scale) + last_axis(level), spread * last_axis(scale)
         # Zeros are then a normal distribution.
-        gaps = constants(np.diff(places) * _FIRST_SPREAD / np.log(2), raw)
-        steps = ops.softplus(raw[..., 1:]) * gaps
-        location = raw[..., :1]
+        gaps = constants(np.diff(normal_scores(self.learnt)) * _FIRST_SPREAD / np.log(2), raw)
+        steps = gaps if shape is None else gaps * ops.softplus(shape) / float(np.log(2))
         parts = [location]
         if middle:
             below = ops.flip(ops.cumsum(ops.flip(steps[..., :middle], axis=-1), axis=-1), axis=-1)
-            parts.insert(0, location - below)
-        if middle < self.width - 1:
-            parts.append(location + ops.cumsum(steps[..., middle:], axis=-1))
+            parts.insert(0, location - spread[..., :1] * below)
+        if middle < self.shape_size:
+            parts.append(location + spread[..., -1:] * ops.cumsum(steps[..., middle:], axis=-1))
         return ops.concatenate(parts, axis=-1) if len(parts) > 1 else location
 
     def loss(self):
@@ -81,9 +93,10 @@ class Quantiles(Output):
         """Twice the mean pinball loss over the levels, `(batch, horizon, targets)`."""
         from keras import ops
 
-        levels = constants(self.learnt, parameters)
         error = ops.expand_dims(actual, -1) - parameters
-        return 2 * ops.mean(ops.maximum(levels * error, (levels - 1) * error), axis=-1)
+        # Of a level q it is |error| / 2 + (q - 1 / 2) error.
+        tilt = constants(np.asarray(self.learnt) * 2 - 1, parameters) / len(self.learnt)
+        return ops.mean(ops.abs(error), axis=-1) + ops.matmul(error, tilt)
 
     def restore(self, parameters, level, scale):
         return parameters * last_axis(scale) + last_axis(level)

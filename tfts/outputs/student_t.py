@@ -34,7 +34,7 @@ class StudentT(Output):
     width = 3
     has_distribution = True
 
-    def head(self, raw):
+    def head(self, raw, shape=None):
         from keras import ops
 
         freedom = 2 + softplus(raw[..., 2])
