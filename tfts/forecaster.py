@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +22,7 @@ from tfts.calibration.kinds import Calibration, calibration_for, held_out_of, no
 from tfts.calibration.splits import earlier_and_later, held_out_half
 from tfts.data.calendar import add_calendar
 from tfts.data.fitted_table import FittedTable
-from tfts.data.forecasts import actual_values, forecast_paths, forecast_table, last_origins
+from tfts.data.forecasts import actual_values, forecast_paths, forecast_table, last_origins, quantile_column
 from tfts.data.panel import Panel
 from tfts.data.scaling import Scaler
 from tfts.data.split import chronological_split, together
@@ -39,6 +39,7 @@ from tfts.training import TrainingOptions, kept_random_state, takes_training_opt
 if TYPE_CHECKING:
     import datetime
 
+    from matplotlib.axes import Axes
     from typing_extensions import Self
 
 
@@ -480,6 +481,55 @@ class Forecaster:
             return forecast_paths(panel, rows, paths)
         found = self._calibration.quantiles(self, forecasts, panel, rows, levels) if levels else None
         return forecast_table(panel, rows, forecasts.mean(), found, levels)
+
+    def plot(
+        self,
+        data: pd.DataFrame | Panel,
+        *,
+        target: str | None = None,
+        series: Hashable | None = None,
+        history: int | None = None,
+        units: str | None = None,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draws the last rows of a table, the forecast of those that follow, and its intervals.
+
+        Args:
+            data: As in `predict`.
+            target: Which target; `None` is the first.
+            series: Which series; `None` is the first.
+            history: Rows before the forecast; `None` is four horizons, and at least the context.
+            units: Str for the vertical axis.
+            ax: Axes to draw on. By default a new one.
+
+        Returns:
+            The axes, as from `tfts.plots.plot_forecast`.
+
+        Raises:
+            ValueError: If the target or the series is not there, or no forecast can be made.
+        """
+        from tfts.plots import plot_forecast
+
+        self._check_fitted()
+        panel = self._own(data)
+        target = self.targets[0] if target is None else target
+        if target not in self.targets:
+            raise SettingError(unknown("target", target, self.targets))
+        series = panel.series[0] if series is None else series
+        if series not in panel.series:
+            raise SettingError(unknown("series", series, panel.series))
+        place = panel.series.index(series)
+        one = dataclasses.replace(panel, series=(series,), spans=panel.spans[place : place + 1])
+        table, span = self.predict(one).set_index("time"), one.spans[0]
+        rows = max(4 * self.spec.horizon, self.spec.context_length) if history is None else history
+        seen = slice(max(span.start, span.observed_end - rows), span.observed_end)
+        values = panel.values[seen, panel.indices([target])[0]]
+        past = pd.Series(values, index=panel.times[seen], name=target)
+        names = {level: quantile_column(target, level) for level in self.quantiles}
+        fans = table[list(names.values())].set_axis(list(names), axis=1)
+        return plot_forecast(
+            past, {self.name: table[target]}, quantiles={self.name: fans}, units=units, ax=ax
+        )
 
     def evaluate(
         self,

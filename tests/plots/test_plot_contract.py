@@ -10,6 +10,7 @@ from tests.plots import (
     test_regression,
     test_suites,
     test_tuning,
+    test_uncertainty,
 )
 from tfts import plots
 
@@ -20,6 +21,7 @@ DRAWN_ON_AXES = {
     **test_regression.CALLS,
     **test_suites.CALLS,
     **test_tuning.CALLS,
+    **test_uncertainty.CALLS,
 }
 
 

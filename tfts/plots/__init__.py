@@ -31,11 +31,13 @@ from tfts.plots.forecasts import (
 from tfts.plots.regression import plot_confusion, plot_cost_surface, plot_decision_boundary, plot_fit
 from tfts.plots.suites import plot_cost, plot_scores_by_horizon
 from tfts.plots.tuning import plot_parallel_settings, plot_search, plot_slice, plot_trial_curves
+from tfts.plots.uncertainty import plot_calibration, plot_interval_width, plot_pit
 
 __all__ = [
     "plot_anomalies",
     "plot_attention",
     "plot_attention_heads",
+    "plot_calibration",
     "plot_confusion",
     "plot_contributions",
     "plot_cost",
@@ -49,9 +51,11 @@ __all__ = [
     "plot_histories",
     "plot_history",
     "plot_horizon_errors",
+    "plot_interval_width",
     "plot_lag_importance",
     "plot_metrics",
     "plot_parallel_settings",
+    "plot_pit",
     "plot_residuals",
     "plot_scores_by_horizon",
     "plot_search",

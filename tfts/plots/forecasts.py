@@ -23,6 +23,7 @@ from tfts.plots._parts import (
     set_ticks,
     time_axis,
 )
+from tfts.plots.uncertainty import draw_fan
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,6 +39,10 @@ _METRIC_LABELS = {
     "mase": "MASE (1 = seasonal naive in-sample)",
     "r2": "R²",
     "bias": "Bias, forecast less actual",
+    "pinball": "Pinball loss",
+    "wql": "Weighted quantile loss",
+    "crps": "CRPS of the quantiles",
+    "sql": "Scaled quantile loss",
     "skill": "Skill (1 - RMSE / RMSE of the yardstick)",
 }
 
@@ -56,6 +61,7 @@ def plot_forecast(
     forecasts: Mapping[str, pd.Series] | pd.DataFrame,
     actual: pd.Series | None = None,
     *,
+    quantiles: Mapping[str, pd.DataFrame] | None = None,
     units: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -67,11 +73,13 @@ def plot_forecast(
         forecasts: Dict from model name to Series over the horizon, or a DataFrame with
             one column for each model.
         actual: Series over the horizon, where the future is known.
+        quantiles: Dict from model name to a DataFrame over the horizon with levels as columns, whose
+            central intervals are shaded.
         units: Str for the vertical axis, such as `"MW"`.
         ax: Axes to draw on. By default a new one.
 
     Returns:
-        The axes: one line for the history, one for `actual`, one for each model.
+        The axes: one line for the history, one for `actual`, one for each model and its intervals.
 
     Raises:
         ValueError: If `history`, `actual` or a forecast is no Series or is empty.
@@ -112,14 +120,17 @@ def plot_forecast(
             **markers(len(actual)),
         )
     for number, (name, series) in enumerate(forecasts.items()):
+        style = line_style(number)
         ax.plot(
             series.index,
             series.to_numpy(),
-            **line_style(number),
+            **style,
             linewidth=1.5,
             label=as_written(name),
             **markers(len(series)),
         )
+        if quantiles is not None and name in quantiles:
+            draw_fan(ax, quantiles[name], style["color"])
     origin = history.index[-1]
     ax.axvline(origin, color=GREY, linewidth=0.8, linestyle=":")
 
