@@ -183,6 +183,20 @@ def test_counts_of_slow_sales(eager):
     assert (paths == paths.round()).all()
 
 
+@pytest.mark.parametrize("calibration", ["conformal", "adaptive"])
+def test_evaluate_scores_the_quantiles_too(calibration):
+    frame = _frame(700)
+    forecaster = Forecaster("ridge", context_length=24, horizon=3, quantiles=LEVELS, calibration=calibration)
+    forecaster.fit(frame[:500])
+    table = forecaster.evaluate(frame[476:], by="overall")
+    assert {"rmse", "pinball", "wql", "crps", "sql", "coverage", "interval_score", "width"} < set(table)
+    assert table["coverage"][0] == pytest.approx(_inside(forecaster, frame[476:]))
+    assert forecaster.evaluate(frame[476:], ["coverage_0.8"], "step")["coverage_0.8"].between(0.7, 0.9).all()
+    sums = forecaster.error_sums(forecaster.panel(frame[476:]))
+    assert sums.reliability()["observed"].diff()[1:].gt(0.2).all()
+    assert sums.pit()["count"].sum() == table["count"][0]
+
+
 def test_what_has_no_quantiles_says_how_to_get_some(calibrated):
     _, frame = calibrated
     plain = Forecaster("ridge", context_length=24, horizon=3).fit(frame)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
 from tfts import metrics
-from tfts.metrics import METRICS, ErrorSums, keras_metric, mase_scale
+from tfts.metrics import ErrorSums, keras_metric, mase_scale
+from tfts.metrics.sums import POINT_METRICS as METRICS
 
 WINDOWS, HORIZON, TARGETS = 7, 5, ("load", "price", "wind")
 NAN = float("nan")
@@ -139,7 +140,7 @@ def test_nothing_observed_gives_nan_and_a_count_of_zero():
 
 
 def test_mape_leaves_out_zeros_and_counts_the_rest():
-    actual = np.array([0.0, metrics.ZERO, -2.0, 4.0]).reshape(4, 1, 1)
+    actual = np.array([0.0, metrics.sums.ZERO, -2.0, 4.0]).reshape(4, 1, 1)
     sums = summed(actual, np.array([5.0, 5.0, -1.0, 5.0]).reshape(4, 1, 1))
     assert sums.score(["mape"])["mape"].item() == 100 * (0.5 + 0.25) / 2
     assert sums.percentage_count.tolist() == [[2]]
@@ -264,7 +265,7 @@ def test_the_order_of_the_windows_does_not_matter(order, seed):
 def test_a_perfect_forecast_scores_the_best_value_of_every_metric(values):
     for name in METRICS:
         score = getattr(metrics, name)(values, values, **({"scale": 1.0} if name == "mase" else {}))
-        nothing_left = name in ("mape", "wape") and max(map(abs, values)) <= metrics.ZERO
+        nothing_left = name in ("mape", "wape") and max(map(abs, values)) <= metrics.sums.ZERO
         if not nothing_left:
             assert score == (1.0 if name == "r2" else 0.0)
 
@@ -274,7 +275,7 @@ def test_many_windows_at_once_are_added_up_in_blocks(monkeypatch):
     scale = np.random.default_rng(1).random((WINDOWS, 3))
     whole = ErrorSums(HORIZON, TARGETS)
     whole.update(actual, forecast, scale)
-    monkeypatch.setattr(metrics, "_BLOCK", 2 * HORIZON * len(TARGETS))
+    monkeypatch.setattr(metrics.sums, "_BLOCK", 2 * HORIZON * len(TARGETS))
     seen = []
     add_up = ErrorSums._add_up
 

@@ -545,7 +545,8 @@ class Forecaster:
             data: DataFrame with the columns of `fit`, or a `Panel`, e.g. the test part of
                 `chronological_split`. Every row with a whole context before it is
                 forecast, so a DataFrame should hold no training rows but the context.
-            metrics: Names of `METRICS`; `None` takes all.
+            metrics: Names of `METRICS`; `None` takes all, those of quantiles where the forecaster has
+                `quantiles`.
             by: `"target"` (a row for each target), `"step"` (for each horizon step),
                 `"target_step"` (for each pair) or `"overall"` (all targets pooled).
 
@@ -555,17 +556,36 @@ class Forecaster:
         """
         self._check_fitted()
         panel = self._own(data)
-        sums = ErrorSums(self.spec.horizon, self._learnt.targets)
-        for rows, forecasts in self._forecast(panel, self.spec.origins(panel)):
-            self.add_errors(sums, panel, rows, forecasts.mean())
-        table = sums.score(metrics, by)
+        table = self.error_sums(panel).score(metrics, by)
         table.insert(0, "model", self.name)
         return table
 
-    def add_errors(self, sums, panel, rows, forecasts):
+    def error_sums(self, panel: Panel, rows: npt.ArrayLike | None = None) -> ErrorSums:
+        """The errors of all origins whose future a panel holds.
+
+        Args:
+            panel: A `Panel` in original units.
+            rows: Int `(windows,)`: the origins, ascending. `None` takes all.
+
+        Returns:
+            `tfts.metrics.ErrorSums`, which gives scores, `reliability` and `pit`.
+        """
+        self._check_fitted()
+        rows = self.spec.origins(panel) if rows is None else np.asarray(rows)
+        sums = ErrorSums(self.spec.horizon, self._learnt.targets, levels=self.quantiles or None)
+        # What an adaptive calibration knows at an origin comes from those before it.
+        whole = [(rows, self.predictives(panel, rows))] if self._calibration.kind == "adaptive" else None
+        for at, forecasts in whole or self._forecast(panel, rows):
+            found = None
+            if self.quantiles:
+                found = self._calibration.quantiles(self, forecasts, panel, at, self.quantiles)
+            self.add_errors(sums, panel, at, forecasts.mean(), found)
+        return sums
+
+    def add_errors(self, sums, panel, rows, forecasts, quantiles=None):
         """Adds forecasts of the given origins to an `ErrorSums`, each with its series' scale."""
         scale = self._learnt.scales_of(panel.series)
-        sums.update(self.actual(panel, rows), forecasts, scale[panel.series_of(rows)])
+        sums.update(self.actual(panel, rows), forecasts, scale[panel.series_of(rows)], quantiles)
 
     def actual(self, panel: Panel, rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """What happened after the given origins, original units, NaN where not observed.

@@ -1,49 +1,25 @@
-"""How far forecasts are from what happened, by sums whose memory does not grow.
-
-`ErrorSums` adds batches up; `rmse(actual, forecast)` and its neighbours score two
-arrays at once through the same sums; `keras_metric` gives the same numbers while a
-Keras model trains. Everything is in original units. What each metric means:
-
-| name | formula over the scored points | units | best |
-|---|---|---|---|
-| mae | mean of abs(forecast - actual) | the target's | 0 |
-| mse | mean of (forecast - actual)^2 | squared | 0 |
-| rmse | root of mse | the target's | 0 |
-| bias | mean of forecast - actual: above 0 is too high | the target's | 0 |
-| mape | mean of 100 abs(forecast - actual) / abs(actual) | percent | 0 |
-| smape | mean of 200 abs(forecast - actual) / (abs(actual) + abs(forecast)) | 0 to 200 | 0 |
-| wape | 100 sum of abs(forecast - actual) / sum of abs(actual) | percent | 0 |
-| mase | mean of abs(forecast - actual) / scale, see `mase_scale` | 1 is seasonal naive in-sample | 0 |
-| r2 | 1 - sum of (forecast - actual)^2 / sum of (actual - mean of actual)^2 | none | 1 |
-
-- A NaN in `actual` means "not observed": the point is not scored. A NaN or an infinity
-  in `forecast` is an error.
-- mape leaves out the points with abs(actual) <= `ZERO`, the rounding of the float32
-  tables, where a percentage says nothing. scikit-learn and sktime divide by an epsilon
-  there, and print numbers such as 1e15; elsewhere the numbers agree, but theirs are
-  fractions. smape is 0 where both values are 0, and wape is NaN where every actual is 0.
-- mase leaves out the points whose scale is 0 or NaN (a constant or a short series).
-- Over several targets, every metric but r2 pools all points, so the rmse is the root of
-  the mean over everything, and the target with the largest values weighs most. r2 is the
-  plain mean of the targets' own r2, as in scikit-learn, and so are its ends: 1 or 0
-  where the actuals are constant and the forecast is perfect or not, NaN below 2 points.
-"""
+"""Errors of forecasts as sums whose memory does not grow, and the scores that they give."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from tfts._messages import unknown
-from tfts.errors import DataError, SettingError
-
-if TYPE_CHECKING:
-    import keras
-
+from tfts.errors import SettingError
+from tfts.metrics.quantiles import (
+    OF_AN_INTERVAL,
+    QUANTILE_METRICS,
+    QuantileSums,
+    check_quantiles,
+    interval_of,
+    quantile_metric,
+)
+from tfts.outputs.output import checked_levels
 
 ZERO = float(np.finfo(np.float32).eps)
 
@@ -99,7 +75,7 @@ def _r2(sums):
     return np.where(scored, each, 0).sum(-1) / scored.sum(-1)
 
 
-METRICS = {
+POINT_METRICS = {
     "rmse": lambda sums: np.sqrt(_mse(sums)),
     "mae": lambda sums: sums.absolute.sum(-1) / sums.count.sum(-1),
     "mse": _mse,
@@ -110,6 +86,9 @@ METRICS = {
     "r2": _r2,
     "bias": lambda sums: sums.error.sum(-1) / sums.count.sum(-1),
 }
+
+# All that can be scored; those of quantiles where there are quantiles.
+METRICS = {**POINT_METRICS, **QUANTILE_METRICS}
 
 _BY = ("overall", "target", "step", "target_step")
 
@@ -125,6 +104,7 @@ class ErrorSums:
         targets: Sequence of str, the targets' names in the order of the last axis.
         scale: For mase: float or `(num_targets,)`, from `mase_scale`, when one scale
             holds for all windows. A panel gives `update` one for each window instead.
+        levels: Ascending levels of the quantiles that `update` then takes too.
 
     Attributes:
         num_windows: Int, the windows that came.
@@ -150,7 +130,13 @@ class ErrorSums:
     1     2      1  2.0
     """
 
-    def __init__(self, horizon: int, targets: Sequence[Hashable], scale: npt.ArrayLike | None = None) -> None:
+    def __init__(
+        self,
+        horizon: int,
+        targets: Sequence[Hashable],
+        scale: npt.ArrayLike | None = None,
+        levels: Sequence[float] | None = None,
+    ) -> None:
         if horizon < 1:
             raise SettingError(f"`horizon` must be an int >= 1, in rows. Received: horizon={horizon}.")
         if isinstance(targets, str) or not targets or len(set(targets)) != len(targets):
@@ -167,6 +153,10 @@ class ErrorSums:
         self._sums = Sums(*np.zeros((len(Sums._fields), self.horizon, len(self.targets))))
         self._scale = None if scale is None else self._window_scale(scale, num_windows=None)
         self._has_scale = scale is not None
+        self.levels = None if levels is None else checked_levels(levels, "levels")
+        self._quantiles = None
+        if levels is not None:
+            self._quantiles = QuantileSums(self.horizon, len(self.targets), self.levels)
 
     @property
     def count(self) -> npt.NDArray[np.int64]:
@@ -184,7 +174,11 @@ class ErrorSums:
         return self._sums.scaled_count.astype(np.int64)
 
     def update(
-        self, actual: npt.ArrayLike, forecast: npt.ArrayLike, scale: npt.ArrayLike | None = None
+        self,
+        actual: npt.ArrayLike,
+        forecast: npt.ArrayLike,
+        scale: npt.ArrayLike | None = None,
+        quantiles: npt.ArrayLike | None = None,
     ) -> None:
         """Adds a batch of windows.
 
@@ -194,10 +188,11 @@ class ErrorSums:
             forecast: The same shape and units.
             scale: For mase: float, `(num_targets,)` or `(num_windows, num_targets)`.
                 In place of the scale given at the start.
+            quantiles: `(num_windows, horizon, num_targets, num_levels)`, where there are levels.
 
         Raises:
             ValueError: If a shape differs, a forecast is NaN or infinite, an actual is
-                infinite, or `scale` is negative or of another shape.
+                infinite, `scale` is negative or of another shape, or quantiles fall.
         """
         actual, forecast = np.asarray(actual), np.asarray(forecast)
         expected = (len(actual) if actual.ndim else 0, self.horizon, len(self.targets))
@@ -214,12 +209,22 @@ class ErrorSums:
         else:
             scale = self._scale
 
-        block = max(1, _BLOCK // (self.horizon * len(self.targets)))
+        if (quantiles is None) != (self._quantiles is None):
+            raise SettingError(
+                "`quantiles` go with the `levels` that the sums were made with. Received: "
+                f"levels={self.levels}, quantiles={'None' if quantiles is None else np.shape(quantiles)}."
+            )
+        if quantiles is not None:
+            quantiles = check_quantiles(quantiles, actual.shape, self.levels)
+        block = max(1, _BLOCK // (self.horizon * len(self.targets) * len(self.levels or (0,))))
         for start in range(0, len(actual), block):
             rows = slice(start, start + block)
             in_rows = scale[rows] if scale is not None and len(scale) > 1 else scale
             new = self._add_up(actual[rows].astype(np.float64), forecast[rows].astype(np.float64), in_rows)
             self._sums = _combine(Sums(*map(np.stack, zip(self._sums, new, strict=True))), axis=0)
+            if quantiles is not None:
+                own = 0.0 if in_rows is None else in_rows
+                self._quantiles.add(actual[rows].astype(np.float64), quantiles[rows], own)
         self.num_windows += len(actual)
 
     def score(
@@ -230,8 +235,9 @@ class ErrorSums:
         """Turns the sums into a tidy table.
 
         Args:
-            names: Names of METRICS. By default all; mase only where a scale was given.
-                mase by name without a scale is NaN.
+            names: Names of METRICS. By default all; mase and sql only where a scale was given, those of
+                quantiles where there are levels. mase by name without a scale is NaN. That of an
+                interval may state which: `"coverage_0.8"`; by itself it is the widest.
             by: `"overall"` gives one row, `"target"` one for each target, `"step"` one
                 for each horizon step (1 is the first forecast row), `"target_step"` one
                 for each pair.
@@ -253,29 +259,130 @@ class ErrorSums:
         1  price      1  1.0  50.0
         """
         if names is None:
-            names = [name for name in METRICS if name != "mase" or self._has_scale]
+            names = self._all_names()
         elif isinstance(names, str):
             raise SettingError(f"`names` must be a list, as in [{names!r}]. Received: names={names!r}.")
         for name in names:
-            if name not in METRICS:
-                raise SettingError(unknown("metric", name, METRICS))
+            self._check_name(name)
         if by not in _BY:
             raise SettingError(unknown("grouping", by, _BY))
 
-        targets, steps = list(self.targets), list(range(1, self.horizon + 1))
+        labels = self._labels(by)
         if by == "step":
-            labels, cells = {"step": steps}, self._sums
+            cells = self._sums
         elif by == "target_step":
-            labels = {"target": np.repeat(targets, len(steps)), "step": steps * len(targets)}
             cells = Sums(*(field.T.reshape(-1, 1) for field in self._sums))
         else:
             over_steps = _combine(self._sums, axis=0)
-            labels = {"target": targets} if by == "target" else {}
             shape = (-1, 1) if by == "target" else (1, -1)
             cells = Sums(*(field.reshape(shape) for field in over_steps))
         with np.errstate(divide="ignore", invalid="ignore"):
-            columns = {name: METRICS[name](cells) for name in names}
+            columns = {
+                name: POINT_METRICS[name](cells) if name in POINT_METRICS else self._quantiles.score(name, by)
+                for name in names
+            }
         return pd.DataFrame({**labels, "count": cells.count.sum(-1).astype(np.int64), **columns})
+
+    def reliability(
+        self, by: Literal["overall", "target", "step", "target_step"] = "overall"
+    ) -> pd.DataFrame:
+        """Which share of the values lay at or below each quantile.
+
+        Args:
+            by: As of `score`.
+
+        Returns:
+            DataFrame with the columns target, step (as far as `by` names them), level, observed
+            (share) and count.
+
+        Raises:
+            ValueError: If there are no quantiles.
+
+        Example:
+
+        >>> sums = ErrorSums(horizon=1, targets=["load"], levels=[0.1, 0.9])
+        >>> sums.update([[[5.0]], [[9.0]]], [[[5.0]], [[5.0]]], quantiles=[[[[4.0, 7.0]]]] * 2)
+        >>> sums.reliability()
+           level  observed  count
+        0    0.1       0.0      2
+        1    0.9       0.5      2
+        """
+        self._check_name("crps")
+        cells, labels = self._quantiles.cells(by), self._labels(by)
+        with np.errstate(invalid="ignore"):
+            observed = cells.below / cells.count[:, None]
+        num = len(self.levels)
+        return pd.DataFrame(
+            {
+                **{name: np.repeat(values, num) for name, values in labels.items()},
+                "level": np.tile(self.levels, len(observed)),
+                "observed": observed.ravel(),
+                "count": np.repeat(cells.count.astype(np.int64), num),
+            }
+        )
+
+    def pit(self) -> pd.DataFrame:
+        """How many values fell between neighbouring quantiles: the histogram of the PIT.
+
+        A value that equals quantiles, as the zeros of counts do, is shared by the gaps beside them.
+
+        Returns:
+            DataFrame with the columns low and high (levels), count, and expected (share).
+
+        Raises:
+            ValueError: If there are no quantiles.
+
+        Example:
+
+        >>> sums = ErrorSums(horizon=1, targets=["load"], levels=[0.5])
+        >>> sums.update([[[5.0]], [[9.0]]], [[[5.0]], [[5.0]]], quantiles=[[[[4.0]]], [[[9.0]]]])
+        >>> sums.pit()
+           low  high  count  expected
+        0  0.0   0.5    0.5       0.5
+        1  0.5   1.0    1.5       0.5
+
+        Source: Czado, Gneiting and Held, Predictive model assessment for count data, Biometrics
+        65, 2009.
+        """
+        self._check_name("crps")
+        edges = np.array([0.0, *self.levels, 1.0])
+        table = {"low": edges[:-1], "high": edges[1:], "count": self._quantiles.pit("overall")[0]}
+        return pd.DataFrame({**table, "expected": np.diff(edges)})
+
+    def _labels(self, by):
+        """Columns that name the groups of `by`."""
+        targets, steps = list(self.targets), list(range(1, self.horizon + 1))
+        return {
+            "step": {"step": steps},
+            "target_step": {"target": np.repeat(targets, len(steps)), "step": steps * len(targets)},
+            "target": {"target": targets},
+            "overall": {},
+        }[by]
+
+    def _all_names(self):
+        names = [name for name in POINT_METRICS if name != "mase" or self._has_scale]
+        if self.levels is None:
+            return names
+        central = np.isclose(np.add.outer(self.levels, self.levels), 1).any() and len(self.levels) > 1
+        return names + [
+            name
+            for name in QUANTILE_METRICS
+            if (name != "sql" or self._has_scale) and (name not in OF_AN_INTERVAL or central)
+        ]
+
+    def _check_name(self, name):
+        found = quantile_metric(name)
+        if name not in METRICS and found is None:
+            raise SettingError(unknown("metric", name, METRICS))
+        if found is None:
+            return
+        if self.levels is None:
+            raise SettingError(
+                f"{name} scores quantiles, and there are none. Give a forecaster `quantiles`, and ErrorSums `levels`. "
+                f"Expected one of: {', '.join(sorted(POINT_METRICS))}."
+            )
+        if found[0] in OF_AN_INTERVAL:
+            interval_of(self.levels, found[1])
 
     def _refuse(self, wrong, which, wanted):
         if wrong.any():
@@ -380,244 +487,3 @@ def mase_scale(values: npt.ArrayLike, season_length: int) -> float | npt.NDArray
     with np.errstate(invalid="ignore"):
         mean = np.where(known, differences, 0.0).sum(axis=0) / known.sum(axis=0)
     return float(mean) if values.ndim == 1 else mean
-
-
-def _score(name, actual, forecast, scale=None):
-    actual, forecast = np.asarray(actual), np.asarray(forecast)
-    if actual.shape != forecast.shape or not actual.size:
-        raise SettingError(
-            "`actual` and `forecast` must have one shape and hold at least one value. "
-            f"Received: actual {actual.shape}, forecast {forecast.shape}."
-        )
-    wrong = np.argwhere(~np.isfinite(forecast))
-    if len(wrong):
-        raise SettingError(
-            "`forecast` must be finite, because a gap cannot be scored, but "
-            f"{len(wrong)} of its {forecast.size} values are not. First: index {tuple(wrong[0].tolist())}."
-        )
-    if actual.ndim != 3:
-        shape = (-1, 1, actual.shape[-1] if actual.ndim > 1 else 1)
-        actual, forecast = actual.reshape(shape), forecast.reshape(shape)
-    sums = ErrorSums(actual.shape[1], range(actual.shape[2]), scale)
-    sums.update(actual, forecast)
-    return float(sums.score([name])[name].iloc[0])
-
-
-def rmse(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
-    """Root mean squared error, the root of the mean over all points pooled.
-
-    Args:
-        actual: Array of any shape, in original units. NaN where nothing was observed.
-        forecast: Array of the same shape and units.
-
-    Returns:
-        Float >= 0 in the target's units. NaN if no point was observed.
-
-    Raises:
-        ValueError: If the shapes differ or are empty, or a forecast is not finite.
-
-    Example:
-
-    >>> rmse([1.0, 2.0], [1.0, 4.0])
-    1.4142135623730951
-    """
-    return _score("rmse", actual, forecast)
-
-
-def mae(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
-    """Mean absolute error. Arguments and errors as for `rmse`.
-
-    Returns:
-        Float >= 0 in the target's units. NaN if no point was observed.
-
-    Example:
-
-    >>> mae([1.0, 2.0], [1.0, 4.0])
-    1.0
-    """
-    return _score("mae", actual, forecast)
-
-
-def mse(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
-    """Mean squared error. Arguments and errors as for `rmse`.
-
-    Returns:
-        Float >= 0 in the target's units squared. NaN if no point was observed.
-
-    Example:
-
-    >>> mse([1.0, 2.0], [1.0, 4.0])
-    2.0
-    """
-    return _score("mse", actual, forecast)
-
-
-def mape(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
-    """Mean absolute percentage error, without the points where actual is 0.
-
-    Arguments and errors as for `rmse`. Left out is abs(actual) <= `ZERO` (1.2e-7).
-
-    Returns:
-        Float >= 0 in percent. NaN if no point is left.
-
-    Example:
-
-    >>> mape([2.0, 4.0, 0.0], [1.0, 4.0, 9.0])
-    25.0
-    """
-    return _score("mape", actual, forecast)
-
-
-def smape(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
-    """Symmetric mean absolute percentage error from 0 to 200, as in the M4 competition.
-
-    Arguments and errors as for `rmse`. A point where both values are 0 counts as 0.
-
-    Returns:
-        Float in [0, 200]. NaN if no point was observed.
-
-    Example:
-
-    >>> smape([1.0, 0.0], [3.0, 0.0])
-    50.0
-    """
-    return _score("smape", actual, forecast)
-
-
-def wape(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
-    """Sum of the absolute errors in percent of the sum of the absolute actuals.
-
-    Arguments and errors as for `rmse`. Single actuals of 0 do no harm.
-
-    Returns:
-        Float >= 0 in percent. NaN if every actual is 0 or none was observed.
-
-    Example:
-
-    >>> wape([0.0, 4.0], [1.0, 4.0])
-    25.0
-    """
-    return _score("wape", actual, forecast)
-
-
-def mase(actual: npt.ArrayLike, forecast: npt.ArrayLike, scale: npt.ArrayLike) -> float:
-    """Mean absolute scaled error: 1 is as good as seasonal naive was in-sample.
-
-    Arguments and errors as for `rmse`, and:
-
-    Args:
-        scale: Float or `(num_targets,)`, from `mase_scale` on the training rows.
-            `ErrorSums.update` takes one for each window of a panel.
-
-    Returns:
-        Float >= 0. NaN if the scale is 0 or NaN, or no point was observed.
-
-    Example:
-
-    >>> mase([1.0, 2.0], [1.0, 4.0], scale=mase_scale([0.0, 4.0, 2.0, 8.0], season_length=2))
-    0.3333333333333333
-    """
-    return _score("mase", actual, forecast, scale)
-
-
-def r2(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
-    """Share of the actuals' variance that the forecast explains.
-
-    Arguments and errors as for `rmse`. The last axis of an array with two or more is the
-    targets, and the value is the mean of the targets' own, as in scikit-learn.
-
-    Returns:
-        Float <= 1; below 0 is worse than the mean of the actuals. NaN below 2 points.
-
-    Example:
-
-    >>> r2([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
-    0.5
-    """
-    return _score("r2", actual, forecast)
-
-
-def bias(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
-    """Mean of forecast - actual: above 0, the forecast is too high on average.
-
-    Arguments and errors as for `rmse`.
-
-    Returns:
-        Float in the target's units. NaN if no point was observed.
-
-    Example:
-
-    >>> bias([1.0, 2.0], [1.0, 4.0])
-    1.0
-    """
-    return _score("bias", actual, forecast)
-
-
-def keras_metric(
-    name: str,
-    offset: npt.ArrayLike = 0.0,
-    scale: npt.ArrayLike = 1.0,
-    log: bool = False,
-    own_units: bool = False,
-    output: Any = "point",
-) -> keras.Metric:
-    """The same metric while a Keras model trains, in original units.
-
-    The model sees scaled values, and original = scaled * scale + offset, or the exponential
-    of that. To read a saved model that was compiled with it, `import tfts.keras_metrics` first.
-
-    Args:
-        name: Name of METRICS, except mase, which needs a scale of each series.
-        offset: Float or one for each target, from the scaler.
-        scale: Float > 0 or one for each target, from the scaler.
-        log: Whether the scaled values are those of logarithms.
-        own_units: Whether each window brings offset and scale of its own in place of sample
-            weights, as `WindowMeanError` takes them; then for `weighted_metrics`.
-        output: `Output` of the model. Its point forecast is scored, or by pinball, crps and wql its
-            quantiles.
-
-    Returns:
-        A `keras.metrics.Metric` for `model.compile(metrics=[...])`. It sums in float32,
-        and the mape guard grows with the rounding of the offset.
-
-    Raises:
-        ValueError: If `name` is unknown or mase, of quantiles that the output lacks, or a scale is
-            not above 0.
-
-    Example:
-
-    >>> metric = keras_metric("mae", offset=100.0, scale=20.0)
-    >>> metric.update_state([[[0.5]]], [[[0.75]]])
-    >>> float(metric.result())
-    5.0
-    """
-    from tfts.keras_metrics import (
-        ERRORS,
-        LEVELS,
-        QUANTILE_ERRORS,
-        R2,
-        MeanError,
-        QuantileError,
-        WindowMeanError,
-        WindowR2,
-    )
-    from tfts.outputs import build_output
-
-    output = build_output(output)
-    choices = [*ERRORS, "r2", *(QUANTILE_ERRORS if output.has_distribution else ())]
-    if name == "mase":
-        raise DataError(
-            "mase needs a scale of each series, which a Keras metric does not see; score with ErrorSums, or "
-            f"train with one of: {', '.join(sorted(choices))}."
-        )
-    if name not in choices:
-        raise SettingError(unknown("metric", name, choices))
-    if name in QUANTILE_ERRORS:
-        levels = getattr(output, "levels", LEVELS)
-        return QuantileError(name, offset, scale, log, output, levels, own_units)
-    if own_units:
-        return WindowMeanError(name, log, output) if name != "r2" else WindowR2(offset, log, output)
-    if name != "r2":
-        return MeanError(name, offset, scale, log, output)
-    # An affine scaler does not change r2.
-    return R2(offset, scale, log, output) if log else R2(output=output)
