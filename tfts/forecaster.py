@@ -19,7 +19,7 @@ from tfts._messages import unknown
 from tfts.baselines.seasonal_naive import season_length_of
 from tfts.calibration.held_out import HeldOut
 from tfts.calibration.kinds import Calibration, calibration_for, held_out_of, no_quantiles
-from tfts.calibration.splits import earlier_and_later, held_out_half
+from tfts.calibration.splits import LATER_SHARES, earlier_and_later, held_out_half
 from tfts.data.calendar import add_calendar
 from tfts.data.fitted_table import FittedTable
 from tfts.data.forecasts import actual_values, forecast_paths, forecast_table, last_origins, quantile_column
@@ -81,7 +81,7 @@ class Forecaster:
             `"conformal"` for points, else `"none"`. Held out is the later half of the
             validation rows, which then choose nothing; where a half is too short, all of them. A
             baseline is fitted once more without the last two fifths of the rows, whose
-            errors are taken.
+            errors are taken (of a short table the last horizon, or the validation rows).
 
     Attributes:
         model: After `fit`, the Keras model or the baseline.
@@ -285,6 +285,29 @@ class Forecaster:
             panel = add_calendar(panel, settings["calendar"])
         return panel
 
+    def _measured(self, predictor, rows, held, options):
+        """The predictor whose errors are measured, its scaler, and the held-out rows."""
+        if not predictor.measured_apart:
+            return predictor, rows.scaler, held
+        for share in LATER_SHARES:
+            try:
+                early, later = earlier_and_later(held, self.spec, share)
+                train, valid = self.parts(early) if predictor.holds_out else (early, None)
+                scaler = Scaler(self._settings["scaler"], self._settings["per_series"]).fit(train)
+                twin = predictor.clone()
+                twin.fit(dataclasses.replace(rows, train=train, validation=valid, scaler=scaler), options, {})
+            except DataError:
+                continue
+            return twin, scaler, later
+        if rows.validation is None:
+            raise DataError(
+                "The table is too short to hold rows out for the errors that quantiles are made of. Expected at "
+                f"least two windows of context_length={self.spec.context_length} and horizon={self.spec.horizon}, or "
+                "`validation` rows."
+            )
+        # There is no other way: the rows that chose its settings.
+        return predictor, rows.scaler, rows.validation
+
     @takes_training_options
     def fit(
         self,
@@ -328,15 +351,7 @@ class Forecaster:
         """The `Calibration`: from the errors of held-out rows, where there is use for them."""
         if held is None:
             return Calibration(self._calibration_kind, None)
-        scaler = rows.scaler
-        if predictor.measured_apart:
-            early, held = earlier_and_later(held, self.spec)
-            train, valid = self.parts(early, 0.15) if predictor.holds_out else (early, None)
-            scaler = Scaler(self._settings["scaler"], self._settings["per_series"]).fit(train)
-            predictor = predictor.clone()
-            predictor.fit(
-                dataclasses.replace(rows, train=train, validation=valid, scaler=scaler), options, {}
-            )
+        predictor, scaler, held = self._measured(predictor, rows, held, options)
         scaler = scaler.with_unseen(held, self.spec.context_length)[0]
 
         def forecasts(at):
@@ -477,7 +492,7 @@ class Forecaster:
         )
         forecasts = self.predictives(panel, rows)
         if samples is not None:
-            paths = self._calibration.paths(forecasts, samples, panel, rows, seed)
+            paths = self._calibration.paths(self, forecasts, samples, panel, rows, seed)
             return forecast_paths(panel, rows, paths)
         found = self._calibration.quantiles(self, forecasts, panel, rows, levels) if levels else None
         return forecast_table(panel, rows, forecasts.mean(), found, levels)

@@ -6,14 +6,14 @@ import pytest
 
 from tfts import Forecaster
 from tfts.calibration import HeldOut, adaptive_scores, calibration_for, earlier_and_later, held_out_half
-from tfts.calibration.held_out import needed_for, ranked, spread_out
+from tfts.calibration.held_out import Origins, needed_for, ranked, spread_out
+from tfts.calibration.phases import season_phases
 from tfts.data.panel import Panel
 from tfts.data.windows import WindowSpec
 from tfts.outputs import Normal, Point, Quantiles
 from tfts.outputs.predictive import Predictive
 
 LEVELS = (0.1, 0.5, 0.9)
-ONE = np.ones((1, 1))
 
 
 def _frame(values, start="2024-01-01", freq="D"):
@@ -25,7 +25,8 @@ def _held_out(errors, names=("",), series=None, sizes=None):
     errors = errors[:, None, None] if errors.ndim == 1 else errors
     sizes = np.ones((len(names), errors.shape[2])) if sizes is None else np.asarray(sizes, dtype=float)
     series = np.zeros(len(errors), int) if series is None else np.asarray(series)
-    return HeldOut(errors, series, np.arange(len(errors)), tuple(names), sizes, np.median(sizes, axis=0))
+    usual, phases = np.median(sizes, axis=0), np.ones((1, errors.shape[2]))
+    return HeldOut(errors, series, np.arange(len(errors)), tuple(names), sizes, usual, phases)
 
 
 def _point(*values):
@@ -34,7 +35,7 @@ def _point(*values):
 
 def test_quantiles_are_the_forecast_and_the_ranked_errors():
     # Of 19 errors from -9 to 9 the level 0.1 is the second, 0.9 the eighteenth: k / 20.
-    found = _held_out(np.arange(-9, 10)).quantiles(_point(100), LEVELS, ("",), np.array([0]))
+    found = _held_out(np.arange(-9, 10)).quantiles(_point(100), LEVELS, Origins(("",), np.array([0])))
     assert found.ravel().tolist() == [92.0, 100.0, 108.0]
     assert ranked(np.arange(1.0, 4.0)[:, None, None], [0.25, 0.375]).ravel().tolist() == [1.0, 1.5]
 
@@ -44,14 +45,14 @@ def test_each_step_and_target_has_errors_of_its_own():
     errors[:, 1, 0] = np.arange(-9, 10)
     errors[:, 0, 1] = 10 * np.arange(-9, 10)
     forecast = Predictive(Point(), np.zeros((1, 2, 2)), np.zeros(2, bool))
-    found = _held_out(errors).quantiles(forecast, LEVELS, ("",), np.array([0]))
+    found = _held_out(errors).quantiles(forecast, LEVELS, Origins(("",), np.array([0])))
     assert found[0, :, :, 2].tolist() == [[0.0, 80.0], [8.0, 0.0]]
 
 
 def test_small_and_large_series_share_errors_in_units_of_their_size():
     errors = np.tile(np.arange(-9, 10), 2)
     held_out = _held_out(errors, ("small", "large"), np.repeat([0, 1], 19), [[1.0], [1000.0]])
-    found = held_out.quantiles(_point(5, 5, 5), (0.1, 0.9), ("large", "small", "new"), np.arange(3))
+    found = held_out.quantiles(_point(5, 5, 5), (0.1, 0.9), Origins(("large", "small", "new"), np.arange(3)))
     width = found[:, 0, 0, 1] - found[:, 0, 0, 0]
     assert width[0] == pytest.approx(1000 * width[1])
     assert width[2] == pytest.approx(500.5 * width[1])  # The usual size is the median one.
@@ -60,7 +61,7 @@ def test_small_and_large_series_share_errors_in_units_of_their_size():
 def test_a_series_with_enough_errors_keeps_to_them():
     errors = np.concatenate([np.linspace(-1, 1, 199), np.linspace(-9, 9, 199)])
     held_out = _held_out(errors, ("calm", "wild"), np.repeat([0, 1], 199))
-    found = held_out.quantiles(_point(0, 0), (0.1, 0.9), ("calm", "wild"), np.arange(2))
+    found = held_out.quantiles(_point(0, 0), (0.1, 0.9), Origins(("calm", "wild"), np.arange(2)))
     # The twentieth of 199.
     np.testing.assert_allclose(found[:, 0, 0, 1], [1 - 19 / 99, 9 * (1 - 19 / 99)])
 
@@ -68,7 +69,7 @@ def test_a_series_with_enough_errors_keeps_to_them():
 def test_errors_of_logarithms_multiply():
     log = Predictive(Point(), np.log([[[100.0]]]), np.array([True]))
     errors = np.log(2) * np.arange(-9, 10) / 8
-    found = _held_out(errors).quantiles(log, (0.1, 0.9), ("",), np.array([0]))
+    found = _held_out(errors).quantiles(log, (0.1, 0.9), Origins(("",), np.array([0])))
     np.testing.assert_allclose(found.ravel(), [50.0, 200.0])
 
 
@@ -78,11 +79,11 @@ def test_a_distribution_is_corrected_along_itself():
     narrow = Predictive(Normal(), np.tile([0.0, 0.5], (4000, 1, 1, 1)), np.array([False]))
     actual = rng.normal(size=(4000, 1, 1))
     held_out = _held_out(narrow.scores(actual))
-    found = held_out.quantiles(narrow[:1], (0.1, 0.9), ("",), np.array([0])).ravel()
+    found = held_out.quantiles(narrow[:1], (0.1, 0.9), Origins(("",), np.array([0]))).ravel()
     np.testing.assert_allclose(found, [-1.2816, 1.2816], atol=0.07)
     learnt = Predictive(Quantiles(LEVELS), np.tile([-0.5, 0.0, 0.5], (4000, 1, 1, 1)), np.array([False]))
     held_out = _held_out(learnt.scores(actual))
-    found = held_out.quantiles(learnt[:1], LEVELS, ("",), np.array([0])).ravel()
+    found = held_out.quantiles(learnt[:1], LEVELS, Origins(("",), np.array([0]))).ravel()
     np.testing.assert_allclose(found, [-1.2816, 0.0, 1.2816], atol=0.07)
 
 
@@ -90,7 +91,9 @@ def test_coverage_holds_on_exchangeable_origins():
     inside, rng = [], np.random.default_rng(0)
     for _ in range(400):
         errors = rng.standard_t(3, size=20)
-        low, high = _held_out(errors[:19]).quantiles(_point(0), (0.1, 0.9), ("",), np.array([0])).ravel()
+        low, high = (
+            _held_out(errors[:19]).quantiles(_point(0), (0.1, 0.9), Origins(("",), np.array([0]))).ravel()
+        )
         inside.append(low <= errors[19] <= high)
     assert 0.76 <= np.mean(inside) <= 0.84
 
@@ -113,7 +116,7 @@ def test_the_adaptive_form_comes_back_after_a_shift_and_the_plain_one_does_not()
     inside = (found[..., 0] <= after) & (after <= found[..., 1])
     assert 0.74 <= inside[100:].mean() <= 0.86
     assert 0.7 <= inside[100:200].mean() <= 0.9
-    low, high = held_out.quantiles(_point(0), (0.1, 0.9), ("",), np.array([0])).ravel()
+    low, high = held_out.quantiles(_point(0), (0.1, 0.9), Origins(("",), np.array([0]))).ravel()
     assert ((low <= after) & (after <= high)).mean() < 0.4
 
 
@@ -163,7 +166,7 @@ def test_paths_of_a_distribution_have_its_spread_and_the_order_of_errors():
     # Held-out errors that are the same at both steps.
     scores = np.repeat(np.random.default_rng(0).normal(size=(100, 1, 1)), 2, axis=1)
     normal = Predictive(Normal(), np.array([[[[10.0, 2.0]], [[20.0, 4.0]]]]), np.array([False]))
-    paths = _held_out(scores).paths(normal, 1000, ("",), np.array([0]), calibrated=False)[:, 0, :, 0]
+    paths = _held_out(scores).paths(normal, 1000, Origins(("",), np.array([0])), calibrated=False)[:, 0, :, 0]
     np.testing.assert_allclose(paths.mean(axis=0), [10, 20], atol=0.01)
     np.testing.assert_allclose(paths.std(axis=0), [2, 4], rtol=0.03)
     assert np.corrcoef(paths.T)[0, 1] > 0.999
@@ -201,3 +204,38 @@ def test_what_calibration_is_taken():
         ValueError, match=r"A point forecast has no quantiles.*with quantiles=.*or with output="
     ):
         calibration_for("none", Point(), LEVELS)
+
+
+@pytest.mark.parametrize(
+    ("start", "freq", "phases", "season"),
+    [
+        ("2024-01-01 22:00", "h", [22, 23, 0], 24),
+        ("2024-01-01 23:30", "15min", [94, 95, 0], 96),
+        ("2024-01-01", "D", [4, 5, 6], 7),  # 1970-01-01 was a Thursday, 2024-01-01 a Monday.
+        ("2024-01-04", "B", [3, 4, 0], 5),
+        ("2024-11-01", "MS", [10, 11, 0], 12),
+        ("2024-07-01", "QS", [2, 3, 0], 4),
+        ("2024-01-01", "W-MON", [0, 0, 0], 1),
+        ("2024-01-01", "YS", [0, 0, 0], 1),
+    ],
+)
+def test_the_phase_of_a_row_in_its_season(start, freq, phases, season):
+    found, length = season_phases(pd.date_range(start, periods=3, freq=freq), freq)
+    assert (found.tolist(), length) == (phases, season)
+    local = pd.date_range(start, periods=3, freq=freq, tz="Europe/Berlin")
+    assert season_phases(local, freq)[0].tolist() == phases
+
+
+def test_intervals_are_narrow_where_little_happens():
+    # Twelve quiet hours a day, twelve loud ones.
+    hours = np.arange(24 * 120)
+    noise = np.random.default_rng(0).normal(size=len(hours)) * np.where(hours % 24 < 12, 0.1, 10)
+    frame = _frame(noise, freq="h")
+    forecaster = Forecaster("seasonal_naive", context_length=24, horizon=24, quantiles=LEVELS).fit(frame)
+    table = forecaster.predict(frame)
+    width = (table["y_q0.9"] - table["y_q0.1"]).to_numpy()
+    assert width[12:].mean() > 10 * width[:12].mean()
+    panel = forecaster.panel(frame)
+    rows = forecaster.spec.origins(panel)[-200:]
+    found, actual = forecaster.quantile_windows(panel, rows, [0.1, 0.9]), forecaster.actual(panel, rows)
+    assert 0.76 < ((found[..., 0] <= actual) & (actual <= found[..., 1])).mean() < 0.84

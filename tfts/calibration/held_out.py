@@ -11,17 +11,42 @@ from tfts.outputs.output import normal_scores
 _NUMBERS, _ORIGINS, _FEWEST = 2**22, 2000, 100
 # Times of origins from which whole error paths are drawn for all series at once.
 _TIMES = 20
+# Rows of one phase of the season at which half of what is taken for its size is its own, and the least size.
+_HALF_OWN, _LEAST_PHASE = 10, 0.02
 # Origins of one series from which its own errors are used alone.
 _OWN = 100
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Origins:
+    """What scores are multiplied by at some origins.
+
+    Attributes:
+        names: Names of series.
+        of: Int `(windows,)`, the place in `names` of the series of each window.
+        movement: Float `(windows, targets)`, see `movement`, or 1.
+        phases: Int `(windows,)`, of each origin in the season, or `None` without a season.
+
+    Example:
+
+    >>> Origins(("a", "b"), np.array([0, 1, 1])).movement
+    1.0
+    """
+
+    names: tuple
+    of: np.ndarray
+    movement: np.ndarray | float = 1.0
+    phases: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class HeldOut:
     """Scores of what happened after held-out origins, see `Predictive.scores`.
 
-    Of a distribution they are normal where it is right. Of a point forecast they are errors: of
-    values in units of the series' own size, so that small and large series can share them, and of
-    logarithms as they are.
+    Of a distribution they are normal where it is right. Of a point forecast they are errors in units of
+    the series' own size, so that small and large series can share them (of logarithms as they are); of
+    how much the last seasons before the origin moved, see `movement`; and of the phase of the season: an
+    hour of the day in which little happens has small errors.
 
     Attributes:
         scores: Float32 `(origins, horizon, targets)`, NaN where nothing was observed.
@@ -31,22 +56,25 @@ class HeldOut:
         sizes: Float64 `(series, targets)` of each name, what its scores are multiplied by; 1 of
             distributions and logarithms.
         usual: Float64 `(targets,)`, the size of a series that is not among the names.
+        phases: Float64 `(season_length, targets)`, the size of errors of rows in each phase of the season,
+            as a multiple of all; `(1, targets)` of ones where there is none.
+        relative: Bool. Whether scores are in units of sizes and movement.
 
     Example:
 
     >>> from tfts.outputs import Point
     >>> from tfts.outputs.predictive import Predictive
     >>> one, errors = np.ones((1, 1)), np.arange(-4.0, 5.0)[:, None, None]
-    >>> held_out = HeldOut(errors, np.zeros(9, int), np.arange(9), ("",), one, one[0])
+    >>> held_out = HeldOut(errors, np.zeros(9, int), np.arange(9), ("",), one, one[0], one)
     >>> forecast = Predictive(Point(), np.array([[[100.0]]]), np.array([False]))
-    >>> held_out.quantiles(forecast, (0.1, 0.5, 0.9), ("",), np.array([0])).tolist()
+    >>> held_out.quantiles(forecast, (0.1, 0.5, 0.9), Origins(("",), np.array([0]))).tolist()
     [[[[96.0, 100.0, 104.0]]]]
 
     Source: Conformal intervals: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World,
     2005; Lei et al., Distribution-free predictive inference for regression, 2018. On top of
     quantiles: Romano, Patterson and Candes, Conformalized quantile regression, 2019, here
     along the model's own quantiles: Chernozhukov, Wuthrich and Zhu, Distributional conformal
-    prediction, PNAS 118, 2021.
+    prediction, PNAS 118, 2021. In units of a size that differs: Lei et al. 2018, section 5.2.
     """
 
     scores: np.ndarray
@@ -55,30 +83,53 @@ class HeldOut:
     names: tuple
     sizes: np.ndarray
     usual: np.ndarray
+    phases: np.ndarray
+    relative: bool = True
 
     @classmethod
-    def of(cls, forecasts, actual, panel, rows, sizes):
+    def of(cls, forecasts, actual, origins, times, sizes, season_length=1):
         """What forecasts of held-out origins say.
 
         Args:
             forecasts: `Predictive` of the origins.
             actual: Float `(origins, horizon, targets)`, NaN where nothing was observed.
-            panel: `Panel` of the origins.
-            rows: Int `(origins,)`: the origins.
-            sizes: Float `(series, targets)`, of each series of the panel in its own units.
+            origins: `Origins`.
+            times: Int64 `(origins,)`.
+            sizes: Float `(series, targets)` of each of `origins.names`, in original units, as from
+                `usual_sizes`; `None` where scores have none.
+            season_length: Int.
         """
-        relative = ~forecasts.logged & (not forecasts.output.has_distribution)
-        usual = np.array([np.median(size[size > 0]) if (size > 0).any() else 1.0 for size in sizes.T])
-        sizes = np.where(relative, np.where(sizes > 0, sizes, usual), 1.0)
-        of = panel.series_of(rows)
-        scores = (forecasts.scores(actual) / sizes[of][:, None]).astype(np.float32)
-        usual = np.where(relative, usual, 1.0)
-        return cls(scores, of, panel.times.asi8[rows], tuple(panel.series), sizes, usual)
+        targets = actual.shape[2]
+        whole = np.ones((len(origins.names), targets)) if sizes is None else sizes
+        scores = forecasts.scores(actual) / (whole[origins.of] * origins.movement)[:, None]
+        phases = np.ones((1, targets))
+        if origins.phases is not None and season_length > 1 and not forecasts.output.has_distribution:
+            phases = _sizes_of_phases(scores, origins.phases, season_length)
+            scores = scores / _at_phases(phases, origins.phases, scores.shape[1])
+        return cls(
+            scores=scores.astype(np.float32),
+            series=origins.of,
+            times=times,
+            names=tuple(origins.names),
+            sizes=whole,
+            usual=np.median(whole, axis=0),
+            phases=phases,
+            relative=sizes is not None,
+        )
 
     def sizes_of(self, names):
         """Sizes of the named series, `(series, targets)`."""
         place = {name: i for i, name in enumerate(self.names)}
         return np.stack([self.sizes[place[name]] if name in place else self.usual for name in names])
+
+    def units(self, origins):
+        """What the scores of windows are multiplied by, `(windows, horizon, targets)`.
+
+        Args:
+            origins: `Origins`.
+        """
+        size = self.sizes_of(origins.names)[origins.of] * origins.movement
+        return size[:, None] * _at_phases(self.phases, origins.phases, self.scores.shape[1])
 
     def check(self, levels):
         """Raises a ValueError where there are too few origins for a level."""
@@ -91,14 +142,13 @@ class HeldOut:
                     "0.5."
                 )
 
-    def quantiles(self, forecasts, levels, names, of):
+    def quantiles(self, forecasts, levels, origins):
         """Quantiles that hold their level on exchangeable origins.
 
         Args:
             forecasts: `Predictive`.
             levels: Ascending levels.
-            names: Names of series.
-            of: Int `(windows,)`, the place in `names` of the series of each window.
+            origins: `Origins` of the windows.
 
         Returns:
             Float64 `(windows, horizon, targets, levels)`, in original units.
@@ -106,8 +156,8 @@ class HeldOut:
         Raises:
             ValueError: If there are too few held-out origins for a level.
         """
-        tables, size = self.tables(levels, names), self.sizes_of(names)[of][:, None]
-        found = [forecasts.at(tables[of, ..., k] * size) for k in range(len(levels))]
+        tables, units = self.tables(levels, origins.names), self.units(origins)
+        found = [forecasts.at(tables[origins.of, ..., k] * units) for k in range(len(levels))]
         return np.maximum.accumulate(np.stack(found, axis=-1), axis=-1)
 
     def tables(self, levels, names):
@@ -125,7 +175,7 @@ class HeldOut:
                 own[self.names[i]] = ranked(scores, levels)
         return np.stack([own.get(name, pooled) for name in names])
 
-    def paths(self, forecasts, count, names, of, seed=0, calibrated=True):
+    def paths(self, forecasts, count, origins, seed=0, calibrated=True):
         """Paths whose steps belong together: scores of whole held-out origins.
 
         Origins are drawn by their time, the same for all series, so that sums over series have the
@@ -134,8 +184,7 @@ class HeldOut:
         Args:
             forecasts: `Predictive`.
             count: Int >= 1, paths of each window.
-            names: As of `quantiles`.
-            of: As of `quantiles`.
+            origins: As of `quantiles`.
             seed: Of the draws.
             calibrated: Whether the errors themselves are drawn; if not, the order of theirs, while
                 each step keeps the distribution that the model gives it.
@@ -158,20 +207,38 @@ class HeldOut:
         if not calibrated:
             scores = _as_normal(scores)
         place = {name: i for i, name in enumerate(self.names)}
-        places = np.array([place.get(name, -1) for name in names])[of]
+        places = np.array([place.get(name, -1) for name in origins.names])[origins.of]
         chosen = _chosen(self.times[whole], self.series[whole], places, count, np.random.default_rng(seed))
-        size = self.sizes_of(names)[of][:, None]
-        return np.stack([forecasts.at(scores[at] * size) for at in chosen])
+        units = self.units(origins)
+        return np.stack([forecasts.at(scores[at] * units) for at in chosen])
 
     def get_state(self):
         """Arrays, and what JSON can hold: two dicts."""
-        arrays = {name: getattr(self, name) for name in ("scores", "series", "times", "sizes", "usual")}
-        return arrays, {"names": list(self.names)}
+        arrays = {
+            name: getattr(self, name) for name in ("scores", "series", "times", "sizes", "usual", "phases")
+        }
+        return arrays, {"names": list(self.names), "relative": self.relative}
 
     @classmethod
     def from_state(cls, arrays, plain):
         """What `get_state` described."""
-        return cls(**arrays, names=tuple(plain["names"]))
+        return cls(**arrays, names=tuple(plain["names"]), relative=plain["relative"])
+
+
+def usual_sizes(sizes):
+    """Sizes of series, the median in place of those that are 0 or NaN.
+
+    Args:
+        sizes: Float `(series, targets)`.
+
+    Example:
+
+    >>> usual_sizes([[1.0], [np.nan], [3.0]]).ravel().tolist()
+    [1.0, 2.0, 3.0]
+    """
+    sizes = np.asarray(sizes, dtype=np.float64)
+    usual = [np.median(size[size > 0]) if (size > 0).any() else 1.0 for size in sizes.T]
+    return np.where(sizes > 0, sizes, usual)
 
 
 def spread_out(times, numbers):
@@ -220,6 +287,31 @@ def ranked(scores, levels):
     """
     find = np.nanquantile if np.isnan(scores).any() else np.quantile
     return np.moveaxis(find(scores.astype(np.float64), levels, axis=0, method="weibull"), 0, -1)
+
+
+def _sizes_of_phases(scores, phases, season_length):
+    """Mean size of scores in each phase over that of all, `(season_length, targets)`; where rows are few near 1."""
+    at = (phases[:, None] + np.arange(1, scores.shape[1] + 1)) % season_length
+    found = np.ones((season_length, scores.shape[2]))
+    for target in range(scores.shape[2]):
+        sizes = np.abs(scores[..., target])
+        there = ~np.isnan(sizes)
+        count = np.bincount(at[there], minlength=season_length)
+        total = np.bincount(at[there], sizes[there], minlength=season_length)
+        if not total.sum():
+            continue
+        own = total / np.maximum(count, 1) / (total.sum() / count.sum())
+        # Errors of one row from many origins are no more than one.
+        rows = count / scores.shape[1]
+        found[:, target] = np.maximum(own, _LEAST_PHASE) ** (rows / (rows + _HALF_OWN))
+    return found
+
+
+def _at_phases(sizes, phases, horizon):
+    """Sizes of the rows after origins, `(windows, horizon, targets)`."""
+    if len(sizes) == 1 or phases is None:
+        return np.ones((1, 1, sizes.shape[1]))
+    return sizes[(phases[:, None] + np.arange(1, horizon + 1)) % len(sizes)]
 
 
 def _as_normal(scores):

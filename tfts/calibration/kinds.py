@@ -6,7 +6,8 @@ import numpy as np
 
 from tfts._messages import unknown
 from tfts.calibration.adaptive import adaptive_scores
-from tfts.calibration.held_out import HeldOut, spread_out
+from tfts.calibration.held_out import HeldOut, Origins, spread_out, usual_sizes
+from tfts.calibration.phases import season_phases
 from tfts.data.forecasts import actual_values
 from tfts.errors import SettingError
 
@@ -59,6 +60,10 @@ def no_quantiles(received):
     )
 
 
+# Seasons of the context that movement is measured over, and the least, as a share of the usual.
+_SEASONS, _LEAST_MOVEMENT = 3, 0.1
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Calibration:
     """What a fitted forecaster knows about its errors.
@@ -93,12 +98,11 @@ class Calibration:
             if not forecasts.output.has_distribution:
                 raise SettingError(no_quantiles(f"quantiles={list(levels)} of a forecaster without"))
             return forecasts.quantiles(levels)
-        of = panel.series_of(rows)
         if self.kind == "conformal":
-            return self.held_out.quantiles(forecasts, levels, panel.series, of)
+            return self.held_out.quantiles(forecasts, levels, self._origins(panel, rows, forecaster.spec))
         return self._adaptive(forecaster, forecasts, panel, rows, levels)
 
-    def paths(self, forecasts, count, panel, rows, seed):
+    def paths(self, forecaster, forecasts, count, panel, rows, seed):
         """Paths `(count, windows, horizon, targets)`, see `HeldOut.paths`."""
         if self.held_out is None:
             raise SettingError(
@@ -106,7 +110,15 @@ class Calibration:
                 "`quantiles`, or an output that describes a distribution, and fit it with `validation` rows."
             )
         calibrated = self.kind != "none" or not forecasts.output.has_distribution
-        return self.held_out.paths(forecasts, count, panel.series, panel.series_of(rows), seed, calibrated)
+        origins = self._origins(panel, rows, forecaster.spec)
+        return self.held_out.paths(forecasts, count, origins, seed, calibrated)
+
+    def _origins(self, panel, rows, spec):
+        """`Origins` of rows of a panel."""
+        of, phases = panel.series_of(rows), season_phases(panel.times[rows], panel.freq)[0]
+        sizes = self.held_out.sizes_of(panel.series)[of]
+        moved = movement(panel, rows, spec, sizes) if self.held_out.relative else 1.0
+        return Origins(panel.series, of, moved, phases)
 
     def _adaptive(self, forecaster, forecasts, panel, rows, levels):
         """As `quantiles`: each window by the outcomes of earlier origins after the held-out ones."""
@@ -117,14 +129,15 @@ class Calibration:
         replayed = _latest_of_each(panel, known, rows, 4 * spec.horizon + 200)
         every = np.union1d(rows, replayed)
         made = forecaster.predictives(panel, every)
-        sizes = self.held_out.sizes_of(panel.series)
+        units = self.held_out.units(self._origins(panel, every, spec))
         series = panel.series_of(every)
-        scores = made.scores(actual_values(panel, every, spec)) / sizes[series][:, None]
+        scores = made.scores(actual_values(panel, every, spec)) / units
         found = np.empty((len(every), *forecasts.mean().shape[1:], len(levels)))
         for i in np.unique(series):
             own = np.flatnonzero(series == i)
             found[own] = adaptive_scores(self.held_out, scores[own], every[own], levels, panel.series[i])
-        found = found[np.searchsorted(every, rows)] * sizes[of][:, None, :, None]
+        wanted = np.searchsorted(every, rows)
+        found = found[wanted] * np.broadcast_to(units, scores.shape)[wanted][..., None]
         quantiles = [forecasts.at(found[..., k]) for k in range(len(levels))]
         return np.maximum.accumulate(np.stack(quantiles, axis=-1), axis=-1)
 
@@ -137,7 +150,8 @@ def held_out_of(forecasts, panel, rows, spec, sizes):
         panel: `Panel` in original units.
         rows: Int `(windows,)`: origins.
         spec: `WindowSpec`.
-        sizes: As of `HeldOut.of`.
+        sizes: Float `(series, targets)`, of each series of the panel in its own units; 0 or NaN where it is
+            not known.
 
     Example:
 
@@ -151,11 +165,58 @@ def held_out_of(forecasts, panel, rows, spec, sizes):
     >>> def last(rows):
     ...     return Predictive(Point(), panel.values[rows][:, None], np.array([False]))
     >>> held_out_of(last, panel, np.array([0, 1]), spec, np.ones((1, 1))).scores.ravel().tolist()
-    [1.0, 2.0]
+    [0.98..., 1.85...]
     """
     numbers = spec.horizon * len(spec.target_columns(panel))
     rows = rows[spread_out(panel.times.asi8[rows], numbers)]
-    return HeldOut.of(forecasts(rows), actual_values(panel, rows, spec), panel, rows, sizes)
+    made, of, moved = forecasts(rows), panel.series_of(rows), 1.0
+    phases, season_length = season_phases(panel.times[rows], panel.freq)
+    if made.output.has_distribution or made.logged.any():
+        sizes = None
+    else:
+        sizes = usual_sizes(sizes)
+        moved = movement(panel, rows, spec, sizes[of])
+    origins, times = Origins(panel.series, of, moved, phases), panel.times.asi8[rows]
+    return HeldOut.of(made, actual_values(panel, rows, spec), origins, times, sizes, season_length)
+
+
+def movement(panel, rows, spec, sizes):
+    """How much the windows before some origins moved, beside what is usual, `(windows, targets)`.
+
+    It is the root of the mean distance of values one season apart over the last three seasons of the
+    context, of which the usual size is one tenth at least, over the usual size: the root, because such
+    a mean says half of how large the next errors are.
+
+    Args:
+        panel: `Panel` in original units.
+        rows: Int `(windows,)`: origins.
+        spec: `WindowSpec`.
+        sizes: Float `(windows, targets)`, the usual size, above 0.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from tfts.data.panel import Panel
+    >>> from tfts.data.windows import WindowSpec
+    >>> frame = pd.DataFrame({"y": [0.0, 1, 0, 1, 9, 1]}, index=pd.date_range("2024", periods=6, freq="YS"))
+    >>> movement(Panel.from_frame(frame), np.array([3, 5]), WindowSpec(3, 1), np.ones((2, 1))).round(2).tolist()
+    [[1.05], [2.85]]
+
+    Source: As the locally weighted intervals of Lei et al., Distribution-free predictive inference for
+    regression, Journal of the American Statistical Association 113, 2018.
+    """
+    season = season_phases(panel.times[:1], panel.freq)[1]
+    if spec.context_length < 2 * season:
+        season = 1
+    count = max(1, min(spec.context_length - season, _SEASONS * season))
+    values = panel.values[:, panel.indices(spec.target_columns(panel))]
+    steps = np.zeros(values.shape)
+    steps[season:] = np.abs(values[season:] - values[:-season])
+    # Of a context of one row there is no step.
+    sums = np.concatenate([np.zeros((1, steps.shape[1])), np.nancumsum(steps, axis=0)])
+    rows = np.asarray(rows)
+    moved = (sums[rows + 1] - sums[rows + 1 - count]) / count if spec.context_length > 1 else sizes
+    return np.sqrt(moved / sizes + _LEAST_MOVEMENT)
 
 
 def _latest_of_each(panel, known, rows, most):

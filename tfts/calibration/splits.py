@@ -4,22 +4,28 @@ import dataclasses
 
 import numpy as np
 
-# Share of the rows of a series that the errors of a method are measured on which is fitted twice.
-_LATER = 0.4
+from tfts.errors import DataError
+
+# Shares of the rows of a series that the errors of a method may be measured on which is fitted twice, the
+# next where a table is too short for one; a horizon at least.
+LATER_SHARES = (0.4, 0.0)
 # Windows of a series that are enough to choose weights by, or to measure errors.
 _ENOUGH = 20
 
 
-def earlier_and_later(panel, spec):
+def earlier_and_later(panel, spec, share=LATER_SHARES[0]):
     """A panel's rows in two parts: those to fit on and the last ones, whose forecasts are scored.
 
     Args:
         panel: `Panel`.
         spec: `WindowSpec` of the forecasts.
+        share: Of the rows of a series that are in the later part, which holds at least a horizon.
 
     Returns:
-        Tuple of two `Panel`s. The later part of a series has two fifths of its rows, and at least a
-        horizon; a series that is too short for both is in neither.
+        Tuple of two `Panel`s. A series that is too short for both is in neither.
+
+    Raises:
+        ValueError: If all are.
 
     Example:
 
@@ -32,9 +38,14 @@ def earlier_and_later(panel, spec):
     """
     spans = panel.spans
     rows = spans.observed_end - spans.target_start
-    later = np.maximum(np.round(_LATER * rows).astype(np.int64), spec.horizon)
+    later = np.maximum(np.round(share * rows).astype(np.int64), spec.horizon)
     at = spans.observed_end - later
     kept = at - spans.start >= spec.context_length + spec.horizon
+    if not kept.any():
+        raise DataError(
+            f"No series has {spec.context_length + 2 * spec.horizon} rows, a window (context_length="
+            f"{spec.context_length}, horizon={spec.horizon}) and a horizon after it."
+        )
     return _cut(panel, at, kept)
 
 
