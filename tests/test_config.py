@@ -96,7 +96,7 @@ def test_a_mistake_on_the_command_line_is_placed_there():
         ("split.validation=[1]", "split.validation: Input should be a valid number"),
         (
             "training.loss=3",
-            "training.loss: `loss` must be a Keras loss, its name or its config. Received: loss=3",
+            "training.loss: `loss` must be 'auto', a Keras loss, its name or its config. Received: loss=3",
         ),
         ("data.calendar=[24]", "data.calendar: Input should be a valid string"),
     ],

@@ -40,6 +40,7 @@ STILL = {"epochs": 1, "learning_rate": 1e-12, "verbose": 0, "ema_momentum": None
         ("linear", {"shared": False}, {"inputs": "all"}),
         ("linear", {"window_norm": "none"}, {}),
         ("nlinear", {"individual": True}, {"weights": "own"}),
+        ("dlinear", {"window_norm": "last"}, {}),
         ("lstm_attention", {"units": 2}, {"inputs": "all"}),
         ("lstm_attention", {"units": 2, "linear_skip": "own", "window_norm": "last"}, {}),
     ],

@@ -47,9 +47,9 @@ def backtest(
 
     Returns:
         Tidy DataFrame with the columns `series`, `origin`, `time`, `step` (1 is the first
-        row after the origin), `target`, `actual` (NaN where not observed) and `forecast`,
-        in original units. Series with fewer origins than asked for, or none, are named in a
-        warning.
+        row after the origin), `target`, `actual` (NaN where not observed), `forecast`, and of a
+        forecaster with quantiles one for each level, such as `q0.1`, in original units. Series with fewer
+        origins than asked for, or none, are named in a warning.
 
     Raises:
         ValueError: If an origin is not in the table, or too few rows stand before it.
@@ -253,4 +253,8 @@ def _table(fitted, panel, rows):
     table["target"] = np.repeat(np.array(panel.targets, dtype=object)[target], horizon)
     table["actual"] = actual[window, :, target].ravel()
     table["forecast"] = forecast[window, :, target].ravel()
+    if fitted.quantiles:
+        quantiles = fitted.quantile_windows(panel, rows)
+        for k, level in enumerate(fitted.quantiles):
+            table[f"q{level:g}"] = quantiles[window, :, target, k].ravel()
     return table

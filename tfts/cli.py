@@ -207,6 +207,9 @@ def forecast(
     model: Annotated[
         str | None, typer.Option(help="Name of a model or baseline of the run; not needed after `tfts tune`.")
     ] = None,
+    quantiles: Annotated[
+        str | None, typer.Option(help="Levels such as 0.1,0.5,0.9. [default: those of forecast.quantiles]")
+    ] = None,
 ):
     """Continues the series of a file with a saved model, in original units."""
     with _quiet_start():
@@ -218,9 +221,21 @@ def forecast(
     settings = (TuneSettings if "tune" in settings else Settings).model_validate(settings)
     forecaster = load_model(run_dir, model)
     check_table_path(out)
-    table = forecaster.predict(read_again(settings, data))
+    table = forecaster.predict(read_again(settings, data), quantiles=_levels(quantiles))
     write_table(table, out)
     Console().print(f"{len(table)} rows of forecasts: {out}")
+
+
+def _levels(text):
+    """Levels of a list such as `0.1,0.9`; `None` for `None`."""
+    if text is None:
+        return None
+    try:
+        return [float(level) for level in text.split(",")]
+    except ValueError:
+        raise SettingError(
+            f"--quantiles takes levels such as 0.1,0.5,0.9. Received: --quantiles {text}."
+        ) from None
 
 
 @app.command()

@@ -17,7 +17,7 @@ import pandas as pd
 from tfts._files import check_version, replacing_folder, write_json, written_by
 from tfts._messages import unknown
 from tfts.baselines.seasonal_naive import season_length_of
-from tfts.calibration.held_out import HeldOut
+from tfts.calibration.held_out import HeldOut, needed_for
 from tfts.calibration.kinds import Calibration, calibration_for, held_out_of, no_quantiles
 from tfts.calibration.splits import LATER_SHARES, earlier_and_later, held_out_half
 from tfts.data.calendar import add_calendar
@@ -289,9 +289,12 @@ class Forecaster:
         """The predictor whose errors are measured, its scaler, and the held-out rows."""
         if not predictor.measured_apart:
             return predictor, rows.scaler, held
+        needed = max(map(needed_for, self.quantiles))
         for share in LATER_SHARES:
             try:
                 early, later = earlier_and_later(held, self.spec, share)
+                if self.spec.count(later) < needed:
+                    break
                 train, valid = self.parts(early) if predictor.holds_out else (early, None)
                 scaler = Scaler(self._settings["scaler"], self._settings["per_series"]).fit(train)
                 twin = predictor.clone()

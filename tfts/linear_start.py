@@ -7,8 +7,9 @@ from tfts.errors import SettingError
 from tfts.models import linear
 from tfts.task import Task
 
-# Names of the layers that map a window to the horizon, as the builders give them.
-_LINEAR_LAYERS = ("linear_skip", "map")
+# Names of the layers that map a window to the horizon, as the builders give them. Those of one line
+# map parts of a window that sum to it, so the same weights for each map the window itself.
+_LINEAR_LAYERS = (("linear_skip",), ("map",), ("remainder", "trend"))
 # The ridge that fits a kernel of so many axes: (context, horizon), which all targets share,
 # (context, horizon, targets), and (context, features, horizon, targets).
 _RIDGES = {2: {}, 3: {"weights": "own"}, 4: {"inputs": "all"}}
@@ -45,29 +46,33 @@ def start_from_ridge(model, train, spec, validation=None):
     >>> start_from_ridge(model, panel, WindowSpec(12, 2)).chosen_[0]["lookback"]
     12
     """
-    layers, name = {layer.name: layer for layer in model.layers}, linear_layer_of(model)
-    if name is None:
+    names = linear_layers_of(model)
+    if not names:
         raise SettingError(
             f"linear_start='ridge' sets a linear map from window to horizon, and the model {model.name!r} has none. "
             "Choose a builder with `linear_skip` 'own' or 'all', or linear_start='zeros'."
         )
-    ridge = build_baseline("ridge", **_RIDGES[len(layers[name].kernel.shape)]).fit(train, spec, validation)
-    set_linear_layer(model, name, *ridge.linear_map())
+    axes = len(model.get_layer(names[0]).kernel.shape)
+    ridge = build_baseline("ridge", **_RIDGES[axes]).fit(train, spec, validation)
+    kernel, known, intercept = ridge.linear_map()
+    set_linear_layer(model, names[0], kernel, known, intercept)
+    for name in names[1:]:
+        set_linear_layer(model, name, kernel, known[:, :0], np.zeros_like(intercept))
     return ridge
 
 
-def linear_layer_of(model):
-    """Name of the layer that maps the window to the horizon; `None` where there is none.
+def linear_layers_of(model):
+    """Names of the layers that map the window to the horizon, a tuple; empty where there are none.
 
     Example:
 
-    >>> from tfts.models import dlinear, linear
+    >>> from tfts.models import dlinear, linear, segment_rnn
     >>> from tfts.task import Task
-    >>> linear_layer_of(linear(Task(7))), linear_layer_of(dlinear(Task(7)))
-    ('map', None)
+    >>> [linear_layers_of(build(Task(7))) for build in (linear, dlinear, segment_rnn)]
+    [('map',), ('remainder', 'trend'), ()]
     """
     names = {layer.name for layer in model.layers}
-    return next((name for name in _LINEAR_LAYERS if name in names), None)
+    return next((layers for layers in _LINEAR_LAYERS if names.issuperset(layers)), ())
 
 
 def ridge_network(ridge, num_features):

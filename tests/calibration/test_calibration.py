@@ -1,5 +1,7 @@
 """Intervals from held-out errors: their coverage, their paths, and what they are refused for."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -239,3 +241,11 @@ def test_intervals_are_narrow_where_little_happens():
     rows = forecaster.spec.origins(panel)[-200:]
     found, actual = forecaster.quantile_windows(panel, rows, [0.1, 0.9]), forecaster.actual(panel, rows)
     assert 0.76 < ((found[..., 0] <= actual) & (actual <= found[..., 1])).mean() < 0.84
+
+
+def test_a_median_of_few_errors_is_taken_for_chance():
+    errors = np.arange(1.0, 20)  # Their median is 10.
+    for independent, centre in ((10.0, 5.0), (90.0, 9.0), (np.inf, 10.0)):
+        held_out = dataclasses.replace(_held_out(errors), independent=independent)
+        found = held_out.quantiles(_point(0), LEVELS, Origins(("",), np.array([0]))).ravel()
+        np.testing.assert_allclose(found, centre + np.array([-8.0, 0.0, 8.0]))

@@ -198,9 +198,12 @@ class Ridge(Baseline):
             return
         # One stretch of validation rows is one mood of the series; the end of the training
         # rows is a second one.
-        split = chronological_split(panel, validation=_HELD_OUT, test=0)
-        parts = [split.validation] + [validation] * (validation is not None)
         every = WindowSpec(spec.context_length, spec.horizon, spec.targets, spec.known_future)
+        split = chronological_split(panel, validation=_HELD_OUT, test=0, at_least=spec.horizon)
+        learnt, parts = split.train, [split.validation] + [validation] * (validation is not None)
+        if validation is not None and not (spec.count(split.train) and every.count(split.validation)):
+            # A short table has one mood to show.
+            learnt, parts = panel, [validation]
         layout = self._layout(panel, spec)
         pairs = list(dict.fromkeys((rows, min(rows, centre)) for rows in lookbacks for centre in centres))
         found = []
@@ -208,7 +211,7 @@ class Ridge(Baseline):
             chosen, error = [], 0.0
             for targets in maps:
                 judged = [self._moments(part, every, targets) for part in parts]
-                learn = functools.lru_cache(1)(functools.partial(self._learnt, split.train, spec, targets))
+                learn = functools.lru_cache(1)(functools.partial(self._learnt, learnt, spec, targets))
                 tried, leaders = _search(learn, judged, layout, pairs, seasons, self.alphas)
                 self.search_ += [{"targets": targets, **setting} for setting in tried]
                 averaged = [leader["map"] for leader in leaders]

@@ -13,6 +13,8 @@ _NUMBERS, _ORIGINS, _FEWEST = 2**22, 2000, 100
 _TIMES = 20
 # Rows of one phase of the season at which half of what is taken for its size is its own, and the least size.
 _HALF_OWN, _LEAST_PHASE = 10, 0.02
+# Independent origins with which half of the median error is bias.
+_HALF_BIAS = 10
 # Origins of one series from which its own errors are used alone.
 _OWN = 100
 
@@ -59,6 +61,8 @@ class HeldOut:
         phases: Float64 `(season_length, targets)`, the size of errors of rows in each phase of the season,
             as a multiple of all; `(1, targets)` of ones where there is none.
         relative: Bool. Whether scores are in units of sizes and movement.
+        independent: Float, origins whose horizons do not overlap. Where they are few the median of the
+            errors is more chance than bias, and is taken for less: half of it with 10 of them.
 
     Example:
 
@@ -85,9 +89,10 @@ class HeldOut:
     usual: np.ndarray
     phases: np.ndarray
     relative: bool = True
+    independent: float = np.inf
 
     @classmethod
-    def of(cls, forecasts, actual, origins, times, sizes, season_length=1):
+    def of(cls, forecasts, actual, origins, times, sizes, season_length=1, independent=np.inf):
         """What forecasts of held-out origins say.
 
         Args:
@@ -98,6 +103,7 @@ class HeldOut:
             sizes: Float `(series, targets)` of each of `origins.names`, in original units, as from
                 `usual_sizes`; `None` where scores have none.
             season_length: Int.
+            independent: Float, see above.
         """
         targets = actual.shape[2]
         whole = np.ones((len(origins.names), targets)) if sizes is None else sizes
@@ -115,6 +121,7 @@ class HeldOut:
             usual=np.median(whole, axis=0),
             phases=phases,
             relative=sizes is not None,
+            independent=independent,
         )
 
     def sizes_of(self, names):
@@ -166,14 +173,24 @@ class HeldOut:
         They are those of the series' own origins where it has enough, else those of all.
         """
         self.check(levels)
-        pooled, enough = ranked(self.scores, levels), max(_OWN, *(5 * needed_for(level) for level in levels))
+        pooled, enough = (
+            self._centred(ranked(self.scores, levels), self.scores),
+            max(_OWN, *(5 * needed_for(level) for level in levels)),
+        )
         counts = np.bincount(self.series, minlength=len(self.names))
         own = {}
         for i in np.flatnonzero(counts >= enough) if len(self.names) > 1 else ():
             scores = self.scores[self.series == i]
             if (~np.isnan(scores)).sum(axis=0).min() >= enough:
-                own[self.names[i]] = ranked(scores, levels)
+                own[self.names[i]] = self._centred(ranked(scores, levels), scores)
         return np.stack([own.get(name, pooled) for name in names])
+
+    def _centred(self, table, scores):
+        """Scores at levels, moved towards the forecast where there are few origins."""
+        if not self.relative or np.isinf(self.independent):
+            return table
+        chance = _HALF_BIAS / (self.independent + _HALF_BIAS)
+        return table - chance * np.nanmedian(scores, axis=0)[..., None]
 
     def paths(self, forecasts, count, origins, seed=0, calibrated=True):
         """Paths whose steps belong together: scores of whole held-out origins.
@@ -217,12 +234,12 @@ class HeldOut:
         arrays = {
             name: getattr(self, name) for name in ("scores", "series", "times", "sizes", "usual", "phases")
         }
-        return arrays, {"names": list(self.names), "relative": self.relative}
+        return arrays, {"names": list(self.names), "relative": self.relative, "independent": self.independent}
 
     @classmethod
     def from_state(cls, arrays, plain):
         """What `get_state` described."""
-        return cls(**arrays, names=tuple(plain["names"]), relative=plain["relative"])
+        return cls(**arrays, **{**plain, "names": tuple(plain["names"])})
 
 
 def usual_sizes(sizes):

@@ -177,7 +177,15 @@ def held_out_of(forecasts, panel, rows, spec, sizes):
         sizes = usual_sizes(sizes)
         moved = movement(panel, rows, spec, sizes[of])
     origins, times = Origins(panel.series, of, moved, phases), panel.times.asi8[rows]
-    return HeldOut.of(made, actual_values(panel, rows, spec), origins, times, sizes, season_length)
+    independent = sum(min(len(own), 1 + np.ptp(own) / spec.horizon) for own in _split_by(of, rows))
+    actual = actual_values(panel, rows, spec)
+    return HeldOut.of(made, actual, origins, times, sizes, season_length, float(independent))
+
+
+def _split_by(of, rows):
+    """Rows of each series."""
+    order = np.argsort(of, kind="stable")
+    return np.split(np.asarray(rows)[order], np.flatnonzero(np.diff(of[order])) + 1)
 
 
 def movement(panel, rows, spec, sizes):

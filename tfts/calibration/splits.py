@@ -8,7 +8,7 @@ from tfts.errors import DataError
 
 # Shares of the rows of a series that the errors of a method may be measured on which is fitted twice, the
 # next where a table is too short for one; a horizon at least.
-LATER_SHARES = (0.4, 0.0)
+LATER_SHARES = (0.4, 0.25, 0.0)
 # Windows of a series that are enough to choose weights by, or to measure errors.
 _ENOUGH = 20
 

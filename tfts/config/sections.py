@@ -79,6 +79,20 @@ class Window(Section):
     stride: int = Field(1, ge=1, description="rows from one training window to the next")
 
 
+class Forecast(Section):
+    """What is said of the future beside one number; options of `Forecaster`."""
+
+    output: str | dict[str, typing.Any] = Field(
+        "point", description="what networks give: point, quantiles, normal, student_t or negative_binomial"
+    )
+    quantiles: list[float] | None = Field(
+        None, description="levels of quantiles, for example [0.1, 0.5, 0.9]"
+    )
+    calibration: typing.Literal["auto", "none", "conformal", "adaptive"] = Field(
+        "auto", description="where quantiles come from: the output itself, or errors on held-out rows"
+    )
+
+
 class Split(Section):
     """Shares, numbers, or first times, of the validation and the test rows."""
 
@@ -105,6 +119,7 @@ class Settings(Section):
 
     data: Data
     window: Window
+    forecast: Forecast = Forecast()
     split: Split = Split()
     training: TrainingSettings = TrainingSettings()
     baselines: dict[str, dict[str, typing.Any]] = {}
@@ -137,6 +152,7 @@ class TuneSettings(Section):
 
     data: Data
     window: Window
+    forecast: Forecast = Forecast()
     split: Split = Split()
     training: TrainingSettings = TrainingSettings()
     tune: Tune

@@ -53,7 +53,9 @@ def fit_methods(settings, parts, rows, output, console):
         for old in (folder, Path(output) / "nulls" / name):
             shutil.rmtree(old, ignore_errors=True)
         options = {key: value for key, value in options.items() if key != "training"}
-        forecaster = Forecaster(name, **forecaster_options(settings), model_options=options)
+        forecaster = Forecaster(
+            name, **forecaster_options(settings, name in settings.models), model_options=options
+        )
         _fit(forecaster, settings, parts, output, console, title)
         forecaster.save(folder)
         mark(folder, made_of)
@@ -86,7 +88,11 @@ def recipe(name, settings, rows):
     options = {**settings.baselines, **settings.models}.get(name, {})
     return {
         "rows": {part: digest for part, digest in rows.items() if part != "test"},
-        "method": {"model": name, **forecaster_options(settings), "model_options": options},
+        "method": {
+            "model": name,
+            **forecaster_options(settings, name in settings.models),
+            "model_options": options,
+        },
         "training": training_of(name, settings) if name in settings.models else None,
     }
 

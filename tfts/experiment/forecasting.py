@@ -186,6 +186,8 @@ def _draw_forecasts(first, test, scores, output):
         pd.Series(test.values[seen, column], index=test.times[seen], name=target),
         {name: pd.Series(scores.examples[name][:, 0], index=times) for name in shown},
         actual=pd.Series(first.actual(test, row)[0, :, 0], index=times),
+        # One fan: more would hide each other.
+        quantiles={name: scores.fans[name].set_index(times) for name in shown[:1] if name in scores.fans},
     )
     write_figure(axes.figure, output / "forecast_example.png")
 

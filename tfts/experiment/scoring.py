@@ -9,6 +9,7 @@ import pandas as pd
 
 from tfts._files import write_table
 from tfts.comparison import compare_windows, marks
+from tfts.data.forecasts import forecast_table
 from tfts.metrics import ErrorSums
 
 
@@ -22,11 +23,13 @@ class Scores(NamedTuple):
         rows: Int `(windows,)`: rows of the origins of the test windows.
         examples: Dict from method to its forecasts of the window in the middle, `example`.
         example: Int, the row of its origin.
+        fans: Dict from method to the quantiles of its first target in that window: DataFrame
+            `(horizon, levels)`.
 
     Example:
 
     >>> Scores._fields
-    ('table', 'compared', 'steps', 'rows', 'examples', 'example')
+    ('table', 'compared', 'steps', 'rows', 'examples', 'example', 'fans')
     """
 
     table: pd.DataFrame
@@ -35,6 +38,7 @@ class Scores(NamedTuple):
     rows: np.ndarray
     examples: dict
     example: int
+    fans: dict
 
 
 def score_methods(fitted, truth, test, path):
@@ -66,37 +70,52 @@ def score_methods(fitted, truth, test, path):
     first = fitted["persistence"]
     rows = first.spec.origins(test)
     middle = len(rows) // 2
-    scores, steps, examples, squares = [], [], {}, {}
+    scores, steps, examples, squares, fans = [], [], {}, {}, {}
     with _ForecastWriter(path) as writer:
         actual = first.actual(test, rows)
-        writer.write("actual", first.table(test, rows, actual))
-        for name, forecasts, labels in _forecasts(fitted, truth, test, rows):
-            sums = ErrorSums(first.spec.horizon, test.targets)
-            first.add_errors(sums, test, rows, forecasts)
+        levels = sorted({level for forecaster in fitted.values() for level in forecaster.quantiles})
+        writer.write("actual", _with_quantiles(test, rows, actual, None, (), levels))
+        for name, forecasts, quantiles, own, labels in _forecasts(fitted, truth, test, rows):
+            sums = ErrorSums(first.spec.horizon, test.targets, levels=own or None)
+            first.add_errors(sums, test, rows, forecasts, quantiles)
             scores.append(sums.score(by="target").assign(model=name, **labels))
             steps.append(sums.score(by="target_step").assign(model=name))
             examples[name] = forecasts[middle]
             if name != "oracle":
                 squares[name] = np.nansum((forecasts - actual) ** 2, axis=1)
-            writer.write(name, first.table(test, rows, forecasts))
+            writer.write(name, _with_quantiles(test, rows, forecasts, quantiles, own, levels))
+            if quantiles is not None:
+                fans[name] = pd.DataFrame(quantiles[middle, :, 0], columns=list(own))
     compared = _compared(squares, np.isfinite(actual).sum(axis=1), first.spec, test, rows)
     table = _ranked(pd.concat(scores, ignore_index=True), test.targets, compared)
     steps = pd.concat(steps, ignore_index=True)
     steps = steps[["model", *steps.columns.drop("model")]]
-    return Scores(table, compared, steps, rows, examples, rows[middle])
+    return Scores(table, compared, steps, rows, examples, rows[middle], fans)
+
+
+def _with_quantiles(test, rows, forecasts, quantiles, own, levels):
+    """Forecasts as a table with a column for each level, empty where a method has none."""
+    whole = np.full((*forecasts.shape, len(levels)), np.nan)
+    for k, level in enumerate(own):
+        whole[..., levels.index(level)] = quantiles[..., k]
+    return forecast_table(test, rows, forecasts, whole, levels)
 
 
 def _forecasts(fitted, truth, test, rows):
-    """Yields name, forecasts and what they cost, one method after the other.
+    """Yields name, forecasts, quantiles, their levels and what they cost, one method after the other.
 
     Of synthetic series the last is the oracle, the best possible forecast.
     """
     for name, forecaster in fitted.items():
-        began = time.monotonic()
+        began, own, quantiles = time.monotonic(), forecaster.quantiles, None
         forecasts = forecaster.forecast_windows(test, rows)
+        if own:
+            quantiles = forecaster.quantile_windows(test, rows)
         yield (
             name,
             forecasts,
+            quantiles,
+            own,
             {
                 "fit_seconds": forecaster.fit_seconds_,
                 "predict_seconds": time.monotonic() - began,
@@ -107,7 +126,7 @@ def _forecasts(fitted, truth, test, rows):
         place = truth.frame.index.get_indexer(test.times[rows])
         columns = [list(truth.frame.columns).index(target) for target in test.targets]
         horizon = next(iter(fitted.values())).spec.horizon
-        yield "oracle", truth.oracle(place, horizon)[..., columns], {}
+        yield "oracle", truth.oracle(place, horizon)[..., columns], None, (), {}
 
 
 def _compared(squares, counts, spec, test, rows):

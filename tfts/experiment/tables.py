@@ -104,8 +104,12 @@ def moment(name, value, times):
     return stamp.tz_localize(times.tz) if stamp.tz is None and times.tz is not None else stamp
 
 
-def forecaster_options(settings):
+def forecaster_options(settings, network=False):
     """The arguments that all forecasters of a run share.
+
+    Args:
+        settings: Settings with the sections `data`, `window` and perhaps `forecast`.
+        network: Whether they are of a network, which may have another output than points.
 
     Example:
 
@@ -118,8 +122,17 @@ def forecaster_options(settings):
     >>> Forecaster("drift", **forecaster_options(settings)).spec.horizon
     3
     """
-    data, window = settings.data, settings.window
+    data, window, asked = settings.data, settings.window, getattr(settings, "forecast", None)
+    described = {}
+    if asked is not None:
+        described = {"quantiles": asked.quantiles, "calibration": asked.calibration}
+    if asked is not None and network:
+        described["output"] = asked.output
+    elif asked is not None and (asked.calibration == "none" or asked.quantiles is None):
+        # A baseline has quantiles from its errors, or none.
+        described["calibration"] = "auto"
     return {
+        **described,
         "context_length": window.context_length,
         "horizon": window.horizon,
         "stride": window.stride,

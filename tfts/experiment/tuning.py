@@ -317,7 +317,7 @@ def _among(settings, output, workers, chief, silence_seconds, console):
 def _search(settings, parts, output, overwrite, console):
     from tfts.tuning import search
 
-    tune, options = settings.tune, forecaster_options(settings)
+    tune, options = settings.tune, forecaster_options(settings, network=True)
     return search(
         tune.model,
         parts,
@@ -374,7 +374,9 @@ def _score(settings, search, frame, parts, output, console):
 def _fit_default(settings, search, parts):
     run = Settings.model_validate(_as_run(settings, search.default_settings))
     options = dict(run.models[settings.tune.model])
-    forecaster = Forecaster(settings.tune.model, **forecaster_options(run), model_options=options)
+    forecaster = Forecaster(
+        settings.tune.model, **forecaster_options(run, network=True), model_options=options
+    )
     training = {**run.training.model_dump(), "seed": settings.seed, "verbose": 0}
     return forecaster.fit(parts.train, validation=parts.validation, **training)
 

@@ -54,11 +54,11 @@ class TableWindows:
         """Gives a network the first weights that the options ask for."""
         if self.options.linear_start == "zeros":
             return
-        from tfts.linear_start import linear_layer_of, start_from_ridge
+        from tfts.linear_start import linear_layers_of, start_from_ridge
 
         if self.options.linear_start == "ridge":
             start_from_ridge(model, self._train, self._spec, self._valid)
-        elif linear_layer_of(model) is not None:
+        elif linear_layers_of(model):
             # "auto", on a short table, which may have no rows to hold out.
             with contextlib.suppress(DataError):
                 start_from_ridge(model, self._train, self._spec, self._valid)

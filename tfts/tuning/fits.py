@@ -9,12 +9,13 @@ import keras
 import numpy as np
 
 from tfts.errors import SettingError
+from tfts.keras_metrics import QUANTILE_ERRORS
 from tfts.models import MODELS
 from tfts.predictors import NetworkPredictor
 from tfts.training import Diverged, TrainingOptions
 from tfts.training.described import told
 
-OBJECTIVES = ("val_rmse", "val_mae")
+OBJECTIVES = ("val_rmse", "val_mae", "val_wql", "val_crps", "val_pinball")
 # What a trial that diverged scores: worse than any trial that did not.
 PENALTY = 1e9
 # Options of `fit` that a search has its own of, and what they are there.
@@ -135,6 +136,15 @@ class Trials:
         if epochs is not None:
             given["epochs"] = epochs
         return TrainingOptions.of(**given, seed=seed)
+
+    def _check_objective(self, output):
+        """Refuses the score of quantiles where networks give none."""
+        if self.metric in QUANTILE_ERRORS and not output.has_distribution:
+            raise SettingError(
+                f"objective='val_{self.metric}' scores quantiles, and the networks give points. Search on a table with "
+                "output='quantiles' (or 'normal', 'student_t'), or take objective='val_mae'. Received: "
+                f"output={output!r}."
+            )
 
     def _check(self, task, model_options, settings):
         """Refuses settings that no network can be built or compiled with."""

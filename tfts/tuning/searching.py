@@ -33,7 +33,7 @@ def search(
     space: str | Mapping[str, Any] = "default",
     tuner: Literal["bayesian", "hyperband", "random", "grid"] = "bayesian",
     max_trials: int = 20,
-    objective: Literal["val_rmse", "val_mae"] = "val_rmse",
+    objective: Literal["val_rmse", "val_mae", "val_wql", "val_crps", "val_pinball"] = "val_rmse",
     budget_seconds: float | None = None,
     rolling_origins: int = 1,
     executions_per_trial: int = 1,
@@ -65,7 +65,8 @@ def search(
         tuner: `"bayesian"`, `"hyperband"`, `"random"` or `"grid"`. Hyperband fits each of
             its trials from new weights, with the epochs of its round.
         max_trials: Most trials.
-        objective: `"val_rmse"` or `"val_mae"`: the error of one target in its own units; of
+        objective: `"val_wql"`, `"val_crps"` or `"val_pinball"` of an `output` that describes a
+            distribution; `"val_rmse"` or `"val_mae"`: the error of one target in its own units; of
             several in units of their standard deviations in the training rows, over all
             targets. All trials are scored on the same windows, those with the longest of the
             contexts before them. Windows that are made already are scored in their own units.

@@ -54,6 +54,7 @@ class TableTrials(Trials):
         self._rows, self._history = {}, None
         # What is "auto" in a fit of the defaults is a number in trial 0, as in the space.
         made = self.forecaster({})
+        self._check_objective(made.output)
         spec = dataclasses.replace(made.spec, stride=made.settings["stride"])
         numbers = TrainingOptions.of(**self.training).for_windows(len(spec.origins(self.parts(made)[0][0])))
         self.training |= {name: getattr(numbers, name) for name in ("epochs", "batch_size", "patience")}
@@ -117,7 +118,7 @@ class TableTrials(Trials):
         for train, valid in parts:
             learnt.origins(train)
             spec.origins(valid)
-        self._check(spec.task(parts[0][0]), forecaster.settings["model_options"], settings)
+        self._check(spec.task(parts[0][0], forecaster.output), forecaster.settings["model_options"], settings)
 
     def describe(self):
         """What tells these trials from others, as plain data."""

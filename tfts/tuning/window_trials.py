@@ -47,6 +47,7 @@ class WindowTrials(Trials):
         super().__init__(model, training, objective)
         self.model_options = dict(model_options or {})
         self.windows = ReadyWindows(*data)
+        self._check_objective(self.windows.task.output)
         numbers = TrainingOptions.of(**self.training).for_steps(self.windows.steps)
         self.training |= {name: getattr(numbers, name) for name in ("epochs", "patience")}
         self.given = {**self.model_options, **self.training}

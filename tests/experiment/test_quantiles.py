@@ -1,0 +1,99 @@
+"""Quantiles in a file of settings, on the command line, in backtests and in searches."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from tfts import Forecaster, backtest, search
+from tfts.cli import app
+from tfts.config import parse_settings
+from tfts.experiment.forecasting import run
+
+SETTINGS = """
+data: {source: file, path: PATH, time: day}
+window: {context_length: 7, horizon: 2}
+forecast: {quantiles: [0.1, 0.5, 0.9], output: quantiles}
+baselines: {seasonal_naive: {}}
+models: {linear: {}}
+training: {epochs: 2}
+report: {forecasts: csv}
+"""
+
+
+def _frame(rows=200):
+    days = pd.date_range("2024-01-01", periods=rows, name="day")
+    sold = 20 + 5 * (np.arange(rows) % 7) + np.random.default_rng(0).normal(size=rows)
+    return pd.DataFrame({"sold": sold}, index=days)
+
+
+def test_a_run_has_the_quantiles_of_networks_and_baselines(tmp_path, monkeypatch, eager):
+    monkeypatch.chdir(tmp_path)
+    _frame().to_csv("sold.csv")
+    settings = parse_settings(SETTINGS.replace("PATH", "sold.csv"))
+    scores = run(settings, "out", console=Console(file=io.StringIO()))
+    assert scores[["coverage", "wql", "crps", "interval_score"]].notna().all(axis=None)
+    table = pd.read_csv(tmp_path / "out" / "forecasts.csv")
+    columns = ["sold_q0.1", "sold_q0.5", "sold_q0.9"]
+    assert table.columns[-4:].tolist() == ["sold", *columns]
+    known = table[table["model"] != "actual"]
+    assert set(known["model"]) == {"persistence", "seasonal_naive", "linear"}
+    assert (np.diff(known[columns]) >= 0).all()
+    assert table.loc[table["model"] == "actual", columns].isna().all(axis=None)
+    asked = ["forecast", "out", "--data", "sold.csv", "--model", "linear", "--out", "next.csv"]
+    found = CliRunner().invoke(app, asked)
+    assert found.exit_code == 0, found.output
+    assert pd.read_csv("next.csv").columns.tolist()[-4:] == ["sold", *columns]
+    CliRunner().invoke(app, [*asked, "--quantiles", "0.25"])
+    assert pd.read_csv("next.csv").columns.tolist()[-2:] == ["sold", "sold_q0.25"]
+    assert "takes levels such as" in str(CliRunner().invoke(app, [*asked, "--quantiles", "low"]).exception)
+
+
+def test_a_backtest_has_a_column_for_each_level():
+    frame = _frame()
+    forecaster = Forecaster("seasonal_naive", context_length=7, horizon=2, quantiles=[0.1, 0.9])
+    table = backtest(forecaster, frame, origins=5)
+    assert table.columns.tolist()[-3:] == ["forecast", "q0.1", "q0.9"]
+    assert (table["q0.1"] <= table["q0.9"]).all()
+    fitted = forecaster.clone().fit(frame[: table["origin"].min()])
+    first = fitted.predict(frame[: table["origin"].min()])
+    np.testing.assert_allclose(table["q0.1"][:2], first["sold_q0.1"])
+
+
+def test_the_last_rows_change_no_adaptive_quantile_of_a_backtest():
+    frame = _frame(300)
+    noisy = frame.copy()
+    noisy.iloc[-20:] += 100
+    forecaster = Forecaster(
+        "seasonal_naive", context_length=7, horizon=2, quantiles=[0.1, 0.9], calibration="adaptive"
+    )
+    made = [backtest(forecaster, table, origins=60) for table in (frame, noisy)]
+    before = made[0]["origin"] < frame.index[-20]
+    pd.testing.assert_frame_equal(*(table.loc[before].drop(columns="actual") for table in made))
+    assert (made[0]["q0.9"] != made[1]["q0.9"]).any()
+
+
+def test_a_search_by_the_loss_of_quantiles(eager, tmp_path):
+    options = {"context_length": 7, "horizon": 2, "output": "quantiles"}
+    space = {"learning_rate": {"values": [1e-6, 1e-2]}}
+    found = search(
+        "linear",
+        _frame(),
+        space=space,
+        tuner="grid",
+        max_trials=2,
+        objective="val_wql",
+        training={"epochs": 2},
+        directory=tmp_path / "found",
+        **options,
+    )
+    assert found.best_settings["learning_rate"] > 1e-6
+    assert 0 < found.best_score < 0.5
+    assert found.best_forecaster(refit=False).quantiles[0] == 0.1
+    with pytest.raises(
+        ValueError, match=r"objective='val_wql' scores quantiles, and the networks give points"
+    ):
+        search("linear", _frame(), space=space, objective="val_wql", context_length=7, horizon=2)
