@@ -8,7 +8,8 @@ import pytest
 from tfts.data.split import chronological_split
 from tfts.forecaster import Forecaster
 from tfts.keras_metrics import UnweightedLoss
-from tfts.metrics import METRICS, ErrorSums, keras_metric
+from tfts.metrics import ErrorSums, keras_metric
+from tfts.metrics.sums import POINT_METRICS as METRICS
 from tfts.models import linear
 from tfts.training import target_units
 

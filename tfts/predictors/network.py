@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import inspect
 import warnings
 
 import numpy as np
@@ -93,12 +94,22 @@ class NetworkPredictor(Predictor):
         if getattr(self.source, "compiled", False) is True:
             options.check_unused("A compiled Keras model", _OF_ANY_NETWORK)
         made = rows.windows(options)
-        model, keep = self.network(made.task, made.steps, made.options, made.metrics)
+        options = made.options
+        model, keep = self.network(made.task, made.steps, options, made.metrics, self._skip_of(options))
         made.start(model)
         teacher = any(tensor.name == "teacher" for tensor in model.inputs)
         return (model, *made.datasets(teacher)), keep, made.options
 
-    def network(self, task, steps, options, metrics=list):
+    def _skip_of(self, options):
+        """Options of the builder that a short table adds: a linear map, which can start from the ridge."""
+        from tfts.models import MODELS
+
+        if options.linear_start != "auto" or self.source not in MODELS or "linear_skip" in self.model_options:
+            return {}
+        skip = inspect.signature(MODELS[self.source]).parameters.get("linear_skip")
+        return {"linear_skip": "own"} if skip is not None and skip.default == "none" else {}
+
+    def network(self, task, steps, options, metrics=list, more=None):
         """A compiled network with new weights.
 
         Args:
@@ -106,6 +117,7 @@ class NetworkPredictor(Predictor):
             steps: Training steps in an epoch.
             options: `TrainingOptions`.
             metrics: Function that gives new Keras metrics.
+            more: Dict of further options of the builder.
 
         Returns:
             Tuple of the network and of a function from the trained network to the one to keep.
@@ -113,12 +125,12 @@ class NetworkPredictor(Predictor):
         import keras
 
         keras.utils.set_random_seed(options.seed)
-        make = functools.partial(self._made, task, steps, options, metrics)
+        make = functools.partial(self._made, task, steps, options, metrics, more or {})
         policies = training_policies(options.precision, self.source)
         keep = functools.partial(network_to_keep, make=make, policies=policies)
         return network_to_train(make, policies), keep
 
-    def _made(self, task, steps, options, metrics):
+    def _made(self, task, steps, options, metrics, more):
         from tfts.models import build_model
         from tfts.predictors.template import Template
 
@@ -127,7 +139,7 @@ class NetworkPredictor(Predictor):
             if self.source.compiled:
                 return model
         else:
-            model = build_model(self.source, task, **self.model_options)
+            model = build_model(self.source, task, **self.model_options, **more)
         compile_network(model, steps, options, metrics(), task.output)
         return model
 

@@ -23,6 +23,8 @@ _STEPS_OF_A_PASS = 8
 # Windows in a batch, by default, at most and at least.
 _BATCH, _SMALLEST_BATCH = 64, 8
 _EPOCHS, _PATIENCE = 20, 10
+# What the default learning rate is multiplied by where a short table's network starts from the ridge.
+_FROM_RIDGE = 0.1
 # Options of one call, which a file of settings does not hold.
 OF_THE_CALL = ("seed", "callbacks", "folder", "verbose")
 
@@ -67,7 +69,10 @@ class TrainingSettings(pydantic.BaseModel):
             `"ridge"`, those of the `ridge` that is best on held-out rows. From there
             the network learns what the ridge misses, and a lower learning rate will do.
             `"auto"` is `"ridge"` where `epochs` is `"auto"` and the table so short that 20 passes
-            are too few, if the network has such a map and rows can be held out; else `"zeros"`.
+            are too few, if the network has such a map and rows can be held out; else `"zeros"`. There
+            the learning rate is a tenth of its default, because a network that leaves the ridge
+            quickly learns the few rows by heart, and one whose `linear_skip` is `"none"` by
+            default has `"own"`.
         metrics: Names of METRICS that the history shows beside the loss, for example
             `"val_rmse"`: one target in its own units, several each in units of its
             standard deviation in the training rows. `"val_rmse"` is what `evaluate` says of
@@ -215,7 +220,7 @@ class TrainingOptions(TrainingSettings):
             size = _BATCH
             while size > _SMALLEST_BATCH and -(-count // size) < _STEPS_OF_A_PASS:
                 size //= 2
-        return self.changed(batch_size=size).for_steps(-(-count // size))
+        return self.changed(batch_size=size)._for_steps(-(-count // size), self.model_fields_set)
 
     def for_steps(self, steps):
         """As `for_windows`, where the batches are made already.
@@ -223,6 +228,9 @@ class TrainingOptions(TrainingSettings):
         Args:
             steps: Int, training steps in an epoch.
         """
+        return self._for_steps(steps, self.model_fields_set)
+
+    def _for_steps(self, steps, asked):
         epochs, patience, start = self.epochs, self.patience, self.linear_start
         if epochs == "auto":
             epochs = max(_EPOCHS, -(-FEWEST_STEPS // steps))
@@ -230,7 +238,10 @@ class TrainingOptions(TrainingSettings):
             start = "zeros"
         if patience == "auto":
             patience = max(_PATIENCE, epochs // 5)
-        return self.changed(epochs=epochs, patience=patience, linear_start=start)
+        rate = self.learning_rate
+        if start == "auto" and "learning_rate" not in asked:
+            rate *= _FROM_RIDGE
+        return self.changed(epochs=epochs, patience=patience, linear_start=start, learning_rate=rate)
 
     def check_unused(self, what, used):
         """Refuses options that would do nothing.
