@@ -6,6 +6,7 @@ from benchmarks import (
     arima_origins,
     comparison_errors,
     fit_time,
+    gift,
     hourly_reference,
     monitor_rows,
     nab,
@@ -36,6 +37,7 @@ def main():
     arima_origins.main(where)
     comparison_errors.main([])
     hourly_reference.main(where)
+    gift.main(where)
     nab.main(where)
     smap_msl.main(where)
     sales_anomalies.main([])
