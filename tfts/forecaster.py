@@ -241,6 +241,11 @@ class Forecaster:
         return tuple(levels)
 
     @property
+    def calibration(self) -> str:
+        """Where the quantiles come from: a name of `tfts.calibration.CALIBRATIONS`."""
+        return self._calibration_kind
+
+    @property
     def has_attention(self) -> bool:
         """Whether the fitted model gives attention scores."""
         self._check_fitted()

@@ -17,6 +17,7 @@ from tfts.data.fitted_table import FittedTable
 from tfts.data.scaling import Scaler
 from tfts.errors import DataError, ModelError, SettingError, UnknownNameError
 from tfts.forecaster import Forecaster
+from tfts.outputs.predictive import Predictive
 from tfts.serving.errors import HTTP, ServingError, require
 
 _CODE = {status: code for code, status in HTTP.items()} | {
@@ -272,6 +273,18 @@ def _moved(values, names, columns, scaler, fitted, back=False):
     return moved if back else moved.astype(np.float32)
 
 
+class _Served:
+    """The quantiles that a server answered with, where a forecaster has its calibration."""
+
+    kind = "none"
+
+    def __init__(self, levels):
+        self.levels, self.found = tuple(levels), []
+
+    def quantiles(self, forecaster, forecasts, panel, rows, levels):
+        return np.concatenate(self.found)
+
+
 class _Remote(Forecaster):
     """A forecaster whose model is elsewhere: tables are checked and cut here.
 
@@ -279,8 +292,10 @@ class _Remote(Forecaster):
     """
 
     def __init__(self, metadata, batch_size, ask):
-        super().__init__(**{**metadata["settings"], "model": ask})
-        self._ask = ask
+        # What it gives beside points is in the exported graph.
+        given = {"model": ask, "output": "point", "quantiles": None, "calibration": "auto"}
+        super().__init__(**{**metadata["settings"], **given})
+        self._ask, self._calibration = ask, _Served(metadata["quantile_levels"])
         self.scaler_ = Scaler.from_state(metadata["scaler"])
         known, columns = tuple(metadata["known_future"]), self.scaler_.columns
         computed = set(known) - set(metadata["settings"]["known_future"])
@@ -309,8 +324,21 @@ class _Remote(Forecaster):
         scaler = self._scaler(panel)
         for at, answer in self._answers(panel, rows, scaler=scaler):
             self.answers.append(answer)
-            names = [panel.series[i] for i in panel.series_of(at)]
-            yield at, _moved(answer["forecast"], names, self._learnt.targets, scaler, self.scaler_, back=True)
+            values = self._back(answer["forecast"], panel, at, scaler)
+            if "quantiles" in answer:
+                levels = np.moveaxis(answer["quantiles"], -1, 0)
+                back = [self._back(quantile, panel, at, scaler) for quantile in levels]
+                self._calibration.found.append(np.stack(back, axis=-1))
+            yield at, Predictive(self.output, values, np.zeros(values.shape[-1], dtype=bool))
+
+    @property
+    def quantiles(self):
+        """Levels of the quantiles that the exported model gives."""
+        return self._calibration.levels
+
+    def _back(self, values, panel, rows, scaler):
+        names = [panel.series[i] for i in panel.series_of(rows)]
+        return _moved(values, names, self._learnt.targets, scaler, self.scaler_, back=True)
 
     def detect(self, frame):
         """The rows that `Client.detect` gives."""

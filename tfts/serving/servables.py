@@ -70,6 +70,7 @@ class ForecasterServable:
             "timezone": training.get("timezone"),
             "columns": list(self.signatures.columns),
             "targets": list(forecaster.targets),
+            "quantile_levels": list(self.signatures.levels),
             "known_future": list(forecaster.known_future),
             "calendar": settings["calendar"],
             "series": settings["series"],
@@ -87,7 +88,10 @@ class ForecasterServable:
         panel, rows = sample_panel(forecaster, self.signatures.series_names)
         inputs = self._inputs(panel, rows)
         forecast = forecaster.forecast_windows(panel, rows).astype(np.float32)
-        made = {"serving_default": (inputs, {"forecast": forecast})}
+        outputs = {"forecast": forecast}
+        if self.signatures.levels:
+            outputs["quantiles"] = forecaster.quantile_windows(panel, rows).astype(np.float32)
+        made = {"serving_default": (inputs, outputs)}
         if forecaster.has_attention:
             attention = forecaster.attention(panel, rows)
             made["forecast_with_attention"] = (inputs, {"forecast": forecast, "attention": attention})

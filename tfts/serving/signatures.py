@@ -1,6 +1,7 @@
 """What a served model computes, as TensorFlow functions: raw values in, original units out."""
 
 import contextlib
+import warnings
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from tfts.anomaly.plan import HIGHEST, LEAST
 from tfts.anomaly.thresholds import THRESHOLDS, Threshold
 from tfts.anomaly.thresholds.deviations import Fixed
 from tfts.errors import ModelError
+from tfts.outputs import NegativeBinomial
 
 
 class ForecastSignatures(tf.Module):
@@ -56,6 +58,8 @@ class ForecastSignatures(tf.Module):
         self._weights = [variable.value for variable in forecaster.model.variables]
         interpolates = forecaster.settings["missing"] == "interpolate"
         self._num_logged = len(scaler.logged)
+        self._inside = forecaster.output.in_units(*scaler.affine(None, forecaster.targets))
+        self.levels = quantile_levels(forecaster)
         self._limit = (forecaster.settings["limit"] or np.inf) if interpolates else 0
 
     def _named_series(self):
@@ -72,7 +76,8 @@ class ForecastSignatures(tf.Module):
     def functions(self):
         """Concrete functions by the names of their signatures."""
         model = self.forecaster.model
-        made = {"serving_default": self._function(model, ("forecast",))}
+        names = ("forecast", "quantiles") if self.levels else ("forecast",)
+        made = {"serving_default": self._function(model, names)}
         if self.forecaster.has_attention:
             from tfts.models.attention_scores import scores_tensor
 
@@ -88,7 +93,7 @@ class ForecastSignatures(tf.Module):
             # Twice the window: Keras adds what looks like a vector, such as a batch of one with
             # one target, by an operation that LiteRT lacks.
             given = {name: tf.concat([values, values], axis=0) for name, values in given.items()}
-            outputs, _ = self._outputs(self.forecaster.model, **given)
+            outputs, _, _ = self._outputs(self.forecaster.model, **given)
             return {"forecast": outputs[0][:1]}
 
         with _portable(self.forecaster.model):
@@ -107,20 +112,26 @@ class ForecastSignatures(tf.Module):
 
     def _function(self, model, names):
         def forecast(**given):
-            outputs, _ = self._outputs(model, **_shaped(given, self.inputs()))
+            outputs, _, quantiles = self._outputs(model, **_shaped(given, self.inputs()))
+            outputs += [quantiles] * ("quantiles" in names)
             return dict(zip(names, outputs, strict=True))
 
         with _portable(model):
             return _traced(forecast, self.inputs())
 
     def _outputs(self, model, past, known_future=None, series=None):
-        """Outputs of the model, NaN for windows that are not whole, and the scaled forecast."""
+        """Outputs of the model, NaN for windows that are not whole, the scaled forecast, and quantiles or `None`."""
         inputs, whole = self._scaled(past, known_future, series)
         outputs = model(inputs, training=False)
         outputs = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
-        scaled = tf.cast(outputs[0], self.precision)
+        parameters = tf.cast(outputs[0], self.precision)
+        scaled, quantiles = self._inside.mean(parameters), None
         outputs[0] = tf.cast(self._original(scaled, series), tf.float32)
-        return [_blank(x, whole) for x in outputs], _blank(scaled, whole)
+        if self.levels:
+            found = self._inside.quantiles(parameters, self.levels)
+            found = [self._original(found[..., k], series) for k in range(len(self.levels))]
+            quantiles = _blank(tf.cast(tf.stack(found, axis=-1), tf.float32), whole)
+        return [_blank(x, whole) for x in outputs], _blank(scaled, whole), quantiles
 
     def _original(self, scaled, series):
         """A forecast `(batch, horizon, targets)` in original units."""
@@ -206,6 +217,32 @@ class ForecastSignatures(tf.Module):
         # Any other index is a series that was not seen in training.
         row = tf.where((series >= 0) & (series < last), series, last)
         return [tf.gather(table, row)[:, None] for table in tables]
+
+
+def quantile_levels(forecaster):
+    """Levels of the quantiles that a graph can give: those that the network itself gives.
+
+    Quantiles that are calibrated by held-out rows depend on the time of the origin, which a window does not tell,
+    and those of counts on a sum over all of them; where a forecaster has such, a warning says that they are left out.
+
+    Example:
+
+    >>> from tfts.forecaster import Forecaster
+    >>> quantile_levels(Forecaster("linear", context_length=3, horizon=2, output="normal", quantiles=[0.1, 0.9]))
+    (0.1, 0.9)
+    """
+    levels, calibration = forecaster.quantiles, forecaster.calibration
+    if not levels:
+        return ()
+    if calibration == "none" and not isinstance(forecaster.output, NegativeBinomial):
+        return levels
+    why = f"calibration={calibration!r}" if calibration != "none" else "output='negative_binomial'"
+    warnings.warn(
+        f"The exported model gives forecasts without quantiles, because those of {why} can't be computed from a window "
+        "alone. Forecaster.predict gives them.",
+        stacklevel=2,
+    )
+    return ()
 
 
 class DetectSignatures(ForecastSignatures):
@@ -304,7 +341,7 @@ class DetectSignatures(ForecastSignatures):
         return tf.where(tf.constant(is_log), exponentials, modelled)
 
     def _judged(self, actual, past, known_future=None, series=None):
-        (forecast,), scaled = self._outputs(self.forecaster.model, past, known_future, series)
+        (forecast,), scaled, _ = self._outputs(self.forecaster.model, past, known_future, series)
         # A value that is not finite can't be judged, however strange it is.
         actual = tf.where(tf.math.is_finite(actual), actual, np.nan)[:, None]
         offset, scale = self._looked_up(self._targets, series)
