@@ -43,6 +43,12 @@ def test_a_run_has_the_quantiles_of_networks_and_baselines(tmp_path, monkeypatch
     assert set(known["model"]) == {"persistence", "seasonal_naive", "linear"}
     assert (np.diff(known[columns]) >= 0).all()
     assert table.loc[table["model"] == "actual", columns].isna().all(axis=None)
+    held = pd.read_csv(tmp_path / "out" / "intervals.csv")
+    assert set(held["model"]) == {"persistence", "seasonal_naive", "linear"}
+    assert held["promised"].round(9).eq(0.8).all()
+    assert held["held"].between(0, 1).all()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "The 80 % interval of sold held" in page
     asked = ["forecast", "out", "--data", "sold.csv", "--model", "linear", "--out", "next.csv"]
     found = CliRunner().invoke(app, asked)
     assert found.exit_code == 0, found.output

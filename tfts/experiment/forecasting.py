@@ -76,6 +76,9 @@ def run(settings, output, *, overwrite=False, console=None):
     write_table(scores.table, output / "model_metrics.csv")
     write_table(scores.compared, output / "differences.csv")
     write_table(scores.steps, output / "step_metrics.csv")
+    if scores.intervals is not None:
+        write_table(scores.intervals, output / "intervals.csv")
+        write_table(scores.reliability, output / "reliability.csv")
     described["attention"] = _write_attention(
         fitted, parts, scores.rows, described["rows"], output, settings, console
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tfts._files import write_table
+from tfts.calibration.believed import coverage_table
 from tfts.comparison import compare_windows, marks
 from tfts.data.forecasts import forecast_table
 from tfts.metrics import ErrorSums
@@ -25,11 +26,13 @@ class Scores(NamedTuple):
         example: Int, the row of its origin.
         fans: Dict from method to the quantiles of its first target in that window: DataFrame
             `(horizon, levels)`.
+        intervals: DataFrame with the rows of `intervals.csv`, see `coverage_table`, or `None` without quantiles.
+        reliability: DataFrame with the rows of `reliability.csv`, or `None`.
 
     Example:
 
     >>> Scores._fields
-    ('table', 'compared', 'steps', 'rows', 'examples', 'example', 'fans')
+    ('table', 'compared', 'steps', 'rows', 'examples', 'example', 'fans', 'intervals', 'reliability')
     """
 
     table: pd.DataFrame
@@ -39,6 +42,8 @@ class Scores(NamedTuple):
     examples: dict
     example: int
     fans: dict
+    intervals: pd.DataFrame | None
+    reliability: pd.DataFrame | None
 
 
 def score_methods(fitted, truth, test, path):
@@ -70,7 +75,7 @@ def score_methods(fitted, truth, test, path):
     first = fitted["persistence"]
     rows = first.spec.origins(test)
     middle = len(rows) // 2
-    scores, steps, examples, squares, fans = [], [], {}, {}, {}
+    scores, steps, examples, squares, fans, intervals, reliability = [], [], {}, {}, {}, [], []
     with _ForecastWriter(path) as writer:
         actual = first.actual(test, rows)
         levels = sorted({level for forecaster in fitted.values() for level in forecaster.quantiles})
@@ -86,11 +91,22 @@ def score_methods(fitted, truth, test, path):
             writer.write(name, _with_quantiles(test, rows, forecasts, quantiles, own, levels))
             if quantiles is not None:
                 fans[name] = pd.DataFrame(quantiles[middle, :, 0], columns=list(own))
+                intervals.append(_interval(name, actual, quantiles, own, first.spec, test, rows))
+                reliability.append(sums.reliability("target").assign(model=name))
     compared = _compared(squares, np.isfinite(actual).sum(axis=1), first.spec, test, rows)
     table = _ranked(pd.concat(scores, ignore_index=True), test.targets, compared)
     steps = pd.concat(steps, ignore_index=True)
     steps = steps[["model", *steps.columns.drop("model")]]
-    return Scores(table, compared, steps, rows, examples, rows[middle], fans)
+    held = [pd.concat(parts, ignore_index=True) if parts else None for parts in (intervals, reliability)]
+    return Scores(table, compared, steps, rows, examples, rows[middle], fans, *held)
+
+
+def _interval(name, actual, quantiles, levels, spec, test, rows):
+    """What the widest interval of a method held, for each target."""
+    places = test.times[rows].asi8, test.series_of(rows)
+    table = coverage_table(actual, quantiles, levels, test.targets, *places, spec.horizon)
+    table.insert(0, "model", name)
+    return table
 
 
 def _with_quantiles(test, rows, forecasts, quantiles, own, levels):

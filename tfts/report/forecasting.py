@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tfts._files import check_run_files, read_run
+from tfts.calibration.believed import coverage_sentence
 from tfts.comparison import verdict
 from tfts.report.attention import attention_section
 from tfts.report.page import Page, shown_time
@@ -90,6 +91,7 @@ def write_forecasting_report(run_dir):
     if finished:
         _scores(page, scores, settings)
         _differences(page, compared)
+        _intervals(page, run_dir, described["data"]["targets"][0])
         _step_errors(page, run_dir, described["data"]["targets"][0])
         _examples(page, run_dir, described, scores)
     for name, chosen in described.get("searched", {}).items():
@@ -271,6 +273,23 @@ def _differences(page, compared):
         "the p-value is below 5 % and the interval, which holds the true difference 95 times of 100, is wholly on "
         "one side of 0. Of several models, both allow for the lowest having been chosen among them: that any of "
         "several equal models is called worse is as rare."
+    )
+
+
+def _intervals(page, run_dir, target):
+    """Whether the intervals can be believed, where there are some."""
+    if not (run_dir / "intervals.csv").is_file():
+        return
+    from tfts import plots
+
+    page.section("Intervals")
+    for row in pd.read_csv(run_dir / "intervals.csv").to_dict("records"):
+        page.text(f"{row['model']}: {coverage_sentence(row)}")
+    table = pd.read_csv(run_dir / "reliability.csv")
+    ax = plots.plot_calibration(table[table["target"] == target])
+    page.figure(
+        ax,
+        f"Share of the values of {target} at or below each quantile; on the diagonal they hold what they say.",
     )
 
 
