@@ -17,9 +17,10 @@ import pandas as pd
 from tfts._files import check_version, replacing_folder, write_json, written_by
 from tfts._messages import unknown
 from tfts.baselines.seasonal_naive import season_length_of
-from tfts.calibration.held_out import HeldOut, needed_for
-from tfts.calibration.kinds import Calibration, calibration_for, held_out_of, no_quantiles
-from tfts.calibration.splits import LATER_SHARES, earlier_and_later, held_out_half
+from tfts.calibration.held_out import HeldOut
+from tfts.calibration.kinds import Calibration, calibration_for, no_quantiles
+from tfts.calibration.measuring import measured_calibration
+from tfts.calibration.splits import held_out_half
 from tfts.data.calendar import add_calendar
 from tfts.data.fitted_table import FittedTable
 from tfts.data.forecasts import actual_values, forecast_paths, forecast_table, last_origins, quantile_column
@@ -290,32 +291,6 @@ class Forecaster:
             panel = add_calendar(panel, settings["calendar"])
         return panel
 
-    def _measured(self, predictor, rows, held, options):
-        """The predictor whose errors are measured, its scaler, and the held-out rows."""
-        if not predictor.measured_apart:
-            return predictor, rows.scaler, held
-        needed = max(map(needed_for, self.quantiles))
-        for share in LATER_SHARES:
-            try:
-                early, later = earlier_and_later(held, self.spec, share)
-                if self.spec.count(later) < needed:
-                    break
-                train, valid = self.parts(early) if predictor.holds_out else (early, None)
-                scaler = Scaler(self._settings["scaler"], self._settings["per_series"]).fit(train)
-                twin = predictor.clone()
-                twin.fit(dataclasses.replace(rows, train=train, validation=valid, scaler=scaler), options, {})
-            except DataError:
-                continue
-            return twin, scaler, later
-        if rows.validation is None:
-            raise DataError(
-                "The table is too short to hold rows out for the errors that quantiles are made of. Expected at "
-                f"least two windows of context_length={self.spec.context_length} and horizon={self.spec.horizon}, or "
-                "`validation` rows."
-            )
-        # There is no other way: the rows that chose its settings.
-        return predictor, rows.scaler, rows.validation
-
     @takes_training_options
     def fit(
         self,
@@ -349,29 +324,11 @@ class Forecaster:
         predictor = self.predictor.clone()
         named = {key: value for key, value in self._settings.items() if key != "model"}
         seconds = predictor.fit(rows, options, named)
-        calibration = self._calibrated(predictor, rows, held, options)
+        calibration = measured_calibration(self, predictor, rows, held, options)
         # Not before all went well: a fit that fails leaves what was learnt before.
         self._learnt, self.scaler_, self.predictor = learnt, rows.scaler, predictor
         self._calibration, self.fit_seconds_ = calibration, seconds
         return self
-
-    def _calibrated(self, predictor, rows, held, options):
-        """The `Calibration`: from the errors of held-out rows, where there is use for them."""
-        if held is None:
-            return Calibration(self._calibration_kind, None)
-        predictor, scaler, held = self._measured(predictor, rows, held, options)
-        scaler = scaler.with_unseen(held, self.spec.context_length)[0]
-
-        def forecasts(at):
-            return Predictive.joined(
-                part for _, part in predictor.forecasts(held, scaler, self.spec, at, self.output)
-            )
-
-        sizes = FittedTable.of(rows.train, (), season_length_of(held.freq)).scales_of(held.series)
-        held_out = held_out_of(forecasts, held, self.spec.origins(held), self.spec, sizes)
-        if self._calibration_kind != "none":
-            held_out.check(self.quantiles)
-        return Calibration(self._calibration_kind, held_out)
 
     def as_network(self) -> Forecaster:
         """The same forecasts from a Keras model, which can be exported and trained further.
