@@ -4,10 +4,12 @@ import numpy as np
 
 from tfts.calibration.held_out import needed_for
 
-# How far a level moves when an outcome is known.
+# How far a level moves when an outcome of the first horizon step is known; of step h, of which h outcomes
+# are under way before the first is known, an h-th of it.
 _STEP = 0.03
-# Latest scores that quantiles are taken from, at least.
-_LATEST = 100
+# Latest scores that quantiles are taken from, at least, and how many of them may share a row: what happens
+# to windows that overlap is no news of each.
+_LATEST, _SHARING = 100, 10
 
 
 def adaptive_scores(held_out, scores, positions, levels, name):
@@ -53,6 +55,8 @@ def adaptive_scores(held_out, scores, positions, levels, name):
     effective = np.broadcast_to(wanted, (horizon, targets, len(levels))).copy()
     known = np.zeros(horizon, dtype=np.int64)
     steps = np.arange(1, horizon + 1)
+    rates = (_STEP / steps)[:, None, None]
+    every = np.maximum(1, steps // _SHARING)
     found = np.empty((*scores.shape, len(levels)))
     for window, position in enumerate(positions):
         # Outcomes of earlier windows that lie at this origin or before.
@@ -61,8 +65,9 @@ def adaptive_scores(held_out, scores, positions, levels, name):
             outcome = scores[known[fresh], fresh]
             there = ~np.isnan(outcome)[..., None]
             below = outcome[..., None] <= found[known[fresh], fresh]
-            effective[fresh] += np.where(there, _STEP * (wanted - below), 0.0)
-            memory.add(fresh, outcome)
+            effective[fresh] += np.where(there, rates[fresh] * (wanted - below), 0.0)
+            kept = known[fresh] % every[fresh] == 0
+            memory.add(fresh[kept], outcome[kept])
             known[fresh] += 1
         found[window] = memory.at(np.clip(effective, 0.0, 1.0))
     return np.maximum.accumulate(found, axis=-1)
