@@ -63,6 +63,7 @@ TABLES = {
     "DATASETS",
     "ENTRY_DATA",
     "ENTRY_KEYS",
+    "TASK_ENTRY_KEYS",
     "METRICS",
     "MODELS",
     "NAB_PROFILES",

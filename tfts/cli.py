@@ -172,6 +172,9 @@ def benchmark(
     horizon: Annotated[
         list[int] | None, typer.Option(metavar="ROWS", help="Run this horizon of the suite; repeatable.")
     ] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Run this task of a suite of tasks; repeatable.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Repeat runs whose settings have changed.")] = False,
     peers: Annotated[
         Path | None,
@@ -181,18 +184,31 @@ def benchmark(
         ),
     ] = None,
 ):
-    """Scores the methods of SUITE for each horizon and seed, beside what others published.
+    """Scores the methods of SUITE for each horizon and seed, or each task, beside what others published.
 
     Each run has a process of its own. A suite that was stopped goes on when the same command
     is given again; finished runs are kept.
     """
     with _quiet_start():
-        from tfts.config import BenchmarkSettings, read_settings
+        from tfts.config import TaskSuiteSettings, read_settings, suite_kind
         from tfts.experiment.benchmark import benchmark as run_suite
+        from tfts.experiment.task_suite import benchmark_tasks
 
-    settings = read_settings(suite, change or (), kind=BenchmarkSettings)
+    settings = read_settings(suite, change or (), kind=suite_kind(suite))
     output = output or Path("runs") / "benchmarks" / suite.stem
+    of_tasks = isinstance(settings, TaskSuiteSettings)
+    for name, given, fits in (
+        ("--task", task, of_tasks),
+        ("--horizon", horizon, not of_tasks),
+        ("--peers", peers, not of_tasks),
+    ):
+        if given and not fits:
+            kinds = ("a suite of tasks", "a suite of one table")
+            raise SettingError(f"{name} is for {kinds[of_tasks]}, and {suite} is {kinds[not of_tasks]}.")
     try:
+        if of_tasks:
+            benchmark_tasks(settings, output, only=only, tasks=task, overwrite=overwrite)
+            return
         run_suite(settings, output, only=only, horizons=horizon, overwrite=overwrite, peers=peers)
     except KeyboardInterrupt:
         Console(stderr=True).print("Stopped. Give the same command again to go on.")

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from tfts.config import BenchmarkSettings, parse_settings, read_settings
+from tfts.config import BenchmarkSettings, parse_settings, read_settings, suite_kind
 from tfts.data.split import chronological_split
 from tfts.experiment import benchmark, suite_plan, suite_run
 from tfts.forecaster import Forecaster
@@ -226,7 +226,7 @@ def told(monkeypatch):
         (output / "runs" / f"{of['key']}.json").write_text(json.dumps(record))
         return record, ""
 
-    monkeypatch.setattr(benchmark, "_in_a_process", here)
+    monkeypatch.setattr(benchmark, "in_a_process", here)
     return calls
 
 
@@ -377,7 +377,11 @@ def test_a_run_ends_when_the_command_that_started_it_is_gone(table, tmp_path):
     assert process.wait(60) == 1
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted(CONFIGS.glob("*.yaml")) if suite_kind(path) is BenchmarkSettings],
+    ids=lambda path: path.stem,
+)
 def test_suites_of_the_project_can_be_read(path):
     settings = read_settings(path, ["data.path=somewhere"], kind=BenchmarkSettings)
     assert settings.protocol.windows is not None

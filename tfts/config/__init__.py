@@ -1,7 +1,7 @@
 """One YAML file as checked settings of a run."""
 
 from tfts.config.methods import method_options
-from tfts.config.reading import parse_settings, read_settings
+from tfts.config.reading import parse_settings, read_settings, suite_kind
 from tfts.config.sections import (
     Data,
     DetectionSettings,
@@ -20,17 +20,22 @@ from tfts.config.suites import (
     BACKENDS,
     ENTRY_DATA,
     ENTRY_KEYS,
+    TASK_ENTRY_KEYS,
     BenchmarkSettings,
     Budget,
+    Context,
     Peer,
     Protocol,
     Published,
+    SuiteTask,
+    TaskSuiteSettings,
 )
 
 __all__ = [
     "BACKENDS",
     "BenchmarkSettings",
     "Budget",
+    "Context",
     "Data",
     "DetectionSettings",
     "Detector",
@@ -43,12 +48,16 @@ __all__ = [
     "Report",
     "RowSplit",
     "Settings",
+    "TASK_ENTRY_KEYS",
     "Split",
+    "SuiteTask",
     "Table",
+    "TaskSuiteSettings",
     "Tune",
     "TuneSettings",
     "Window",
     "method_options",
     "parse_settings",
     "read_settings",
+    "suite_kind",
 ]

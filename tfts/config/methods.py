@@ -7,7 +7,14 @@ import re
 from tfts._messages import unknown
 from tfts.config.checking import place_of, validate
 from tfts.config.sections import RegressSettings, TuneSettings
-from tfts.config.suites import BACKENDS, ENTRY_DATA, ENTRY_KEYS, BenchmarkSettings
+from tfts.config.suites import (
+    BACKENDS,
+    ENTRY_DATA,
+    ENTRY_KEYS,
+    TASK_ENTRY_KEYS,
+    BenchmarkSettings,
+    TaskSuiteSettings,
+)
 from tfts.training import TrainingSettings
 
 
@@ -19,6 +26,8 @@ def method_mistakes(kind, tree, changed):
         return _source_mistakes(tree, changed) + _tune_mistakes(tree, changed)
     if kind is BenchmarkSettings:
         return _source_mistakes(tree, changed) + _suite_mistakes(tree, changed)
+    if kind is TaskSuiteSettings:
+        return _suite_mistakes(tree, changed, TASK_ENTRY_KEYS)
     from tfts.baselines import BASELINES
     from tfts.models import MODELS
 
@@ -75,7 +84,7 @@ def _tune_mistakes(tree, changed):
     ]
 
 
-def _suite_mistakes(tree, changed):
+def _suite_mistakes(tree, changed, keys=ENTRY_KEYS):
     from tfts.baselines import BASELINES
     from tfts.models import MODELS
 
@@ -90,11 +99,11 @@ def _suite_mistakes(tree, changed):
                     f"{place}: A name holds letters, digits and . + - _ alone. Received: {label!r}."
                 )
             elif table is not None and isinstance(entry, dict):
-                mistakes += _entry_mistakes(tree, section, label, entry, table, changed)
+                mistakes += _entry_mistakes(tree, section, label, entry, table, changed, keys)
     return mistakes
 
 
-def _entry_mistakes(tree, section, label, entry, table, changed):
+def _entry_mistakes(tree, section, label, entry, table, changed, keys):
     """A sentence for each mistake in one method of a suite."""
 
     def at(*path):
@@ -104,7 +113,7 @@ def _entry_mistakes(tree, section, label, entry, table, changed):
     if name not in table:
         return [f"{at('model')}: {unknown(section[:-1], name, table)}"]
     mistakes = []
-    own = [key for key in ENTRY_KEYS if section == "models" or key not in ("backend", "training")]
+    own = [key for key in keys if section == "models" or key not in ("backend", "training")]
     options = method_options(table[name])
     training = list(TrainingSettings.model_fields) if section == "models" else []
     for key, value in entry.items():
@@ -113,7 +122,7 @@ def _entry_mistakes(tree, section, label, entry, table, changed):
             mistakes += found
         elif key == "backend" and key in own and value not in BACKENDS:
             mistakes.append(f"{at(key)}: {unknown('backend', value, BACKENDS)}")
-        elif key == "choose":
+        elif key == "choose" and key in own:
             valid = [*options, *training, "context_length", *ENTRY_DATA]
             for chosen, values in value.items() if isinstance(value, dict) else [("choose", None)]:
                 if not isinstance(values, list) or not values:

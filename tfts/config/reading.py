@@ -10,6 +10,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from tfts.config.checking import validate
 from tfts.config.methods import method_mistakes
 from tfts.config.sections import Settings
+from tfts.config.suites import BenchmarkSettings, TaskSuiteSettings
 from tfts.errors import MissingFileError, SettingError
 
 
@@ -50,6 +51,29 @@ def read_settings(path, changes=(), kind=Settings):
     except UnicodeDecodeError as error:
         raise SettingError(f"{path} is not a text in UTF-8: {error.reason} at byte {error.start}.") from error
     return parse_settings(text, changes, str(path), kind)
+
+
+def suite_kind(path):
+    """The kind of settings that a file of `tfts benchmark` holds.
+
+    Args:
+        path: Path of the YAML file.
+
+    Returns:
+        `TaskSuiteSettings` of a file with a section `tasks`, else `BenchmarkSettings`.
+
+    Example:
+
+    >>> _ = Path("suite.yaml").write_text("tasks: {}")
+    >>> suite_kind("suite.yaml").__name__
+    'TaskSuiteSettings'
+    """
+    path = Path(path)
+    if path.is_file():
+        tree = _load_yaml(path.read_text(encoding="utf-8", errors="replace"), str(path))
+        if isinstance(tree, dict) and "tasks" in tree:
+            return TaskSuiteSettings
+    return BenchmarkSettings
 
 
 def parse_settings(text, changes=(), origin="settings", kind=Settings):

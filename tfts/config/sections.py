@@ -35,6 +35,22 @@ class Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
+class Stamps(Section):
+    """Times that follow one another, for a file whose rows do and whose times do not."""
+
+    start: Time = Field(description="time of the first row")
+    step: str = Field(description="time from one row to the next, such as 10min")
+
+
+class Resample(Section):
+    """A longer time step."""
+
+    step: str = Field(description="the step, such as h or MS")
+    how: typing.Literal["first", "last", "max", "mean", "min", "sum"] = Field(
+        "mean", description="how the rows of a step become one"
+    )
+
+
 class Data(Section):
     """Where the table comes from and what its columns mean."""
 
@@ -50,6 +66,10 @@ class Data(Section):
     na_values: list[str | float] | None = Field(None, description="further marks of a missing value")
     time: str | list[str] | None = Field(None, description="time column, or date and hour columns")
     series: str | None = Field(None, description="column that tells the series apart")
+    wide: bool = Field(False, description="whether each column but the time is a series of its own")
+    shortest: int | None = Field(None, ge=1, description="rows; series with fewer are left out")
+    stamps: Stamps | None = Field(None, description="times that take the place of those of the file")
+    resample: Resample | None = Field(None, description="a longer time step")
     freq: str | None = Field(None, description="time step")
     start: Time | None = Field(None, description="first time that is used")
     end: Time | None = Field(None, description="last time that is used")
@@ -68,6 +88,14 @@ class Data(Section):
             raise SettingError("`path` is missing. Give it in the file, or with --set data.path=FILE")
         if self.source == "dataset" and self.name is None:
             raise SettingError("`name` is missing: the name of the dataset")
+        if self.wide and self.series is None:
+            raise SettingError("`series` is missing: what the column is to be called that holds their names")
+        if self.shortest is not None and self.series is None:
+            raise SettingError("`shortest` leaves out series: give `series`")
+        if (self.wide or self.stamps or self.resample) and not isinstance(self.time, str):
+            raise SettingError(
+                "`time` is missing: wide, stamps and resample need the name of the time column"
+            )
         return self
 
 

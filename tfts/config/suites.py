@@ -105,4 +105,73 @@ class BenchmarkSettings(Section):
 # What an entry of a suite says beside the options of its method.
 ENTRY_DATA = ("calendar", "per_series", "scaler")
 ENTRY_KEYS = ("backend", "choose", "context_length", "model", "training", *ENTRY_DATA)
+# The same of a suite of tasks.
+TASK_ENTRY_KEYS = ("calibration", "output", "context_length", "model", "training", *ENTRY_DATA)
 BACKENDS = ("jax", "tensorflow", "torch")
+
+
+class SuiteTask(Section):
+    """One table of a suite of tasks, and what is forecast of it."""
+
+    data: Data
+    horizon: int = Field(ge=1, description="rows forecast")
+    season_length: int = Field(ge=1, description="rows in a season, for mase")
+    windows: int | None = Field(
+        None, ge=1, description="scored in each series; null for a tenth of its rows, at most 20"
+    )
+
+
+class Context(Section):
+    """Rows that are seen, a rule for all tasks: the longest of three, as far as the rows allow."""
+
+    horizons: int = Field(2, ge=0, description="horizons")
+    seasons: int = Field(7, ge=0, description="seasons, of the task or of the time step, whichever is longer")
+    share: float = Field(0.125, ge=0, le=1, description="of the rows before the windows")
+    most: int = Field(1000, ge=1, description="rows that this share may be")
+
+    def rows(self, known, horizon, season_length):
+        """Rows that are seen.
+
+        Args:
+            known: Int, rows before the windows, of the series that has fewest.
+            horizon: Int >= 1, rows forecast.
+            season_length: Int >= 1, rows in a season.
+
+        Returns:
+            Int. So many that a third of what is left beside three horizons holds them, or a season.
+
+        Example:
+
+        >>> Context().rows(known=7000, horizon=48, season_length=24), Context().rows(72, 12, 12)
+        (875, 12)
+        """
+        wanted = max(
+            self.horizons * horizon, self.seasons * season_length, min(self.share * known, self.most)
+        )
+        return max(1, int(min(wanted, max(season_length, (known - 3 * horizon) // 3))))
+
+
+class TaskSuiteSettings(Section):
+    """Everything `tfts benchmark` needs to know of a suite of tasks."""
+
+    folder: str = Field(".", description="where the files of the tasks lie")
+    tasks: dict[str, SuiteTask] = Field(min_length=1, description="each with its table")
+    quantiles: list[float] = Field(
+        [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], min_length=1, description="levels that are scored"
+    )
+    context: Context = Context()
+    seeds: list[Seed] = Field([0], min_length=1, max_length=1, description="with which a network is fitted")
+    budget: Budget = Budget()
+    training: TrainingSettings = TrainingSettings()
+    baselines: dict[str, dict[str, typing.Any]] = Field({}, description="methods without a seed")
+    models: dict[str, dict[str, typing.Any]] = Field({}, description="networks")
+    published: str | None = Field(
+        None, description="CSV file in the folder with the columns dataset, method, mase and crps"
+    )
+    reference: str = Field("seasonal_naive", description="method by whose scores all others are divided")
+
+    @pydantic.model_validator(mode="after")
+    def _has_a_median(self):
+        if 0.5 not in self.quantiles:
+            raise SettingError(f"`quantiles` must hold 0.5, of which mase is. Received: {self.quantiles}")
+        return self

@@ -66,7 +66,7 @@ def benchmark(settings, output, *, only=None, horizons=None, overwrite=False, pe
     output = Path(output)
     plans = plan(settings)
     wanted = _wanted(settings, plans, only, horizons, peers is not None)
-    done = _claim(settings, plans, output, overwrite)
+    done = claim_runs(settings, plans, output, overwrite)
     python = None if peers is None else str(environment(peers, console))
     began, limit, failed = time.monotonic(), settings.budget.suite_seconds, {}
     try:
@@ -79,7 +79,7 @@ def benchmark(settings, output, *, only=None, horizons=None, overwrite=False, pe
                 console.print(f"The budget of {limit:g} s is used up: the same command goes on.")
                 break
             chosen = _chosen_before(settings, plans[key], done, output)
-            record, said = _in_a_process(settings, plans[key], chosen, output, python)
+            record, said = in_a_process(settings, plans[key], chosen, output, python)
             if record is None:
                 failed[key] = said
                 console.print(f"{title}: failed: {said}", markup=False)
@@ -122,8 +122,28 @@ def _wanted(settings, plans, only, horizons, peers):
     ]
 
 
-def _claim(settings, plans, output, overwrite):
-    """Records of the runs that are done; refuses a folder that holds something else."""
+def claim_runs(settings, plans, output, overwrite):
+    """Records of the runs that are done; refuses a folder that holds something else.
+
+    Args:
+        settings: Settings of the suite.
+        plans: Dict from the key of a run to a dict with its `recipe`.
+        output: Folder of the results, a `Path`.
+        overwrite: Whether runs with another recipe may be repeated.
+
+    Raises:
+        ValueError: If it holds something else, or runs with another recipe.
+
+    Example:
+
+    >>> from tfts.config import BenchmarkSettings, parse_settings
+    >>> settings = parse_settings('''
+    ... data: {source: dataset, name: sunspots}
+    ... protocol: {context_length: 22, horizons: [3]}
+    ... ''', kind=BenchmarkSettings)
+    >>> claim_runs(settings, {}, Path("new"), overwrite=False)
+    {}
+    """
     if output.is_dir() and any(output.iterdir()) and not (output / "suite.json").is_file():
         raise FolderError(f"{output} is not empty and holds no suite. Choose another --output.")
     if (output / "suite.json").is_file() and not overwrite:
@@ -171,8 +191,33 @@ def _chosen_before(settings, of, done, output):
     return None if record is None else record.get("chosen")
 
 
-def _in_a_process(settings, of, chosen, output, python):
-    """The record of one run, or `None` and what went wrong."""
+def in_a_process(settings, of, chosen, output, python):
+    """One run of a suite in a process of its own.
+
+    Args:
+        settings: `BenchmarkSettings` or `TaskSuiteSettings`.
+        of: Dict of the run's `key`, `label`, `horizon`, `seed` and `recipe`, in a suite of tasks of
+            its `task` too.
+        chosen: Dict of the settings that another seed chose, or `None`.
+        output: Folder of the results, a `Path`, as `claim_runs` left it.
+        python: Path of the interpreter of the peers, or `None`.
+
+    Returns:
+        Tuple of the record of the run, or `None`, and of a sentence that says what went wrong.
+
+    Example:
+
+    >>> from tfts.config import BenchmarkSettings, parse_settings
+    >>> settings = parse_settings('''
+    ... data: {source: dataset, name: sunspots}
+    ... protocol: {context_length: 22, horizons: [3]}
+    ... baselines: {drift: {}}
+    ... ''', kind=BenchmarkSettings)
+    >>> plans, output = plan(settings), Path("one")
+    >>> _ = claim_runs(settings, plans, output, overwrite=False)
+    >>> in_a_process(settings, plans["3-drift"], None, output, None)[0]["windows"]
+    44
+    """
     key = of["key"]
     task = {
         "settings": settings.model_dump(mode="json"),

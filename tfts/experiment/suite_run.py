@@ -14,7 +14,7 @@ import numpy as np
 
 import tfts
 from tfts._files import replacing, write_json
-from tfts.config import BenchmarkSettings, Settings
+from tfts.config import BenchmarkSettings, Settings, TaskSuiteSettings
 from tfts.data.scaling import Scaler
 from tfts.data.split import chronological_split
 from tfts.data.windows import WindowSpec
@@ -115,7 +115,7 @@ def score_method(settings, label, horizon, seed=0, chosen=None):
         "cpu_seconds": round(time.process_time() - busy, 3),
         "parameters": int(forecaster.num_parameters),
         "memory_mb": peak_memory(),
-        **_machine(label in settings.models),
+        **described_machine(label in settings.models),
     }
     return record, losses
 
@@ -191,7 +191,7 @@ def score_peer(settings, label, horizon, seed, python):
         "context_length": settings.peers[label].options.get("input_size"),
         **told,
         "seconds": round(time.perf_counter() - began, 3),
-        **_machine(False),
+        **described_machine(False),
     }
     return record, losses
 
@@ -250,11 +250,16 @@ def work():
 def _work(task):
     threading.Thread(target=_end_with_parent, daemon=True).start()
     of = task["plan"]
-    settings = BenchmarkSettings.model_validate(task["settings"])
+    kind = TaskSuiteSettings if "task" in of else BenchmarkSettings
+    settings = kind.model_validate(task["settings"])
     if of["label"] in settings.models:
         # What it takes to load Keras is no part of the seconds.
         importlib.import_module("tfts.models")
-    if of["label"] in settings.peers:
+    if "task" in of:
+        from tfts.experiment.task_run import score_task
+
+        record, losses = score_task(settings, of["task"], of["label"])
+    elif of["label"] in settings.peers:
         record, losses = score_peer(settings, of["label"], of["horizon"], of["seed"], task["python"])
     else:
         record, losses = score_method(settings, of["label"], of["horizon"], of["seed"], task["chosen"])
@@ -362,8 +367,17 @@ def _window_losses(name, actual, forecast, divisor):
     return np.where(count > 0, np.where(known, error, 0).sum(axis=(1, 2)) / np.maximum(count, 1), np.nan)
 
 
-def _machine(network):
-    """Where a run took place, and with what."""
+def described_machine(network):
+    """Where a run took place, and with what, a dict.
+
+    Args:
+        network: Whether Keras computed it.
+
+    Example:
+
+    >>> described_machine(False)["versions"]["tfts"] == tfts.__version__
+    True
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     backend, device = None, f"{platform.machine()} CPU"
     if network:

@@ -6,6 +6,7 @@ import pandas as pd
 from tfts._messages import unknown
 from tfts.data.datasets import load_dataset
 from tfts.data.readers import read_m4, read_table
+from tfts.data.reshaping import long_table, resampled, restamped
 from tfts.data.sales import make_sales
 from tfts.data.split import chronological_split
 from tfts.data.synthetic import make_series
@@ -54,6 +55,7 @@ def load_frame(settings):
             if name not in frame.columns:
                 raise UnknownNameError(unknown("column of data.columns", name, frame.columns))
         frame = frame[data.columns]
+    frame = _reshaped(frame, data)
     if data.start is not None or data.end is not None:
         times = times_of(frame, time_name(data))
         inside = np.ones(len(frame), dtype=bool)
@@ -67,7 +69,28 @@ def load_frame(settings):
                 f"{times.min()} to {times.max()}."
             )
         frame = frame[inside]
-    return frame, truth
+    return frame if data.resample is None else _longer_steps(frame, data), truth
+
+
+def _reshaped(frame, data):
+    """The table with the times and the series that the settings ask for."""
+    if data.stamps is not None:
+        frame = restamped(frame, data.time, data.stamps.start, data.stamps.step)
+    if data.wide:
+        frame = long_table(frame, data.time, data.series)
+    if data.shortest is not None:
+        rows = frame.groupby(data.series)[data.series].transform("size")
+        frame = frame[rows >= data.shortest]
+        if frame.empty:
+            raise DataError(
+                f"No series has data.shortest={data.shortest} rows: the longest has {rows.max()}."
+            )
+    return frame
+
+
+def _longer_steps(frame, data):
+    frame = frame.assign(**{data.time: times_of(frame, data.time)})
+    return resampled(frame, data.time, data.resample.step, data.resample.how, data.series)
 
 
 def times_of(frame, name):
