@@ -247,6 +247,12 @@ class Forecaster:
         return self._calibration_kind
 
     @property
+    def held_out_(self) -> HeldOut | None:
+        """Errors on held-out rows, of which calibrated quantiles are made; `None` where none were held out."""
+        self._check_fitted()
+        return self._calibration.held_out
+
+    @property
     def has_attention(self) -> bool:
         """Whether the fitted model gives attention scores."""
         self._check_fitted()
@@ -695,7 +701,7 @@ class Forecaster:
                 "predictor": self.predictor.save(partial),
                 "fit_seconds": self.fit_seconds_,
             }
-            held_out = self._calibration.held_out
+            held_out = self.held_out_
             if held_out is not None:
                 arrays, described["held_out"] = held_out.get_state()
                 np.savez(partial / "held_out.npz", **arrays)

@@ -54,10 +54,29 @@ def test_each_step_and_target_has_errors_of_its_own():
 def test_small_and_large_series_share_errors_in_units_of_their_size():
     errors = np.tile(np.arange(-9, 10), 2)
     held_out = _held_out(errors, ("small", "large"), np.repeat([0, 1], 19), [[1.0], [1000.0]])
-    found = held_out.quantiles(_point(5, 5, 5), (0.1, 0.9), Origins(("large", "small", "new"), np.arange(3)))
+    origins = Origins(("large", "small"), np.arange(2), held_out.sizes_of(("large", "small")))
+    found = held_out.quantiles(_point(5, 5), (0.1, 0.9), origins)
     width = found[:, 0, 0, 1] - found[:, 0, 0, 0]
     assert width[0] == pytest.approx(1000 * width[1])
-    assert width[2] == pytest.approx(500.5 * width[1])  # The usual size is the median one.
+    assert held_out.sizes_of(("new",)).tolist() == [[500.5]]  # The usual size is the median one.
+
+
+def test_a_new_series_has_the_size_that_its_window_shows():
+    rng = np.random.default_rng(0)
+    days = pd.date_range("2024-01-01", periods=300)
+    known = pd.concat(
+        [pd.DataFrame({"time": days, "shop": name, "y": rng.normal(size=300)}) for name in "ab"]
+    )
+    new = known[known["shop"] == "a"].assign(shop="new", y=lambda frame: 1000 * frame["y"])
+    forecaster = Forecaster(
+        "persistence", context_length=30, horizon=1, time="time", series="shop", quantiles=LEVELS
+    )
+    table = (
+        forecaster.fit(known).predict(pd.concat([known, new]), origins="all").set_index(["series", "time"])
+    )
+    width = table["y_q0.9"] - table["y_q0.1"]
+    ratio = width["new"] / width["a"]
+    assert 800 < ratio.min() <= ratio.max() < 1200
 
 
 def test_a_series_with_enough_errors_keeps_to_them():

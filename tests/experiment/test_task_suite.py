@@ -71,6 +71,9 @@ def test_windows_do_not_overlap_and_end_with_the_series(folder):
     train, test = parts_of(panel, settings.tasks["one/D"])
     # A tenth of 211 rows are 21.1, for which five windows of five rows are needed.
     assert (train.spans.tolist(), test.spans.tolist()) == ([[0, 0, 186, 186]], [[0, 186, 211, 211]])
+    # Of the 186 rows before them four windows.
+    train, held_out = parts_of(panel, settings.tasks["one/D"], held_out=True)
+    assert (train.spans.tolist(), held_out.spans.tolist()) == ([[0, 0, 166, 166]], [[0, 166, 186, 186]])
     assert num_windows(211, 5) == 5
     assert num_windows(10**6, 5) == 20
 

@@ -26,18 +26,18 @@ class Origins:
     Attributes:
         names: Names of series.
         of: Int `(windows,)`, the place in `names` of the series of each window.
-        movement: Float `(windows, targets)`, see `movement`, or 1.
+        units: Float `(windows, targets)`, what errors are measured in, see `in_units`, or 1.
         phases: Int `(windows,)`, of each origin in the season, or `None` without a season.
 
     Example:
 
-    >>> Origins(("a", "b"), np.array([0, 1, 1])).movement
+    >>> Origins(("a", "b"), np.array([0, 1, 1])).units
     1.0
     """
 
     names: tuple
     of: np.ndarray
-    movement: np.ndarray | float = 1.0
+    units: np.ndarray | float = 1.0
     phases: np.ndarray | None = None
 
 
@@ -47,7 +47,7 @@ class HeldOut:
 
     Of a distribution they are normal where it is right. Of a point forecast they are errors in units of
     the series' own size, so that small and large series can share them (of logarithms as they are); of
-    how much the last seasons before the origin moved, see `movement`; and of the phase of the season: an
+    how much the last seasons before the origin moved, see `in_units`; and of the phase of the season: an
     hour of the day in which little happens has small errors.
 
     Attributes:
@@ -55,9 +55,8 @@ class HeldOut:
         series: Int `(origins,)`, place in `names`.
         times: Int64 `(origins,)`, nanoseconds of each origin.
         names: Names of the series, a tuple.
-        sizes: Float64 `(series, targets)` of each name, what its scores are multiplied by; 1 of
-            distributions and logarithms.
-        usual: Float64 `(targets,)`, the size of a series that is not among the names.
+        sizes: Float64 `(series, targets)` of each name; 1 of distributions and logarithms.
+        usual: Float64 `(targets,)`, the size of a series that is not among the names and whose window does not move.
         phases: Float64 `(season_length, targets)`, the size of errors of rows in each phase of the season,
             as a multiple of all; `(1, targets)` of ones where there is none.
         relative: Bool. Whether scores are in units of sizes and movement.
@@ -98,7 +97,7 @@ class HeldOut:
         Args:
             forecasts: `Predictive` of the origins.
             actual: Float `(origins, horizon, targets)`, NaN where nothing was observed.
-            origins: `Origins`.
+            origins: `Origins`, with their units.
             times: Int64 `(origins,)`.
             sizes: Float `(series, targets)` of each of `origins.names`, in original units, as from
                 `usual_sizes`; `None` where scores have none.
@@ -107,7 +106,9 @@ class HeldOut:
         """
         targets = actual.shape[2]
         whole = np.ones((len(origins.names), targets)) if sizes is None else sizes
-        scores = forecasts.scores(actual) / (whole[origins.of] * origins.movement)[:, None]
+        scores = forecasts.scores(actual)
+        if sizes is not None:
+            scores = scores / np.atleast_2d(origins.units)[:, None]
         phases = np.ones((1, targets))
         if origins.phases is not None and season_length > 1 and not forecasts.output.has_distribution:
             phases = _sizes_of_phases(scores, origins.phases, season_length)
@@ -135,8 +136,8 @@ class HeldOut:
         Args:
             origins: `Origins`.
         """
-        size = self.sizes_of(origins.names)[origins.of] * origins.movement
-        return size[:, None] * _at_phases(self.phases, origins.phases, self.scores.shape[1])
+        phases = _at_phases(self.phases, origins.phases, self.scores.shape[1])
+        return np.atleast_2d(origins.units)[:, None] * phases if self.relative else phases
 
     def check(self, levels):
         """Raises a ValueError where there are too few origins for a level."""
@@ -163,27 +164,36 @@ class HeldOut:
         Raises:
             ValueError: If there are too few held-out origins for a level.
         """
-        tables, units = self.tables(levels, origins.names), self.units(origins)
-        found = [forecasts.at(tables[origins.of, ..., k] * units) for k in range(len(levels))]
+        tables, place = self.tables(levels, origins.names)
+        units, of = self.units(origins), place[origins.of]
+        found = [forecasts.at(tables[of, ..., k] * units) for k in range(len(levels))]
         return np.maximum.accumulate(np.stack(found, axis=-1), axis=-1)
 
     def tables(self, levels, names):
-        """Scores at some levels for each of the named series, `(series, horizon, targets, levels)`.
+        """Scores at some levels: those of a series' own origins where it has enough, else those of all.
 
-        They are those of the series' own origins where it has enough, else those of all.
+        Args:
+            levels: Ascending levels.
+            names: Names of series.
+
+        Returns:
+            Tuple of float64 `(tables, horizon, targets, levels)` and of int `(names,)`, the table of each.
+
+        Raises:
+            ValueError: If there are too few held-out origins for a level.
         """
         self.check(levels)
-        pooled, enough = (
-            self._centred(ranked(self.scores, levels), self.scores),
+        tables, enough = (
+            [self._centred(ranked(self.scores, levels), self.scores)],
             max(_OWN, *(5 * needed_for(level) for level in levels)),
         )
-        counts = np.bincount(self.series, minlength=len(self.names))
-        own = {}
+        counts, own = np.bincount(self.series, minlength=len(self.names)), {}
         for i in np.flatnonzero(counts >= enough) if len(self.names) > 1 else ():
             scores = self.scores[self.series == i]
             if (~np.isnan(scores)).sum(axis=0).min() >= enough:
-                own[self.names[i]] = self._centred(ranked(scores, levels), scores)
-        return np.stack([own.get(name, pooled) for name in names])
+                own[self.names[i]] = len(tables)
+                tables.append(self._centred(ranked(scores, levels), scores))
+        return np.stack(tables), np.array([own.get(name, 0) for name in names])
 
     def _centred(self, table, scores):
         """Scores at levels, moved towards the forecast where there are few origins."""

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 
 from tfts._messages import unknown
 from tfts.calibration.adaptive import adaptive_scores
@@ -116,9 +117,14 @@ class Calibration:
     def _origins(self, panel, rows, spec):
         """`Origins` of rows of a panel."""
         of, phases = panel.series_of(rows), season_phases(panel.times[rows], panel.freq)[0]
+        if not self.held_out.relative:
+            return Origins(panel.series, of, phases=phases)
         sizes = self.held_out.sizes_of(panel.series)[of]
-        moved = movement(panel, rows, spec, sizes) if self.held_out.relative else 1.0
-        return Origins(panel.series, of, moved, phases)
+        moved = moved_of(panel, rows, spec)
+        # A series that was not seen has the size that its window shows.
+        new = ~np.isin(panel.series, self.held_out.names)[of]
+        sizes[new] = np.where(moved[new] > 0, moved[new], sizes[new])
+        return Origins(panel.series, of, in_units(moved, sizes), phases)
 
     def _adaptive(self, forecaster, forecasts, panel, rows, levels):
         """As `quantiles`: each window by the outcomes of earlier origins after the held-out ones."""
@@ -165,18 +171,18 @@ def held_out_of(forecasts, panel, rows, spec, sizes):
     >>> def last(rows):
     ...     return Predictive(Point(), panel.values[rows][:, None], np.array([False]))
     >>> held_out_of(last, panel, np.array([0, 1]), spec, np.ones((1, 1))).scores.ravel().tolist()
-    [0.98..., 1.85...]
+    [3.28..., 6.16...]
     """
     numbers = spec.horizon * len(spec.target_columns(panel))
     rows = rows[spread_out(panel.times.asi8[rows], numbers)]
-    made, of, moved = forecasts(rows), panel.series_of(rows), 1.0
+    made, of, units = forecasts(rows), panel.series_of(rows), 1.0
     phases, season_length = season_phases(panel.times[rows], panel.freq)
     if made.output.has_distribution or made.logged.any():
         sizes = None
     else:
         sizes = usual_sizes(sizes)
-        moved = movement(panel, rows, spec, sizes[of])
-    origins, times = Origins(panel.series, of, moved, phases), panel.times.asi8[rows]
+        units = in_units(moved_of(panel, rows, spec), sizes[of])
+    origins, times = Origins(panel.series, of, units, phases), panel.times.asi8[rows]
     independent = sum(min(len(own), 1 + np.ptp(own) / spec.horizon) for own in _split_by(of, rows))
     actual = actual_values(panel, rows, spec)
     return HeldOut.of(made, actual, origins, times, sizes, season_length, float(independent))
@@ -188,43 +194,66 @@ def _split_by(of, rows):
     return np.split(np.asarray(rows)[order], np.flatnonzero(np.diff(of[order])) + 1)
 
 
-def movement(panel, rows, spec, sizes):
-    """How much the windows before some origins moved, beside what is usual, `(windows, targets)`.
+def movement_rows(freq, context_length):
+    """The season and the number of rows over which movement is measured, a tuple.
 
-    It is the root of the mean distance of values one season apart over the last three seasons of the
-    context, of which the usual size is one tenth at least, over the usual size: the root, because such
-    a mean says half of how large the next errors are.
+    They are at most the last three seasons of the context; a context of less than two has steps from row to row.
+
+    Example:
+
+    >>> movement_rows("h", 168), movement_rows("h", 30), movement_rows("h", 1)
+    ((24, 72), (1, 3), (1, 0))
+    """
+    season = season_phases(pd.DatetimeIndex([]), freq)[1]
+    if context_length < 2 * season:
+        season = 1
+    return season, min(context_length - season, _SEASONS * season)
+
+
+def moved_of(panel, rows, spec):
+    """Mean distance of values one season apart in the windows before some origins, `(windows, targets)`.
 
     Args:
         panel: `Panel` in original units.
         rows: Int `(windows,)`: origins.
         spec: `WindowSpec`.
-        sizes: Float `(windows, targets)`, the usual size, above 0.
 
     Example:
 
-    >>> import pandas as pd
     >>> from tfts.data.panel import Panel
     >>> from tfts.data.windows import WindowSpec
     >>> frame = pd.DataFrame({"y": [0.0, 1, 0, 1, 9, 1]}, index=pd.date_range("2024", periods=6, freq="YS"))
-    >>> movement(Panel.from_frame(frame), np.array([3, 5]), WindowSpec(3, 1), np.ones((2, 1))).round(2).tolist()
-    [[1.05], [2.85]]
+    >>> moved_of(Panel.from_frame(frame), np.array([3, 5]), WindowSpec(3, 1)).tolist()
+    [[1.0], [8.0]]
+    """
+    season, count = movement_rows(panel.freq, spec.context_length)
+    values = panel.values[:, panel.indices(spec.target_columns(panel))]
+    steps = np.zeros(values.shape)
+    steps[season:] = np.abs(values[season:] - values[:-season])
+    sums = np.concatenate([np.zeros((1, steps.shape[1])), np.nancumsum(steps, axis=0)])
+    rows = np.asarray(rows)
+    return (sums[rows + 1] - sums[rows + 1 - count]) / max(count, 1)
+
+
+def in_units(moved, sizes):
+    """What scores of windows are multiplied by: the size of the series, more where the window moved more.
+
+    The errors that follow are as the root of what moved over the size, of which a tenth is always there: the root,
+    because such a mean says half of how large they are. A series of which no movement can be seen has its size.
+
+    Args:
+        moved: Floats, as from `moved_of`, in the units of `sizes`; arrays or tensors.
+        sizes: Floats > 0, the usual size of values one season apart.
+
+    Example:
+
+    >>> in_units(np.array([1.0, 8.0]), np.array([1.0, 1.0])).round(2).tolist()
+    [1.05, 2.85]
 
     Source: As the locally weighted intervals of Lei et al., Distribution-free predictive inference for
     regression, Journal of the American Statistical Association 113, 2018.
     """
-    season = season_phases(panel.times[:1], panel.freq)[1]
-    if spec.context_length < 2 * season:
-        season = 1
-    count = max(1, min(spec.context_length - season, _SEASONS * season))
-    values = panel.values[:, panel.indices(spec.target_columns(panel))]
-    steps = np.zeros(values.shape)
-    steps[season:] = np.abs(values[season:] - values[:-season])
-    # Of a context of one row there is no step.
-    sums = np.concatenate([np.zeros((1, steps.shape[1])), np.nancumsum(steps, axis=0)])
-    rows = np.asarray(rows)
-    moved = (sums[rows + 1] - sums[rows + 1 - count]) / count if spec.context_length > 1 else sizes
-    return np.sqrt(moved / sizes + _LEAST_MOVEMENT)
+    return sizes * (moved / sizes + _LEAST_MOVEMENT) ** 0.5
 
 
 def _latest_of_each(panel, known, rows, most):

@@ -159,6 +159,10 @@ class TaskSuiteSettings(Section):
     quantiles: list[float] = Field(
         [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], min_length=1, description="levels that are scored"
     )
+    held_out: bool = Field(
+        False,
+        description="whether windows are scored that end where the first one begins, to choose settings by",
+    )
     context: Context = Context()
     seeds: list[Seed] = Field([0], min_length=1, max_length=1, description="with which a network is fitted")
     budget: Budget = Budget()

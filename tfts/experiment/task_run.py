@@ -57,12 +57,12 @@ def score_task(settings, name, label):
     plain = settings_of_task(settings, name)
     frame, _ = load_frame(plain)
     panel = Forecaster("persistence", **forecaster_options(plain)).panel(frame, allow_constant=True)
-    train, _ = parts_of(panel, task)
+    train, _ = parts_of(panel, task, settings.held_out)
     known = int((train.spans.observed_end - train.spans.target_start).min())
     season = max(task.season_length, season_length_of(panel.freq))
     context = entry.get("context_length") or settings.context.rows(known, task.horizon, season)
     forecaster = _forecaster(settings, name, label, context)
-    train, test = parts_of(forecaster.panel(frame, allow_constant=True), task)
+    train, test = parts_of(forecaster.panel(frame, allow_constant=True), task, settings.held_out)
     start = time.perf_counter()
     training = {**settings.training.model_dump(), **entry.get("training", {}), "seed": settings.seeds[0]}
     forecaster.fit(train, **({**training, "verbose": 0} if network else {}))
@@ -140,12 +140,13 @@ def settings_of_task(settings, name, context=1, entry=()):
     return Settings.model_validate({"data": data, "window": window, "forecast": asked})
 
 
-def parts_of(panel, task):
+def parts_of(panel, task, held_out=False):
     """The rows before the first window of each series, and those that its windows forecast.
 
     Args:
         panel: `Panel` of the task.
         task: `SuiteTask`.
+        held_out: Whether windows are taken that end where the first one would begin.
 
     Returns:
         Tuple of two `Panel`s.
@@ -165,18 +166,20 @@ def parts_of(panel, task):
     [[[0, 0, 14, 14]], [[0, 14, 20, 20]]]
     """
     spans = panel.spans
-    rows = spans.observed_end - spans.target_start
-    windows = np.array([task.windows or num_windows(int(count), task.horizon) for count in rows])
-    first = spans.observed_end - windows * task.horizon
-    short = np.flatnonzero(first <= spans.target_start)
-    if len(short):
-        i = short[0]
-        raise DataError(
-            f"Series {panel.series[i]!r} has {rows[i]} rows. Expected more than its {windows[i]} windows of "
-            f"{task.horizon} rows need, or data.shortest to leave short series out."
-        )
-    train = dataclasses.replace(panel, spans=spans.replace(observed_end=first, end=first), part="training")
-    return train, dataclasses.replace(panel, spans=spans.replace(target_start=first), part="test")
+    for _ in range(1 + held_out):
+        last, rows = spans.observed_end, spans.observed_end - spans.target_start
+        windows = np.array([task.windows or num_windows(int(count), task.horizon) for count in rows])
+        first = last - windows * task.horizon
+        short = np.flatnonzero(first <= spans.target_start)
+        if len(short):
+            i = short[0]
+            raise DataError(
+                f"Series {panel.series[i]!r} has {rows[i]} rows. Expected more than its {windows[i]} windows of "
+                f"{task.horizon} rows need, or data.shortest to leave short series out."
+            )
+        whole, spans = spans, spans.replace(observed_end=first, end=first)
+    train = dataclasses.replace(panel, spans=spans, part="training")
+    return train, dataclasses.replace(panel, spans=whole.replace(target_start=first), part="test")
 
 
 def _forecaster(settings, name, label, context):

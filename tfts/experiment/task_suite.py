@@ -125,7 +125,7 @@ def plan_tasks(settings):
         panel = Forecaster("persistence", **forecaster_options(run)).panel(load_frame(run)[0], True)
         data = {**plain["tasks"][name]["data"], "path": None, "rows": panel.digest()}
         shared = {"task": {**plain["tasks"][name], "data": data}}
-        shared |= {key: plain[key] for key in ("context", "quantiles")}
+        shared |= {key: plain[key] for key in ("context", "held_out", "quantiles")}
         for label in itertools.chain(settings.baselines, settings.models):
             section = "models" if label in settings.models else "baselines"
             recipe = {section: {label: plain[section][label]}, **shared}

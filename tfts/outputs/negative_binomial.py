@@ -64,7 +64,11 @@ class NegativeBinomial(Output):
 
         from tfts.outputs.log_gamma import log_gamma
 
-        count, mean, size = ops.round(self._counts(actual)), self._mean(parameters), 1 / parameters[..., 1]
+        count, mean, size = (
+            ops.round(self._counts(actual)),
+            self.mean_count(parameters),
+            1 / parameters[..., 1],
+        )
         ways = log_gamma(count + size) - log_gamma(size) - log_gamma(count + 1)
         return -(ways - size * ops.log1p(mean / size) + count * (ops.log(mean) - ops.log(mean + size)))
 
@@ -92,19 +96,25 @@ class NegativeBinomial(Output):
         return parameters * factor + last_axis(level) * constants([1, 0], parameters)
 
     def mean(self, parameters):
-        return self._values(self._mean(parameters))
+        return self.to_values(self.mean_count(parameters))
 
     def quantiles(self, parameters, levels):
         from scipy import stats
 
         size, chance = self._size_and_chance(parameters)
         counts = stats.nbinom.ppf(np.asarray(levels), size[..., None], chance[..., None])
-        return np.moveaxis(self._values(np.moveaxis(counts, -1, 0)), 0, -1)
+        return np.moveaxis(self.to_values(np.moveaxis(counts, -1, 0)), 0, -1)
 
     def at(self, parameters, scores):
         from scipy import special, stats
 
-        return self._values(stats.nbinom.ppf(special.ndtr(scores), *self._size_and_chance(parameters)))
+        return self.to_values(stats.nbinom.ppf(special.ndtr(scores), *self._size_and_chance(parameters)))
+
+    def score_table(self, scores):
+        """The probabilities of scores; a graph of TensorFlow counts up to them."""
+        from scipy import special
+
+        return special.ndtr(scores)
 
     def scores(self, parameters, values):
         """As `Output.scores`: a random one of those that a count stands for, the same each time."""
@@ -121,11 +131,11 @@ class NegativeBinomial(Output):
         """Values as counts; of arrays or tensors."""
         return values * constants(self.scale, values) + constants(self.offset, values)
 
-    def _values(self, counts):
+    def to_values(self, counts):
         """Counts as values."""
         return (counts - constants(self.offset, counts)) / constants(self.scale, counts)
 
-    def _mean(self, parameters):
+    def mean_count(self, parameters):
         """The mean, in counts."""
         return softplus(self._counts(parameters[..., 0])) + _LEAST_MEAN
 
@@ -133,4 +143,4 @@ class NegativeBinomial(Output):
         """The parameters that SciPy takes."""
         parameters = np.asarray(parameters, dtype=np.float64)
         size = 1 / parameters[..., 1]
-        return size, size / (size + self._mean(parameters))
+        return size, size / (size + self.mean_count(parameters))

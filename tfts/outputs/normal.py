@@ -52,11 +52,16 @@ class Normal(Output):
         return parameters[..., 0]
 
     def quantiles(self, parameters, levels):
-        places = constants(normal_scores(levels), parameters)
-        return parameters[..., :1] + parameters[..., 1:] * places
+        return self.at_table(parameters, constants(normal_scores(levels), parameters))
 
     def at(self, parameters, scores):
         return parameters[..., 0] + parameters[..., 1] * scores
+
+    def score_table(self, scores):
+        return scores
+
+    def at_table(self, parameters, table):
+        return parameters[..., :1] + parameters[..., 1:] * table
 
     def scores(self, parameters, values):
         return (values - parameters[..., 0]) / parameters[..., 1]

@@ -107,6 +107,29 @@ class Output(abc.ABC):
         """
         raise ModelError(self._no_distribution("quantiles"))
 
+    def score_table(self, scores):
+        """Scores that stay the same, as `at_table` takes them, NumPy `(..., levels, numbers)` or `(..., levels)`.
+
+        Args:
+            scores: Standard normal numbers `(..., levels)`.
+
+        Raises:
+            ValueError: If the output says nothing of the distribution.
+        """
+        raise ModelError(self._no_distribution("quantiles"))
+
+    def at_table(self, parameters, table):
+        """As `at`, in the operations of Keras, so that a graph can hold it: `(batch, horizon, targets, levels)`.
+
+        Args:
+            parameters: In any units.
+            table: As from `score_table`, which broadcasts to `(batch, horizon, targets, levels)`.
+
+        Raises:
+            ValueError: If the output says nothing of the distribution.
+        """
+        raise ModelError(self._no_distribution("quantiles"))
+
     def in_units(self, offset, scale):
         """The output for values that stand for `offset + scale * value` in the units of the table.
 

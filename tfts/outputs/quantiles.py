@@ -137,6 +137,16 @@ class Quantiles(Output):
         k = k[..., 0]
         return low + (scores - places[k]) * (high - low) / (places[k + 1] - places[k])
 
+    def score_table(self, scores):
+        # What `at` makes of quantiles of which one is 1 and the others are 0.
+        size = len(self.learnt)
+        return np.moveaxis(self.at(np.eye(size).reshape(size, *[1] * np.ndim(scores), size), scores), 0, -1)
+
+    def at_table(self, parameters, table):
+        from keras import ops
+
+        return ops.matmul(table, parameters[..., None])[..., 0]
+
     def scores(self, parameters, values):
         places = normal_scores(self.learnt)
         if len(places) == 1:

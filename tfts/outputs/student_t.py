@@ -69,6 +69,16 @@ class StudentT(Output):
         place = 4 / parameters[..., 2] - 1
         return stacked([location + scale * _clenshaw(_polynomial(float(level)), place) for level in levels])
 
+    def score_table(self, scores):
+        from scipy import special
+
+        return np.stack(_coefficients(special.ndtr(scores)), axis=-1)
+
+    def at_table(self, parameters, table):
+        place = 4 / parameters[..., 2:] - 1
+        series = _clenshaw([table[..., i] for i in range(_DEGREE + 1)], place)
+        return parameters[..., :1] + parameters[..., 1:2] * series
+
     def at(self, parameters, scores):
         from scipy import special, stats
 
@@ -87,14 +97,20 @@ class StudentT(Output):
 @functools.lru_cache(maxsize=256)
 def _polynomial(level):
     """Chebyshev coefficients of the quantile of a level, by one over the degrees of freedom."""
+    return tuple(float(value) for value in _coefficients(np.float64(level)))
 
+
+def _coefficients(levels):
+    """The same of an array of levels: a list of arrays."""
     from scipy import stats
 
-    def quantile(place):
-        inverse = np.maximum((place + 1) / 4, 1e-12)
-        return stats.t.ppf(level, 1 / inverse)
-
-    return tuple(np.polynomial.chebyshev.chebinterpolate(quantile, _DEGREE).tolist())
+    nodes = np.polynomial.chebyshev.chebpts1(_DEGREE + 1)
+    freedom = 1 / np.maximum((nodes + 1) / 4, 1e-12)
+    found = stats.t.ppf(np.asarray(levels)[..., None], freedom)
+    basis = np.polynomial.chebyshev.chebvander(nodes, _DEGREE)
+    shares = 2 * basis / len(nodes)
+    shares[:, 0] /= 2
+    return list(np.moveaxis(found @ shares, -1, 0))
 
 
 def _clenshaw(coefficients, place):

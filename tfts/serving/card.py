@@ -84,6 +84,14 @@ def _inputs(metadata, named):
             f"- `series`: the place of the series (`{metadata['series']}`) in `series_names` of metadata.json; -1 for "
             "any other."
         )
+    if "phase" in metadata["signatures"].get("serving_default", {}).get("inputs", ()):
+        counted = "rows since 1970-01-01 00:00 by the clock of the stamps"
+        if metadata["freq"][0] in "BC":
+            counted = "days of the week from Monday"
+        lines.append(
+            f"- `phase`: where the last row of `past` lies in the season, from 0: {counted}, modulo "
+            f"{metadata['season_length']}."
+        )
     if (metadata["scaler"] or {}).get("logged"):
         logged = ", ".join(f"`{column}`" for column in metadata["scaler"]["logged"])
         lines.append(

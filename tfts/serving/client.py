@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tfts._messages import unknown
+from tfts.calibration.phases import season_phases
 from tfts.data.fitted_table import FittedTable
 from tfts.data.scaling import Scaler
 from tfts.errors import DataError, ModelError, SettingError, UnknownNameError
@@ -309,6 +310,7 @@ class _Remote(Forecaster):
             span={"timezone": metadata["timezone"]},
         )
         self._series_names = metadata["series_names"]
+        self._takes_phase = any("phase" in of["inputs"] for of in metadata["signatures"].values())
         self._zone = metadata["timezone"]
         self._needs_zone = bool(computed) and metadata["training"]["start"] is not None
         self._batch_size = batch_size
@@ -377,6 +379,8 @@ class _Remote(Forecaster):
                     columns = self.spec.features(panel)
                     inputs["past"] = _moved(inputs["past"], names, columns, scaler, self.scaler_)
                 inputs["series"] = np.array([places.get(name, -1) for name in names], np.int32)
+            if self._takes_phase:
+                inputs["phase"] = season_phases(panel.times[at], panel.freq)[0].astype(np.int32)
             if actual is not None:
                 inputs["actual"] = actual[start : start + self._batch_size]
             # What an exported graph takes.

@@ -80,6 +80,8 @@ def export(
     if format not in FORMATS:
         raise SettingError(unknown("format", format, FORMATS))
     servable, scores = servable_of(source, model)
+    if format != "savedmodel":
+        servable.leave_counts_out()
     name = servable.name if name is None else name
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise SettingError(

@@ -103,7 +103,7 @@ def write_litert(folder, signatures, samples):
         raise ModelError(
             f"LiteRT is for the forecasts of a Forecaster. Received: {type(signatures).__name__}."
         )
-    single = ForecastSignatures(signatures.forecaster, precision="float32")
+    single = ForecastSignatures(signatures.forecaster, "float32", quantiles=bool(signatures.levels))
     functions = {"serving_default": single.one_window()}
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         # TensorFlow says that the same converter will move to a package of its own.

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import pandas as pd
 from tfts._files import read_run
 from tfts._messages import unknown
 from tfts.anomaly.detector import AnomalyDetector
+from tfts.calibration.phases import season_phases
 from tfts.errors import MissingFileError, ModelError, NotFittedError, SettingError
 from tfts.forecaster import Forecaster
+from tfts.outputs import NegativeBinomial
 from tfts.serving.samples import sample_panel
 
 _KINDS = "a fitted Forecaster, AnomalyDetector, linear, logistic or softmax regression, or a folder of one"
@@ -53,6 +56,16 @@ class ForecasterServable:
     def _signatures(self, kind):
         return kind(self.forecaster)
 
+    def leave_counts_out(self):
+        """Leaves out quantiles that take an operation of TensorFlow alone, with a warning."""
+        if self.signatures.levels and isinstance(self.forecaster.output, NegativeBinomial):
+            warnings.warn(
+                "The exported model gives forecasts without quantiles, because other runtimes than TensorFlow lack an "
+                "operation of the quantiles of output='negative_binomial'. format='savedmodel' has them.",
+                stacklevel=3,
+            )
+            self.signatures = type(self.signatures)(self.forecaster, quantiles=False)
+
     def described(self):
         """What metadata.json says of the model, a dict."""
         forecaster = self.forecaster
@@ -71,6 +84,7 @@ class ForecasterServable:
             "columns": list(self.signatures.columns),
             "targets": list(forecaster.targets),
             "quantile_levels": list(self.signatures.levels),
+            "season_length": season_phases(pd.DatetimeIndex([]), forecaster.freq)[1],
             "known_future": list(forecaster.known_future),
             "calendar": settings["calendar"],
             "series": settings["series"],
@@ -106,6 +120,8 @@ class ForecasterServable:
             inputs["series"] = np.array(
                 [names.index(n) if n in names else -1 for n in panel.series], np.int32
             )
+        if "phase" in self.signatures.inputs():
+            inputs["phase"] = season_phases(panel.times[rows], panel.freq)[0].astype(np.int32)
         return inputs
 
 
@@ -246,6 +262,9 @@ class RegressionServable:
         targets = ["y"] if classes is not None else [f"y{i}" for i in range(model.output_shape[1])]
         level = (estimator.offset_, estimator.scale_)
         return cls(model, columns, targets, None if classes is None else classes.tolist(), level)
+
+    def leave_counts_out(self):
+        """Nothing: it has no quantiles."""
 
     def described(self):
         """What metadata.json says of the model, a dict."""

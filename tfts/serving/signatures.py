@@ -12,7 +12,7 @@ from tfts.anomaly.plan import HIGHEST, LEAST
 from tfts.anomaly.thresholds import THRESHOLDS, Threshold
 from tfts.anomaly.thresholds.deviations import Fixed
 from tfts.errors import ModelError
-from tfts.outputs import NegativeBinomial
+from tfts.serving.quantiles import GraphQuantiles
 
 
 class ForecastSignatures(tf.Module):
@@ -27,6 +27,7 @@ class ForecastSignatures(tf.Module):
         forecaster: A fitted `Forecaster` with a Keras model.
         precision: Type of scaling and its inverse. In float64 they agree with `predict`
             to the last digit of float32 also where a level is large beside its spread.
+        quantiles: Bool. Whether the quantiles of the forecaster are computed too.
 
     Attributes:
         columns: Names of the columns of `past`, in order.
@@ -44,9 +45,10 @@ class ForecastSignatures(tf.Module):
     [[[False], [False]], [[True], [True]]]
     """
 
-    def __init__(self, forecaster, precision="float64"):
+    def __init__(self, forecaster, precision="float64", quantiles=True):
         super().__init__()
         scaler, known = forecaster.scaler_, forecaster.known_future
+        self.levels = quantile_levels(forecaster) if quantiles else ()
         others = [c for c in scaler.columns if c not in forecaster.targets and c not in known]
         self.forecaster = forecaster
         self.columns = (*forecaster.targets, *others)
@@ -59,7 +61,9 @@ class ForecastSignatures(tf.Module):
         interpolates = forecaster.settings["missing"] == "interpolate"
         self._num_logged = len(scaler.logged)
         self._inside = forecaster.output.in_units(*scaler.affine(None, forecaster.targets))
-        self.levels = quantile_levels(forecaster)
+        self.quantiles = (
+            GraphQuantiles(forecaster, self._inside, self.series_names, precision) if self.levels else None
+        )
         self._limit = (forecaster.settings["limit"] or np.inf) if interpolates else 0
 
     def _named_series(self):
@@ -68,15 +72,20 @@ class ForecastSignatures(tf.Module):
         return self._all_series()
 
     def _by_series(self):
-        return self.forecaster.scaler_.per_series
+        return self.forecaster.scaler_.per_series or self._measured_by_series()
+
+    def _measured_by_series(self):
+        """Whether the errors that quantiles are made of have the size of their series."""
+        return bool(self.levels) and self.forecaster.calibration != "none"
 
     def _all_series(self):
-        return list(self.forecaster.scaler_.series_offset)
+        scaler = self.forecaster.scaler_
+        return list(scaler.series_offset if scaler.per_series else self.forecaster.held_out_.names)
 
     def functions(self):
         """Concrete functions by the names of their signatures."""
         model = self.forecaster.model
-        names = ("forecast", "quantiles") if self.levels else ("forecast",)
+        names = ("forecast", "quantiles") if self.quantiles is not None else ("forecast",)
         made = {"serving_default": self._function(model, names)}
         if self.forecaster.has_attention:
             from tfts.models.attention_scores import scores_tensor
@@ -93,8 +102,9 @@ class ForecastSignatures(tf.Module):
             # Twice the window: Keras adds what looks like a vector, such as a batch of one with
             # one target, by an operation that LiteRT lacks.
             given = {name: tf.concat([values, values], axis=0) for name, values in given.items()}
-            outputs, _, _ = self._outputs(self.forecaster.model, **given)
-            return {"forecast": outputs[0][:1]}
+            outputs, _, quantiles = self._outputs(self.forecaster.model, **given)
+            made = {"forecast": outputs[0][:1]}
+            return made if quantiles is None else {**made, "quantiles": quantiles[:1]}
 
         with _portable(self.forecaster.model):
             return _traced(forecast, specs)
@@ -108,6 +118,8 @@ class ForecastSignatures(tf.Module):
             specs["known_future"] = tf.TensorSpec(shape, tf.float32, "known_future")
         if self.series_names is not None:
             specs["series"] = tf.TensorSpec((None,), tf.int32, "series")
+        if self.quantiles is not None and self.quantiles.needs_phase:
+            specs["phase"] = tf.TensorSpec((None,), tf.int32, "phase")
         return specs
 
     def _function(self, model, names):
@@ -119,16 +131,19 @@ class ForecastSignatures(tf.Module):
         with _portable(model):
             return _traced(forecast, self.inputs())
 
-    def _outputs(self, model, past, known_future=None, series=None):
+    def _outputs(self, model, past, known_future=None, series=None, phase=None):
         """Outputs of the model, NaN for windows that are not whole, the scaled forecast, and quantiles or `None`."""
-        inputs, whole = self._scaled(past, known_future, series)
+        inputs, whole, seen = self._scaled(past, known_future, series)
         outputs = model(inputs, training=False)
         outputs = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
         parameters = tf.cast(outputs[0], self.precision)
         scaled, quantiles = self._inside.mean(parameters), None
         outputs[0] = tf.cast(self._original(scaled, series), tf.float32)
-        if self.levels:
-            found = self._inside.quantiles(parameters, self.levels)
+        if self.quantiles is not None:
+            found = self.quantiles(parameters, seen[..., : len(self.forecaster.targets)], series, phase)
+            if not self._inside.has_distribution:
+                _, scale = self._looked_up(self._targets, series)
+                found = scaled[..., None] + found / scale[..., None]
             found = [self._original(found[..., k], series) for k in range(len(self.levels))]
             quantiles = _blank(tf.cast(tf.stack(found, axis=-1), tf.float32), whole)
         return [_blank(x, whole) for x in outputs], _blank(scaled, whole), quantiles
@@ -140,11 +155,12 @@ class ForecastSignatures(tf.Module):
         return tf.exp(scaled) if self._num_logged else scaled
 
     def _scaled(self, past, known_future, series):
-        """What the model takes, and which windows of the batch it can make something of."""
+        """What the model takes, which windows of the batch it can make something of, and `past` without gaps."""
         # No window may end on a value that was filled: it would be made from the row after it.
         whole = _is_whole(past[:, -1:])
         past = self._filled(self._seen(past, "past", series))
         whole &= _is_whole(past)
+        seen = past
         if self._num_logged:
             whole &= tf.reduce_all(past[..., : self._num_logged] > 0, axis=(1, 2))
             past = self._with_logarithms(past)
@@ -160,7 +176,7 @@ class ForecastSignatures(tf.Module):
             # It does not listen to a teacher when it predicts.
             shape = (tf.shape(past)[0], self.forecaster.spec.horizon, len(self.forecaster.targets))
             made["teacher"] = tf.zeros(shape)
-        return (made if len(made) > 1 else made["past"]), whole
+        return (made if len(made) > 1 else made["past"]), whole, seen
 
     def _seen(self, values, name, series):
         """Values as the scaler knows them."""
@@ -220,10 +236,10 @@ class ForecastSignatures(tf.Module):
 
 
 def quantile_levels(forecaster):
-    """Levels of the quantiles that a graph can give: those that the network itself gives.
+    """Levels of the quantiles that a graph gives.
 
-    Quantiles that are calibrated by held-out rows depend on the time of the origin, which a window does not tell,
-    and those of counts on a sum over all of them; where a forecaster has such, a warning says that they are left out.
+    Adaptive ones follow from outcomes that became known since, which no window tells: a warning says that they
+    are left out.
 
     Example:
 
@@ -231,15 +247,12 @@ def quantile_levels(forecaster):
     >>> quantile_levels(Forecaster("linear", context_length=3, horizon=2, output="normal", quantiles=[0.1, 0.9]))
     (0.1, 0.9)
     """
-    levels, calibration = forecaster.quantiles, forecaster.calibration
-    if not levels:
-        return ()
-    if calibration == "none" and not isinstance(forecaster.output, NegativeBinomial):
-        return levels
-    why = f"calibration={calibration!r}" if calibration != "none" else "output='negative_binomial'"
+    if forecaster.calibration != "adaptive":
+        return forecaster.quantiles
     warnings.warn(
-        f"The exported model gives forecasts without quantiles, because those of {why} can't be computed from a window "
-        "alone. Forecaster.predict gives them.",
+        "The exported model gives forecasts without quantiles, because those of calibration='adaptive' follow from the "
+        "outcomes of earlier forecasts, which a window does not tell. Forecaster.predict gives them; "
+        "calibration='conformal' can be exported.",
         stacklevel=2,
     )
     return ()
@@ -270,7 +283,7 @@ class DetectSignatures(ForecastSignatures):
 
     def __init__(self, detector):
         self.plan = detector.plan_
-        super().__init__(detector.forecaster_)
+        super().__init__(detector.forecaster_, quantiles=False)
         plan, columns = self.plan, self.forecaster.scaler_.columns
         relative, resolution = plan.limits.relative, plan.limits.resolution
         self._measures = [
