@@ -113,3 +113,21 @@ def test_a_default_fit_of_a_short_table_starts_from_the_ridge(frame):
             frame.iloc[:rows], validation=0, **{**still, "patience": None}
         )
         assert fitted.is_fitted
+
+
+@pytest.mark.parametrize("output", ["quantiles", "normal", "student_t"])
+def test_an_output_that_starts_from_the_ridge_has_the_spread_of_its_errors(output):
+    rng = np.random.default_rng(0)
+    days = pd.date_range("2024-01-01", periods=600)
+    loud = np.sin(np.arange(600) * 2 * np.pi / 7) + 0.3 * rng.normal(size=600)
+    table = pd.DataFrame({"calm": 1000 + loud / 10, "loud": loud}, index=days)
+    options = {"context_length": 14, "horizon": 2, "output": output, "quantiles": [0.1, 0.5, 0.9]}
+    forecaster = Forecaster("linear", **options).fit(
+        table, linear_start="ridge", epochs=1, learning_rate=1e-9, verbose=0
+    )
+    panel = forecaster.panel(table)
+    rows = forecaster.spec.origins(panel)
+    found, actual = forecaster.quantile_windows(panel, rows), forecaster.actual(panel, rows)
+    held = ((found[..., 0] <= actual) & (actual <= found[..., 2])).mean(axis=(0, 1))
+    assert held.min() > 0.74
+    assert held.max() < 0.86

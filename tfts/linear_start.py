@@ -5,6 +5,7 @@ import numpy as np
 from tfts.baselines import build_baseline
 from tfts.errors import SettingError
 from tfts.models import linear
+from tfts.outputs.forecast import Forecast
 from tfts.task import Task
 
 # Names of the layers that map a window to the horizon, as the builders give them. Those of one line
@@ -13,6 +14,9 @@ _LINEAR_LAYERS = (("linear_skip",), ("map",), ("remainder", "trend"))
 # The ridge that fits a kernel of so many axes: (context, horizon), which all targets share,
 # (context, horizon, targets), and (context, features, horizon, targets).
 _RIDGES = {2: {}, 3: {"weights": "own"}, 4: {"inputs": "all"}}
+
+# Windows whose errors say how wide an output starts.
+_ERRORS = 512
 
 
 def start_from_ridge(model, train, spec, validation=None):
@@ -58,7 +62,46 @@ def start_from_ridge(model, train, spec, validation=None):
     set_linear_layer(model, names[0], kernel, known, intercept)
     for name in names[1:]:
         set_linear_layer(model, name, kernel, known[:, :0], np.zeros_like(intercept))
+    start_spread(model, train if validation is None else validation, spec)
     return ridge
+
+
+def start_spread(model, panel, spec):
+    """Sets the first spread of an output that describes a distribution: that of the errors of the network.
+
+    Args:
+        model: `keras.Model` of a builder, whose forecasts are good already.
+        panel: `Panel` of scaled rows.
+        spec: `WindowSpec`.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from tfts.data.panel import Panel
+    >>> from tfts.data.windows import WindowSpec
+    >>> days = pd.date_range("2024-01-01", periods=90)
+    >>> panel = Panel.from_frame(pd.DataFrame({"y": np.arange(90.0)}, index=days))
+    >>> model = linear(Task(context_length=12, horizon=2, output="normal"))
+    >>> start_spread(model, panel, WindowSpec(12, 2))
+    >>> model.predict(np.zeros((1, 12, 1)), verbose=0)[0, :, 0, 1].round(1).tolist()
+    [1.0, 2.0]
+    """
+    layer = next((layer for layer in model.layers if isinstance(layer, Forecast)), None)
+    if layer is None or layer.of.width == 1:
+        return
+    rows = spec.origins(panel)
+    rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _ERRORS)).round().astype(np.int64))]
+    inputs, actual = spec.arrays(panel, rows)
+    if any(tensor.name == "teacher" for tensor in model.inputs):
+        inputs = {
+            **(inputs if isinstance(inputs, dict) else {"past": inputs}),
+            "teacher": np.zeros_like(actual),
+        }
+    parameters = np.asarray(model.predict(inputs, verbose=0), dtype=np.float64)
+    middle = layer.of.at(parameters, np.zeros(actual.shape))
+    spread = np.maximum(layer.of.at(parameters, np.ones(actual.shape)) - middle, 1e-9)
+    ratio = np.sqrt(np.nanmean(((actual - middle) / spread) ** 2, axis=0))
+    layer.further.assign(layer.of.further_raw(ratio))
 
 
 def linear_layers_of(model):

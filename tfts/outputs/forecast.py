@@ -50,6 +50,13 @@ class Forecast(keras.layers.Layer):
             self.shape = self.add_weight(
                 name="shape", shape=(raw_shape[-2], targets, self.of.shape_size), initializer="zeros"
             )
+        if self.of.width > 1:
+            # Beside what the network gives: a fit that starts from a linear map sets the spread here.
+            self.further = self.add_weight(
+                name="further",
+                shape=(raw_shape[-2], raw_shape[-1] // self.of.width, self.of.width - 1),
+                initializer="zeros",
+            )
         self.built = True
 
     def call(self, raw, level=None, scale=None):
@@ -58,6 +65,8 @@ class Forecast(keras.layers.Layer):
         raw = ops.reshape(raw, (-1, horizon, width, targets))
         shape = ops.cast(self.shape, raw.dtype) if self.of.shape_size else None
         raw = ops.transpose(raw, (0, 1, 3, 2))
+        if width > 1:
+            raw = raw + ops.pad(ops.cast(self.further, raw.dtype), ((0, 0), (0, 0), (1, 0)))
         if level is None:
             return self.of.parameters(raw, shape)
         return self.of.parameters(raw, shape, level[..., :targets], scale[..., :targets])

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tfts.outputs.output import Output, constants, last_axis, normal_scores, softplus
+from tfts.outputs.output import Output, constants, last_axis, normal_scores, softplus, softplus_ratio
 
 # The least standard deviation, in units of the normalised window.
 LEAST_DEVIATION = 1e-4
@@ -56,6 +56,9 @@ class Normal(Output):
 
     def at(self, parameters, scores):
         return parameters[..., 0] + parameters[..., 1] * scores
+
+    def further_raw(self, ratio):
+        return softplus_ratio(ratio)[..., None]
 
     def score_table(self, scores):
         return scores

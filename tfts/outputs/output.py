@@ -107,6 +107,20 @@ class Output(abc.ABC):
         """
         raise ModelError(self._no_distribution("quantiles"))
 
+    def further_raw(self, ratio):
+        """Raw numbers beside the location that make the spread so many times that of zeros, `(..., width - 1)`.
+
+        Args:
+            ratio: Floats > 0, NumPy.
+
+        Example:
+
+        >>> from tfts.outputs import Normal
+        >>> Normal().further_raw(np.array([1.0])).tolist()
+        [[0.0]]
+        """
+        return np.zeros((*np.shape(ratio), self.width - 1))
+
     def score_table(self, scores):
         """Scores that stay the same, as `at_table` takes them, NumPy `(..., levels, numbers)` or `(..., levels)`.
 
@@ -230,6 +244,11 @@ def softplus(values):
     from keras import ops
 
     return ops.softplus(values)
+
+
+def softplus_ratio(ratio):
+    """The number whose softplus is `ratio` times that of zero, NumPy."""
+    return np.log(np.expm1(np.maximum(ratio, 1e-4) * np.log(2)))
 
 
 def stacked(parts):

@@ -5,7 +5,15 @@ import dataclasses
 import numpy as np
 
 from tfts.errors import SettingError
-from tfts.outputs.output import Output, checked_levels, constants, last_axis, normal_scores, stacked
+from tfts.outputs.output import (
+    Output,
+    checked_levels,
+    constants,
+    last_axis,
+    normal_scores,
+    softplus_ratio,
+    stacked,
+)
 
 # Spread of the first forecast, in units of the normalised window.
 _FIRST_SPREAD = 0.5
@@ -136,6 +144,9 @@ class Quantiles(Output):
         high = np.take_along_axis(parameters, k + 1, axis=-1)[..., 0]
         k = k[..., 0]
         return low + (scores - places[k]) * (high - low) / (places[k + 1] - places[k])
+
+    def further_raw(self, ratio):
+        return np.repeat(softplus_ratio(ratio)[..., None], self.width - 1, axis=-1)
 
     def score_table(self, scores):
         # What `at` makes of quantiles of which one is 1 and the others are 0.

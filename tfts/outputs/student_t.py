@@ -6,7 +6,7 @@ import functools
 import numpy as np
 
 from tfts.outputs.normal import LEAST_DEVIATION
-from tfts.outputs.output import Output, constants, last_axis, softplus, stacked
+from tfts.outputs.output import Output, constants, last_axis, softplus, softplus_ratio, stacked
 
 # Degree of the polynomials, in one over the degrees of freedom, by which quantiles are found: their
 # error is below 1e-7 of the quantile for levels from 0.001 to 0.999.
@@ -68,6 +68,10 @@ class StudentT(Output):
         # From 1/2 to 0 becomes from 1 to -1.
         place = 4 / parameters[..., 2] - 1
         return stacked([location + scale * _clenshaw(_polynomial(float(level)), place) for level in levels])
+
+    def further_raw(self, ratio):
+        raw = softplus_ratio(ratio)
+        return np.stack([raw, np.zeros_like(raw)], axis=-1)
 
     def score_table(self, scores):
         from scipy import special
