@@ -8,7 +8,8 @@ import pytest
 
 from tfts import Forecaster
 from tfts.calibration import HeldOut, adaptive_scores, calibration_for, earlier_and_later, held_out_half
-from tfts.calibration.held_out import Origins, needed_for, ranked, spread_out
+from tfts.calibration.cells import bounds_of, ranked
+from tfts.calibration.held_out import Origins, needed_for, spread_out
 from tfts.calibration.phases import season_phases
 from tfts.data.panel import Panel
 from tfts.data.windows import WindowSpec
@@ -28,7 +29,11 @@ def _held_out(errors, names=("",), series=None, sizes=None):
     sizes = np.ones((len(names), errors.shape[2])) if sizes is None else np.asarray(sizes, dtype=float)
     series = np.zeros(len(errors), int) if series is None else np.asarray(series)
     usual, phases = np.median(sizes, axis=0), np.ones((1, errors.shape[2]))
-    return HeldOut(errors, series, np.arange(len(errors)), tuple(names), sizes, usual, phases)
+    bounds = np.tile(np.array([[-np.inf], [np.inf]]), (len(names) + 1, 1, errors.shape[2]))
+    origins = np.zeros(len(errors), int)
+    return HeldOut(
+        errors, series, np.arange(len(errors)), tuple(names), sizes, usual, phases, origins, bounds
+    )
 
 
 def _point(*values):
@@ -77,6 +82,56 @@ def test_a_new_series_has_the_size_that_its_window_shows():
     width = table["y_q0.9"] - table["y_q0.1"]
     ratio = width["new"] / width["a"]
     assert 800 < ratio.min() <= ratio.max() < 1200
+
+
+def test_each_part_of_the_season_has_errors_of_its_own():
+    # By day errors are above 0 and skewed, by night they are a hundredth as large and below it.
+    hours, rng = pd.date_range("2024-01-01", periods=24 * 400, freq="h"), np.random.default_rng(0)
+    day = (hours.hour >= 6) & (hours.hour < 18)
+    noise = np.where(day, rng.exponential(size=len(hours)), -0.01 * rng.exponential(size=len(hours)))
+    table = pd.DataFrame({"y": 50 + 30 * day + noise}, index=hours)
+    forecaster = Forecaster("seasonal_naive", context_length=24, horizon=6, quantiles=[0.1, 0.5, 0.9])
+    forecaster.fit(table.iloc[: 24 * 300], validation=0)
+    panel = forecaster.panel(table)
+    rows = forecaster.spec.origins(panel)[24 * 300 :]
+    found, actual = forecaster.quantile_windows(panel, rows), forecaster.actual(panel, rows)
+    inside = (found[..., 0] <= actual) & (actual <= found[..., 2])
+    ahead = (panel.times.hour.to_numpy()[rows][:, None] + np.arange(1, 7)) % 24
+    light = (ahead >= 6) & (ahead < 18)
+    for part in (light, ~light):
+        assert 0.75 < inside[..., 0][part].mean() < 0.85
+    assert np.ptp(found, axis=-1)[..., 0][light].mean() > 50 * np.ptp(found, axis=-1)[..., 0][~light].mean()
+
+
+def test_what_a_target_never_passes_its_quantiles_do_not_pass():
+    rng = np.random.default_rng(0)
+    days = pd.date_range("2024-01-01", periods=400)
+    sold = np.where(rng.uniform(size=400) < 0.6, 0, rng.poisson(4, size=400)).astype(float)
+    full = np.minimum(100, 97 + rng.normal(size=400) * 3)
+    table = pd.DataFrame({"sold": sold, "full": full, "free": rng.normal(size=400)}, index=days)
+    forecaster = Forecaster(
+        "linear_regression", context_length=14, horizon=3, quantiles=[0.02, 0.5, 0.98]
+    ).fit(table)
+    made = forecaster.predict(table, origins="all")
+    assert made["sold_q0.02"].min() == 0.0
+    assert made["full_q0.98"].max() == 100.0
+    assert made["free_q0.02"].min() < -1
+    paths = forecaster.predict(table, samples=50)
+    assert paths["sold"].min() == 0.0
+
+
+def test_a_bound_is_for_series_that_keep_to_it():
+    zeros = np.zeros(60)
+    flows = np.concatenate([zeros, np.arange(60.0), np.arange(-30.0, 30.0), np.arange(5000.0), [-9999.0]])
+    of = np.repeat([0, 1, 2, 3, 3], [60, 60, 60, 5000, 1])
+    few_zeros = bounds_of(flows[:, None], of, 4)
+    assert np.isinf(few_zeros).all()
+    many = np.concatenate([np.zeros(40_000), flows])
+    found = bounds_of(many[:, None], np.concatenate([np.zeros(40_000, int), of]), 4)
+    # The one value that stands for a missing one does not count, a series of flows both ways has no bound.
+    assert found[:, 0, 0].tolist() == [0.0, 0.0, -np.inf, 0.0, 0.0]
+    assert np.isinf(found[:, 1]).all()
+    assert np.isinf(bounds_of(np.ones((9, 1)), np.zeros(9, int), 1)).all()
 
 
 def test_a_series_with_enough_errors_keeps_to_them():

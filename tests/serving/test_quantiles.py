@@ -73,7 +73,7 @@ def test_the_graph_gives_calibrated_quantiles(output, scaler, eager):
     ).fit(frame, epochs=2, verbose=0)
     found, expected, specs = _answer(forecaster, frame)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    assert ("phase" in specs) == (output == "point")
+    assert "phase" in specs
     assert np.ptp(found[:, 0, 0, 2] - found[:, 0, 0, 0]) > 0
 
 
@@ -88,6 +88,16 @@ def test_the_graph_of_a_ridge_has_the_size_of_each_series_and_of_a_new_one(eager
     found, expected, specs = _answer(forecaster, frame, count=250)
     assert {"series", "phase"} <= specs.keys()
     np.testing.assert_allclose(found, expected, rtol=2e-5)
+
+
+def test_quantiles_of_the_graph_stop_where_those_of_the_forecaster_do(eager):
+    sold = np.maximum(np.random.default_rng(0).normal(size=300) * 5, 0)
+    frame = pd.DataFrame({"sold": sold}, index=pd.date_range("2024-01-01", periods=300))
+    forecaster = Forecaster("ridge", context_length=7, horizon=2, quantiles=LEVELS).fit(frame).as_network()
+    found, expected, _ = _answer(forecaster, frame, count=50)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert found.min() == 0
+    assert found[..., 2].min() > 0
 
 
 @pytest.mark.parametrize("calibration", ["none", "conformal"])

@@ -33,8 +33,8 @@ def adaptive_scores(held_out, scores, positions, levels, name):
     Example:
 
     >>> from tfts.calibration import HeldOut
-    >>> one = np.ones((1, 1))
-    >>> held_out = HeldOut(np.ones((9, 1, 1)), np.zeros(9, int), np.arange(9), ("",), one, one[0], one)
+    >>> one, zeros = np.ones((1, 1)), np.zeros(9, int)
+    >>> held_out = HeldOut(np.ones((9, 1, 1)), zeros, np.arange(9), ("",), one, one[0], one, zeros, np.zeros((2, 2, 1)))
     >>> outcomes = np.full((200, 1, 1), 5.0)
     >>> found = adaptive_scores(held_out, outcomes, np.arange(200), [0.5], "")
     >>> found[0].item(), found[-1].item()

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from tfts.calibration.cells import parts_of_season, ranked_in_cells
 from tfts.errors import DataError
 from tfts.outputs.output import normal_scores
 
@@ -58,7 +59,9 @@ class HeldOut:
         sizes: Float64 `(series, targets)` of each name; 1 of distributions and logarithms.
         usual: Float64 `(targets,)`, the size of a series that is not among the names and whose window does not move.
         phases: Float64 `(season_length, targets)`, the size of errors of rows in each phase of the season,
-            as a multiple of all; `(1, targets)` of ones where there is none.
+            as a multiple of all: ones of distributions.
+        origins: Int `(origins,)`, phase of each origin in the season.
+        bounds: Float64 `(series + 1, 2, targets)`, what each series does not pass, see `bounds_of`.
         relative: Bool. Whether scores are in units of sizes and movement.
         independent: Float, origins whose horizons do not overlap. Where they are few the median of the
             errors is more chance than bias, and is taken for less: half of it with 10 of them.
@@ -68,7 +71,8 @@ class HeldOut:
     >>> from tfts.outputs import Point
     >>> from tfts.outputs.predictive import Predictive
     >>> one, errors = np.ones((1, 1)), np.arange(-4.0, 5.0)[:, None, None]
-    >>> held_out = HeldOut(errors, np.zeros(9, int), np.arange(9), ("",), one, one[0], one)
+    >>> zeros, free = np.zeros(9, int), np.array([[[-np.inf], [np.inf]]] * 2)
+    >>> held_out = HeldOut(errors, zeros, np.arange(9), ("",), one, one[0], one, zeros, free)
     >>> forecast = Predictive(Point(), np.array([[[100.0]]]), np.array([False]))
     >>> held_out.quantiles(forecast, (0.1, 0.5, 0.9), Origins(("",), np.array([0]))).tolist()
     [[[[96.0, 100.0, 104.0]]]]
@@ -87,11 +91,13 @@ class HeldOut:
     sizes: np.ndarray
     usual: np.ndarray
     phases: np.ndarray
+    origins: np.ndarray
+    bounds: np.ndarray
     relative: bool = True
     independent: float = np.inf
 
     @classmethod
-    def of(cls, forecasts, actual, origins, times, sizes, season_length=1, independent=np.inf):
+    def of(cls, forecasts, actual, origins, times, sizes, bounds, season_length=1, independent=np.inf):
         """What forecasts of held-out origins say.
 
         Args:
@@ -101,6 +107,7 @@ class HeldOut:
             times: Int64 `(origins,)`.
             sizes: Float `(series, targets)` of each of `origins.names`, in original units, as from
                 `usual_sizes`; `None` where scores have none.
+            bounds: Float `(series + 1, 2, targets)`.
             season_length: Int.
             independent: Float, see above.
         """
@@ -109,8 +116,8 @@ class HeldOut:
         scores = forecasts.scores(actual)
         if sizes is not None:
             scores = scores / np.atleast_2d(origins.units)[:, None]
-        phases = np.ones((1, targets))
-        if origins.phases is not None and season_length > 1 and not forecasts.output.has_distribution:
+        phases = np.ones((season_length, targets))
+        if season_length > 1 and not forecasts.output.has_distribution:
             phases = _sizes_of_phases(scores, origins.phases, season_length)
             scores = scores / _at_phases(phases, origins.phases, scores.shape[1])
         return cls(
@@ -121,6 +128,8 @@ class HeldOut:
             sizes=whole,
             usual=np.median(whole, axis=0),
             phases=phases,
+            origins=origins.phases,
+            bounds=bounds,
             relative=sizes is not None,
             independent=independent,
         )
@@ -165,9 +174,19 @@ class HeldOut:
             ValueError: If there are too few held-out origins for a level.
         """
         tables, place = self.tables(levels, origins.names)
-        units, of = self.units(origins), place[origins.of]
-        found = [forecasts.at(tables[of, ..., k] * units) for k in range(len(levels))]
+        units, of, horizon = self.units(origins), place[origins.of][:, None], self.scores.shape[1]
+        parts, steps = parts_of_season(origins.phases, horizon, len(self.phases)), np.arange(horizon)
+        low, high = np.moveaxis(self.bounds_of(origins), 1, 0)[:, :, None]
+        found = []
+        for k in range(len(levels)):
+            at_level = forecasts.at(tables[..., k][of, parts, steps] * units)
+            found.append(np.clip(at_level, low, high))
         return np.maximum.accumulate(np.stack(found, axis=-1), axis=-1)
+
+    def bounds_of(self, origins):
+        """What the series of windows do not pass, `(windows, 2, targets)`."""
+        place = {name: i for i, name in enumerate(self.names)}
+        return self.bounds[np.array([place.get(name, -1) for name in origins.names])[origins.of]]
 
     def tables(self, levels, names):
         """Scores at some levels: those of a series' own origins where it has enough, else those of all.
@@ -177,30 +196,30 @@ class HeldOut:
             names: Names of series.
 
         Returns:
-            Tuple of float64 `(tables, horizon, targets, levels)` and of int `(names,)`, the table of each.
+            Tuple of float64 `(tables, parts of the season, horizon, targets, levels)` and of int `(names,)`, the
+            table of each.
 
         Raises:
             ValueError: If there are too few held-out origins for a level.
         """
         self.check(levels)
-        tables, enough = (
-            [self._centred(ranked(self.scores, levels), self.scores)],
-            max(_OWN, *(5 * needed_for(level) for level in levels)),
-        )
-        counts, own = np.bincount(self.series, minlength=len(self.names)), {}
+        enough = max(_OWN, *(5 * needed_for(level) for level in levels))
+        tables, own = [self._table(slice(None), levels, enough)], {}
+        counts = np.bincount(self.series, minlength=len(self.names))
         for i in np.flatnonzero(counts >= enough) if len(self.names) > 1 else ():
-            scores = self.scores[self.series == i]
-            if (~np.isnan(scores)).sum(axis=0).min() >= enough:
+            rows = self.series == i
+            if (~np.isnan(self.scores[rows])).sum(axis=0).min() >= enough:
                 own[self.names[i]] = len(tables)
-                tables.append(self._centred(ranked(scores, levels), scores))
+                tables.append(self._table(rows, levels, enough))
         return np.stack(tables), np.array([own.get(name, 0) for name in names])
 
-    def _centred(self, table, scores):
-        """Scores at levels, moved towards the forecast where there are few origins."""
+    def _table(self, rows, levels, enough):
+        """Scores of some origins at levels, moved towards the forecast where independent origins are few."""
+        parts = parts_of_season(self.origins[rows], self.scores.shape[1], len(self.phases))
+        table, medians = ranked_in_cells(self.scores[rows], parts, levels, enough)
         if not self.relative or np.isinf(self.independent):
             return table
-        chance = _HALF_BIAS / (self.independent + _HALF_BIAS)
-        return table - chance * np.nanmedian(scores, axis=0)[..., None]
+        return table - _HALF_BIAS / (self.independent + _HALF_BIAS) * medians[..., None]
 
     def paths(self, forecasts, count, origins, seed=0, calibrated=True):
         """Paths whose steps belong together: scores of whole held-out origins.
@@ -235,14 +254,32 @@ class HeldOut:
             scores = _as_normal(scores)
         place = {name: i for i, name in enumerate(self.names)}
         places = np.array([place.get(name, -1) for name in origins.names])[origins.of]
-        chosen = _chosen(self.times[whole], self.series[whole], places, count, np.random.default_rng(seed))
-        units = self.units(origins)
-        return np.stack([forecasts.at(scores[at] * units) for at in chosen])
+        units, rng = self.units(origins), np.random.default_rng(seed)
+        low, high = np.moveaxis(self.bounds_of(origins), 1, 0)[:, :, None]
+        chosen = np.empty((count, len(places)), dtype=np.int64)
+        for windows, alike in self._in_the_same_part(whole, origins):
+            kept = whole[alike]
+            chosen[:, windows] = alike[
+                _chosen(self.times[kept], self.series[kept], places[windows], count, rng)
+            ]
+        return np.stack([np.clip(forecasts.at(scores[at] * units), low, high) for at in chosen])
+
+    def _in_the_same_part(self, whole, origins):
+        """Windows, and held-out origins in the same part of the season, of all where these are few."""
+        season = len(self.phases)
+        held, asked = (parts_of_season(of, 1, season)[:, 0] for of in (self.origins[whole], origins.phases))
+        asked = np.broadcast_to(asked, len(origins.of))
+        for part in np.unique(asked):
+            alike = np.flatnonzero(np.broadcast_to(held, len(whole)) == part)
+            if len(np.unique(self.times[whole[alike]])) < _TIMES:
+                alike = np.arange(len(whole))
+            yield np.flatnonzero(asked == part), alike
 
     def get_state(self):
         """Arrays, and what JSON can hold: two dicts."""
         arrays = {
-            name: getattr(self, name) for name in ("scores", "series", "times", "sizes", "usual", "phases")
+            name: getattr(self, name)
+            for name in ("scores", "series", "times", "sizes", "usual", "phases", "origins", "bounds")
         }
         return arrays, {"names": list(self.names), "relative": self.relative, "independent": self.independent}
 
@@ -304,18 +341,6 @@ def needed_for(level):
     return int(np.ceil(round(1 / min(level, 1 - level), 6))) - 1
 
 
-def ranked(scores, levels):
-    """Scores at levels, the level of the k-th of n being k / (n + 1): `(horizon, targets, levels)`.
-
-    Example:
-
-    >>> ranked(np.arange(1.0, 10.0)[:, None, None], [0.1, 0.5]).tolist()
-    [[[1.0, 5.0]]]
-    """
-    find = np.nanquantile if np.isnan(scores).any() else np.quantile
-    return np.moveaxis(find(scores.astype(np.float64), levels, axis=0, method="weibull"), 0, -1)
-
-
 def _sizes_of_phases(scores, phases, season_length):
     """Mean size of scores in each phase over that of all, `(season_length, targets)`; where rows are few near 1."""
     at = (phases[:, None] + np.arange(1, scores.shape[1] + 1)) % season_length
@@ -336,7 +361,7 @@ def _sizes_of_phases(scores, phases, season_length):
 
 def _at_phases(sizes, phases, horizon):
     """Sizes of the rows after origins, `(windows, horizon, targets)`."""
-    if len(sizes) == 1 or phases is None:
+    if phases is None:
         return np.ones((1, 1, sizes.shape[1]))
     return sizes[(phases[:, None] + np.arange(1, horizon + 1)) % len(sizes)]
 

@@ -135,7 +135,10 @@ class Calibration:
         replayed = _latest_of_each(panel, known, rows, 4 * spec.horizon + 200)
         every = np.union1d(rows, replayed)
         made = forecaster.predictives(panel, every)
-        units = self.held_out.units(self._origins(panel, every, spec))
+        origins, units = (
+            self._origins(panel, rows, spec),
+            self.held_out.units(self._origins(panel, every, spec)),
+        )
         series = panel.series_of(every)
         scores = made.scores(actual_values(panel, every, spec)) / units
         found = np.empty((len(every), *forecasts.mean().shape[1:], len(levels)))
@@ -144,11 +147,12 @@ class Calibration:
             found[own] = adaptive_scores(self.held_out, scores[own], every[own], levels, panel.series[i])
         wanted = np.searchsorted(every, rows)
         found = found[wanted] * np.broadcast_to(units, scores.shape)[wanted][..., None]
-        quantiles = [forecasts.at(found[..., k]) for k in range(len(levels))]
+        low, high = np.moveaxis(self.held_out.bounds_of(origins), 1, 0)[:, :, None]
+        quantiles = [np.clip(forecasts.at(found[..., k]), low, high) for k in range(len(levels))]
         return np.maximum.accumulate(np.stack(quantiles, axis=-1), axis=-1)
 
 
-def held_out_of(forecasts, panel, rows, spec, sizes):
+def held_out_of(forecasts, panel, rows, spec, sizes, bounds):
     """The `HeldOut` of some forecasts.
 
     Args:
@@ -158,6 +162,7 @@ def held_out_of(forecasts, panel, rows, spec, sizes):
         spec: `WindowSpec`.
         sizes: Float `(series, targets)`, of each series of the panel in its own units; 0 or NaN where it is
             not known.
+        bounds: Float `(series + 1, 2, targets)`, what each does not pass, see `bounds_of`.
 
     Example:
 
@@ -170,7 +175,8 @@ def held_out_of(forecasts, panel, rows, spec, sizes):
     >>> panel, spec = Panel.from_frame(frame), WindowSpec(1, 1)
     >>> def last(rows):
     ...     return Predictive(Point(), panel.values[rows][:, None], np.array([False]))
-    >>> held_out_of(last, panel, np.array([0, 1]), spec, np.ones((1, 1))).scores.ravel().tolist()
+    >>> free = np.array([[[-np.inf], [np.inf]]] * 2)
+    >>> held_out_of(last, panel, np.array([0, 1]), spec, np.ones((1, 1)), free).scores.ravel().tolist()
     [3.28..., 6.16...]
     """
     numbers = spec.horizon * len(spec.target_columns(panel))
@@ -185,7 +191,7 @@ def held_out_of(forecasts, panel, rows, spec, sizes):
     origins, times = Origins(panel.series, of, units, phases), panel.times.asi8[rows]
     independent = sum(min(len(own), 1 + np.ptp(own) / spec.horizon) for own in _split_by(of, rows))
     actual = actual_values(panel, rows, spec)
-    return HeldOut.of(made, actual, origins, times, sizes, season_length, float(independent))
+    return HeldOut.of(made, actual, origins, times, sizes, bounds, season_length, float(independent))
 
 
 def _split_by(of, rows):

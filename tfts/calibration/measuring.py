@@ -2,7 +2,10 @@
 
 import dataclasses
 
+import numpy as np
+
 from tfts.baselines.seasonal_naive import season_length_of
+from tfts.calibration.cells import bounds_of
 from tfts.calibration.held_out import needed_for
 from tfts.calibration.kinds import Calibration, held_out_of
 from tfts.calibration.splits import LATER_SHARES, earlier_and_later
@@ -46,10 +49,20 @@ def measured_calibration(forecaster, predictor, rows, held, options):
         return Predictive.joined(part for _, part in parts)
 
     sizes = FittedTable.of(rows.train, (), season_length_of(held.freq)).scales_of(held.series)
-    held_out = held_out_of(forecasts, held, spec.origins(held), spec, sizes)
+    bounds = _bounds(rows.train, spec, held.series)
+    held_out = held_out_of(forecasts, held, spec.origins(held), spec, sizes, bounds)
     if kind != "none":
         held_out.check(forecaster.quantiles)
     return Calibration(kind, held_out)
+
+
+def _bounds(train, spec, names):
+    """What the named series do not pass, by training rows; see `bounds_of`."""
+    rows, columns = train.spans.rows(), train.indices(spec.target_columns(train))
+    values = np.where(train.filled[rows], np.nan, train.values[rows])[:, columns]
+    found = bounds_of(values, train.series_of(rows), len(train.series))
+    place = {name: i for i, name in enumerate(train.series)}
+    return found[[*(place.get(name, -1) for name in names), -1]]
 
 
 def _measured(forecaster, predictor, rows, held, options):

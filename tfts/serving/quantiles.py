@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from tfts.calibration.held_out import Origins
 from tfts.calibration.kinds import in_units, movement_rows
 from tfts.outputs import NegativeBinomial
 from tfts.outputs.output import normal_scores
@@ -41,25 +42,27 @@ class GraphQuantiles(tf.Module):
         super().__init__()
         self.levels, self._output, self._precision = forecaster.quantiles, output, precision
         self._held_out = held_out = forecaster.held_out_ if forecaster.calibration != "none" else None
-        scores = normal_scores(self.levels)[None, None, None]
+        scores = normal_scores(self.levels)[None, None, None, None]
         self._place = self._sizes = self._phases = None
         if held_out is not None:
-            known = held_out.names[:1] if names is None else names
-            scores, place = held_out.tables(self.levels, known)
             # The last row is for any other series.
-            self._place = self._constant([*place, 0] if names is not None else place, tf.int32)
+            known = held_out.names[:1] if names is None else [*names, None]
+            scores, place = held_out.tables(self.levels, known)
+            self._place = self._constant(place, tf.int32)
+            self._bounds = self._constant(held_out.bounds_of(Origins(known, np.arange(len(known)))))
             if len(held_out.phases) > 1:
                 self._phases = self._constant(held_out.phases)
             if held_out.relative:
-                sizes = held_out.sizes_of(known)
-                self._sizes = self._constant([*sizes, held_out.usual] if names is not None else sizes)
+                self._sizes = self._constant(held_out.sizes_of(known))
         self._num_known = None if names is None else len(names)
         self._season, self._count = movement_rows(forecaster.freq, forecaster.spec.context_length)
         self._horizon = forecaster.spec.horizon
-        if not output.has_distribution:
-            self._table = self._constant(scores)
-        else:
-            self._table = self._constant(output.score_table(scores))
+        self._num_parts = scores.shape[1]
+        table = output.score_table(scores) if output.has_distribution else scores
+        # Of series, parts of the season and steps as one axis.
+        self._table = self._constant(
+            table.reshape(-1, *table.shape[3:]) if held_out is not None else table[0, 0]
+        )
         self.needs_phase = self._phases is not None
 
     def _constant(self, values, dtype=None):
@@ -74,11 +77,11 @@ class GraphQuantiles(tf.Module):
             series: Int `(batch,)`, or `None`.
             phase: Int `(batch,)`, or `None`.
         """
-        row = None
-        if self._num_known is not None and series is not None:
-            # Any other index is a series that was not seen in training.
-            row = tf.where((series >= 0) & (series < self._num_known), series, self._num_known)
-        table = self._of(self._table, self._of(self._place, row)) if self._place is not None else self._table
+        table, row = tf.convert_to_tensor(self._table), self._row(series)
+        if self._held_out is not None:
+            place = self._of(self._place, row)[:, None] * self._num_parts
+            place += self._part(phase) if self.needs_phase else 0
+            table = tf.gather(table, place * self._horizon + tf.range(self._horizon))
         if not self._output.has_distribution:
             return table * self._units(past, row, phase)[..., None]
         if isinstance(self._output, NegativeBinomial):
@@ -86,6 +89,34 @@ class GraphQuantiles(tf.Module):
         else:
             found = self._output.at_table(parameters, table)
         return _ascending(found)
+
+    def within_bounds(self, quantiles, series):
+        """Quantiles `(batch, horizon, targets, levels)` in original units, where the series does not pass them.
+
+        Args:
+            quantiles: In original units.
+            series: Int `(batch,)`, or `None`.
+        """
+        if self._held_out is None:
+            return quantiles
+        bounds = self._of(self._bounds, self._row(series))[:, :, None, :, None]
+        return tf.minimum(tf.maximum(quantiles, bounds[:, 0]), bounds[:, 1])
+
+    def _row(self, series):
+        """The row of the tables for each window, `None` where all have the same."""
+        if self._num_known is None or series is None:
+            return None
+        # Any other index is a series that was not seen in training.
+        return tf.where((series >= 0) & (series < self._num_known), series, self._num_known)
+
+    def _part(self, phase):
+        """The part of the season in which each row lies, `(batch, horizon)`, as `parts_of_season`."""
+        season = self._phases.shape[0]
+        return (
+            tf.math.floormod(phase[:, None] + tf.range(1, self._horizon + 1), season)
+            * self._num_parts
+            // season
+        )
 
     @staticmethod
     def _of(table, row):

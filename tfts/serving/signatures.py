@@ -145,7 +145,8 @@ class ForecastSignatures(tf.Module):
                 _, scale = self._looked_up(self._targets, series)
                 found = scaled[..., None] + found / scale[..., None]
             found = [self._original(found[..., k], series) for k in range(len(self.levels))]
-            quantiles = _blank(tf.cast(tf.stack(found, axis=-1), tf.float32), whole)
+            found = self.quantiles.within_bounds(tf.stack(found, axis=-1), series)
+            quantiles = _blank(tf.cast(found, tf.float32), whole)
         return [_blank(x, whole) for x in outputs], _blank(scaled, whole), quantiles
 
     def _original(self, scaled, series):
