@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from tfts import Forecaster, backtest, search
+from tfts import Forecaster, backtest, plots, search
 from tfts.cli import app
 from tfts.config import parse_settings
 from tfts.experiment.forecasting import run
@@ -34,6 +34,8 @@ def test_a_run_has_the_quantiles_of_networks_and_baselines(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     _frame().to_csv("sold.csv")
     settings = parse_settings(SETTINGS.replace("PATH", "sold.csv"))
+    fans, draw = [], plots.forecasts.draw_fan
+    monkeypatch.setattr(plots.forecasts, "draw_fan", lambda ax, *fan: fans.append(fan[0]) or draw(ax, *fan))
     scores = run(settings, "out", console=Console(file=io.StringIO()))
     assert scores[["coverage", "wql", "crps", "interval_score"]].notna().all(axis=None)
     table = pd.read_csv(tmp_path / "out" / "forecasts.csv")
@@ -49,6 +51,13 @@ def test_a_run_has_the_quantiles_of_networks_and_baselines(tmp_path, monkeypatch
     assert held["held"].between(0, 1).all()
     page = (tmp_path / "out" / "report.html").read_text()
     assert "The 80 % interval of sold held" in page
+    assert "Mean width of the widest interval of each method" in page
+    # In the picture of the run, and in the three examples of its report.
+    assert [fan.columns.tolist() for fan in fans] == [[0.1, 0.5, 0.9]] * 4
+    best = scores["model"].iloc[0]
+    for fan in fans:
+        row = known[(known["model"] == best) & (known["time"] == str(fan.index[0].date()))]
+        assert np.isclose(row["sold_q0.9"], fan.iloc[0][0.9]).any()
     asked = ["forecast", "out", "--data", "sold.csv", "--model", "linear", "--out", "next.csv"]
     found = CliRunner().invoke(app, asked)
     assert found.exit_code == 0, found.output

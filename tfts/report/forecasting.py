@@ -283,13 +283,23 @@ def _intervals(page, run_dir, target):
     from tfts import plots
 
     page.section("Intervals")
-    for row in pd.read_csv(run_dir / "intervals.csv").to_dict("records"):
+    intervals = pd.read_csv(run_dir / "intervals.csv")
+    for row in intervals.to_dict("records"):
         page.text(f"{row['model']}: {coverage_sentence(row)}")
     table = pd.read_csv(run_dir / "reliability.csv")
     ax = plots.plot_calibration(table[table["target"] == target])
     page.figure(
         ax,
         f"Share of the values of {target} at or below each quantile; on the diagonal they hold what they say.",
+    )
+    scored = pd.read_csv(run_dir / "model_metrics.csv")[["model", "target", "width"]]
+    held = intervals.merge(scored, on=["model", "target"])
+    held = held.rename(columns={"promised": "level", "held": "coverage"})
+    ax = plots.plot_interval_width(held[held["target"] == target])
+    page.figure(
+        ax,
+        f"Mean width of the widest interval of each method against the share of the values of {target} that it held; "
+        "of two that hold as much the narrower is the sharper.",
     )
 
 
@@ -380,13 +390,19 @@ def _examples(page, run_dir, described, scores):
     methods = [name for name in ranked if name != "oracle"]
     shown = methods[:_MOST_LINES] + [name for name in ranked if name == "oracle"]
     kind = described["settings"]["report"]["forecasts"]
-    forecasts = _read(run_dir / f"forecasts.{kind}", target, data["timezone"])
+    levels = []
+    if (run_dir / "reliability.csv").is_file():
+        held = pd.read_csv(run_dir / "reliability.csv")
+        levels = held.loc[held["model"] == methods[0], "level"].unique().tolist()
+    named = [f"{target}_q{level:g}" for level in levels]
+    forecasts = _read(run_dir / f"forecasts.{kind}", target, data["timezone"], named)
     seen = _read(run_dir / f"test_rows.{kind}", target, data["timezone"])
     values = {
         name: forecasts.loc[forecasts["model"] == name, target].to_numpy().reshape(-1, horizon)
         for name in ["actual", *shown]
     }
     rows = forecasts[forecasts["model"] == "actual"]
+    fan = forecasts.loc[forecasts["model"] == methods[0], named].set_axis(levels, axis=1)
     squares = (values[methods[0]] - values["actual"]) ** 2
     observed = ~np.isnan(squares)
     whole = np.flatnonzero(observed.all(axis=1))
@@ -411,6 +427,8 @@ def _examples(page, run_dir, described, scores):
             pd.Series(past[target].to_numpy(), index=pd.DatetimeIndex(past["time"]), name=target),
             {name: pd.Series(values[name][number], index=times) for name in shown},
             actual=pd.Series(values["actual"][number], index=times),
+            # One fan: more would hide each other.
+            quantiles={methods[0]: fan.iloc[here].set_index(times)} if levels else None,
         )
         of = f"series {first['series']}, " if data["series"] > 1 else ""
         page.figure(
@@ -421,22 +439,25 @@ def _examples(page, run_dir, described, scores):
         )
 
 
-def _read(path, target, timezone):
-    """Times and one target of a table of a run, with the names of the series as text."""
+def _read(path, target, timezone, beside=()):
+    """Times and one target of a table of a run, with the names of the series as text.
+
+    `beside` are columns of numbers that go with it.
+    """
     names = ["model", "series", "origin", "time"]
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
 
         present = [name for name in names if name in pq.read_schema(path).names]
-        frame = pd.read_parquet(path, columns=[*present, target])
+        frame = pd.read_parquet(path, columns=[*present, target, *beside])
     else:
         # A series may be called NA, a missing value is empty.
         frame = pd.read_csv(
             path,
-            usecols=lambda column: column in (*names, target),
+            usecols=lambda column: column in (*names, target, *beside),
             dtype={"model": str, "series": str},
             keep_default_na=False,
-            na_values={target: [""]},
+            na_values={name: [""] for name in (target, *beside)},
         )
         for name in ("origin", "time"):
             if name in frame:
