@@ -57,12 +57,21 @@ def window_moments(panel, spec, rows, targets):
     horizon, length = spec.horizon, spec.context_length + spec.horizon
     columns, known = panel.indices(targets), panel.indices(spec.known_columns(panel))
     total = empty_moments(length, horizon, len(known))
-    for first, count in _runs(rows):
+    firsts, counts = _runs(rows)
+    for first, count in zip(firsts[counts >= _SHORT], counts[counts >= _SHORT], strict=True):
         begin = first - spec.context_length + 1
         part = slice(begin, begin + count + length - 1)
         values = panel.values[part][:, columns].astype(np.float64)
         ahead = panel.values[part][spec.context_length :, known].astype(np.float64)
-        total += (_multiplied if count < _SHORT else _recursive)(values, ahead, count, length, horizon)
+        total += _recursive(values, ahead, count, length, horizon)
+    # Short runs of one length, of which there may be many thousands, together.
+    for count in np.unique(counts[counts < _SHORT]):
+        same = firsts[counts == count, None] - spec.context_length + 1
+        after, chunk = np.arange(count + length - 1), max(1, _FLAT // ((count + length) * len(columns)))
+        for at in range(0, len(same), chunk):
+            part = panel.values[same[at : at + chunk] + after]
+            values, ahead = part[..., columns].astype(np.float64), part[:, spec.context_length :][..., known]
+            total += _of_equal_runs(values, ahead.astype(np.float64), count, length, horizon)
     return total
 
 
@@ -120,26 +129,30 @@ def _products(windows, ahead):
 
 
 def _runs(rows):
-    """Yields first origin and length of the runs of origins that follow each other row by row."""
-    edges = np.flatnonzero(np.diff(rows) != 1) + 1
-    for run in np.split(rows, edges):
-        for at in range(0, len(run), _BLOCK):
-            yield run[at], min(_BLOCK, len(run) - at)
+    """First origins and lengths of the runs of origins that follow each other row by row, two int arrays."""
+    place = np.arange(len(rows))
+    begins = np.flatnonzero(np.diff(rows, prepend=-2) != 1) if len(rows) else place
+    # A long run is cut, so that its rows are not all held in float64 at once.
+    cut = (place - np.repeat(begins, np.diff(begins, append=len(rows)))) % _BLOCK == 0
+    begins = np.flatnonzero(cut)
+    return rows[begins], np.diff(begins, append=len(rows))
 
 
-def _multiplied(values, ahead, count, length, horizon):
-    windows = np.lib.stride_tricks.sliding_window_view(values, length, axis=0)
-    windows = windows.reshape(-1, length)
-    known = np.lib.stride_tricks.sliding_window_view(ahead, horizon, axis=0).transpose(0, 2, 1)
-    targets = values.shape[1]
-    summed = windows.reshape(count, targets, length).sum(axis=1)
+def _of_equal_runs(values, ahead, count, length, horizon):
+    """The `Moments` of runs `(runs, rows, targets)` of so many origins each: products of whole runs first."""
+    targets, summed = values.shape[2], values.sum(axis=2)
+    flat = np.moveaxis(values, 2, 1).reshape(-1, values.shape[1])
+    products, sums = flat.T @ np.array(flat), flat.sum(axis=0)
+    cross = np.einsum("ni,nhk->ihk", summed, ahead, optimize=True)
+    pairs = np.einsum("nhk,nhj->hkj", ahead, ahead, optimize=True)
+    starts = range(count)
     return Moments(
-        count * targets,
-        windows.sum(axis=0),
-        windows.T @ windows,
-        known.sum(axis=0) * targets,
-        np.einsum("nhk,nhj->hkj", known, known) * targets,
-        np.einsum("ni,nhk->ihk", summed, known, optimize=True),
+        len(flat) * count,
+        sum(sums[i : i + length] for i in starts),
+        sum(products[i : i + length, i : i + length] for i in starts),
+        sum(ahead.sum(axis=0)[i : i + horizon] for i in starts) * targets,
+        sum(pairs[i : i + horizon] for i in starts) * targets,
+        sum(cross[i : i + length, i : i + horizon] for i in starts),
     )
 
 

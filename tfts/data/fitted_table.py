@@ -55,11 +55,11 @@ class FittedTable:
             season_length: Rows of a season, for the scales of MASE.
             later: `Panel` of the validation rows, where they are learnt from too.
         """
-        at, scales = train.indices(train.targets), {}
-        for name, span in zip(train.series, train.spans, strict=True):
-            rows = slice(span.target_start, span.observed_end)
-            values = np.where(train.filled[rows], np.nan, train.values[rows])[:, at]
-            scales[name] = mase_scale(values, season_length)
+        rows, at = train.spans.rows(), train.indices(train.targets)
+        lengths = train.spans.observed_end - train.spans.target_start
+        values = np.where(train.filled[rows][:, at], np.nan, train.values[rows][:, at])
+        found = mase_scale(values, season_length, np.repeat(np.arange(len(train.series)), lengths))
+        scales = dict(zip(train.series, found, strict=True))
         times = train.times[train.spans.rows()]
         if later is not None:
             times = times.append(later.times[later.spans.rows()])

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from tfts.data.times import as_times
 from tfts.errors import DataError
 
 
@@ -180,9 +181,14 @@ def future_times(panel, rows, horizon):
     ['2024-01-03', '2024-01-04']
     """
     at = rows[:, None] + np.arange(1, horizon + 1)
-    ends = panel.spans.end[panel.series_of(rows)]
-    inside = at < ends[:, None]
-    times = panel.times[np.where(inside, at, 0).ravel()].to_series(index=range(at.size))
-    for i in np.flatnonzero(~inside.all(axis=1)):
-        times.iloc[i * horizon : (i + 1) * horizon] = panel.future_times(rows[i], horizon)
-    return times
+    inside = at < panel.spans.end[panel.series_of(rows)][:, None]
+    stamps = panel.times.asi8[np.where(inside, at, 0)]
+    past_end = np.flatnonzero(~inside.all(axis=1))
+    # Many series end at the same time, after which the same times follow.
+    _, first, of = np.unique(panel.times.asi8[rows[past_end]], return_index=True, return_inverse=True)
+    if len(first):
+        after = [
+            panel.future_times(row, horizon).as_unit(panel.times.unit).asi8 for row in rows[past_end[first]]
+        ]
+        stamps[past_end] = np.stack(after)[of]
+    return as_times(stamps.ravel(), panel.times)

@@ -361,20 +361,27 @@ class Panel:
         return values
 
     def _check_constant(self):
-        for span, name in zip(self.spans, self.series, strict=True):
-            for target in self.targets:
-                part = self.values[span.start : span.observed_end, self.columns.index(target)]
-                part = part[~np.isnan(part)]
-                if not len(part):
-                    of = f" of series {name!r}" if self.series_name is not None else ""
-                    raise DataError(f"Target {target!r}{of} has no value in any row. Leave it out.")
-                if len(part) > 1 and part.min() == part.max():
-                    of = f" of series {name!r}" if self.series_name is not None else ""
-                    raise DataError(
-                        f"Target {target!r}{of} is constant: {part[0]:g} in all {len(part)} rows from "
-                        f"{self.times[span.start]} on, so there is nothing to learn. Leave it out, or give "
-                        "allow_constant=True."
-                    )
+        rows = self.spans.rows(self.spans.start, self.spans.observed_end)
+        lengths = np.maximum(self.spans.observed_end - self.spans.start, 0)
+        begins = np.cumsum(lengths) - lengths
+        values = self.values[rows][:, self.indices(self.targets)]
+        least, most = np.full((2, len(lengths), values.shape[1]), np.nan)
+        there = lengths > 0
+        if there.any():
+            least[there] = np.fmin.reduceat(values, begins[there])
+            most[there] = np.fmax.reduceat(values, begins[there])
+        for i, target in np.argwhere(~(least < most)):
+            part = values[begins[i] : begins[i] + lengths[i], target]
+            part, name = part[~np.isnan(part)], self.targets[target]
+            of = f" of series {self.series[i]!r}" if self.series_name is not None else ""
+            if not len(part):
+                raise DataError(f"Target {name!r}{of} has no value in any row. Leave it out.")
+            if len(part) > 1:
+                raise DataError(
+                    f"Target {name!r}{of} is constant: {part[0]:g} in all {len(part)} rows from "
+                    f"{self.times[self.spans.start[i]]} on, so there is nothing to learn. Leave it out, or give "
+                    "allow_constant=True."
+                )
 
 
 def _check_options(frame, missing, limit, duplicates):

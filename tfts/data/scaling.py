@@ -118,23 +118,23 @@ class Scaler:
         """
         self.columns = panel.columns
         self.logged = tuple(panel.targets) if self.kind == "log" else ()
-        parts = [slice(span.target_start, span.observed_end) for span in panel.spans]
+        rows = panel.spans.rows()
         # One column at a time, so that a float64 copy of the table is never held.
-        learnt = [self._learn(panel, parts, slice(i, i + 1)) for i in range(len(self.columns))]
+        learnt = [self._learn(panel, rows, slice(i, i + 1)) for i in range(len(self.columns))]
         self.offset, self.scale = (np.concatenate(pair) for pair in zip(*learnt, strict=True))
         self.series_offset, self.series_scale = {}, {}
         if self.per_series:
             # Thousands of short series: checking the scaler's own arguments would take most of the time.
             with sklearn.config_context(skip_parameter_validation=True, assume_finite=True):
-                for name, part in zip(panel.series, parts, strict=True):
-                    self.series_offset[name], self.series_scale[name] = self._learn(
-                        panel, [part], slice(None)
-                    )
+                for name, span in zip(panel.series, panel.spans, strict=True):
+                    part = slice(span.target_start, span.observed_end)
+                    learnt = self._learn(panel, part, slice(None))
+                    self.series_offset[name], self.series_scale[name] = learnt
         return self
 
-    def _learn(self, panel, parts, columns):
-        table = np.concatenate([panel.values[part, columns] for part in parts]).astype(np.float64, copy=False)
-        table[np.concatenate([panel.filled[part, columns] for part in parts])] = np.nan
+    def _learn(self, panel, rows, columns):
+        table = np.array(panel.values[rows, columns], dtype=np.float64)
+        table[panel.filled[rows, columns]] = np.nan
         self._take_logarithms(table, self.columns[columns])
         offset, scale = np.zeros(table.shape[1]), np.ones(table.shape[1])
         known = ~np.isnan(table).all(axis=0)
@@ -155,16 +155,21 @@ class Scaler:
         """
         values = aligned_empty(panel.values.shape, dtype)
         values[:] = np.nan
-        for name, span in zip(panel.series, panel.spans, strict=True):
-            offset, scale = self.affine(name, panel.columns)
-            # In pieces, because a second float64 copy of a long series would fill the memory.
-            for begin in range(span.start, span.end, 100_000):
-                piece = slice(begin, min(begin + 100_000, span.end))
-                wide = panel.values[piece].astype(np.float64)
-                self._take_logarithms(wide, panel.columns)
-                wide -= offset
-                wide /= scale
-                values[piece] = wide
+        rows = panel.spans.rows(panel.spans.start, panel.spans.end)
+        units = [self.affine(name, panel.columns) for name in (panel.series if self.per_series else [None])]
+        offset, scale = (np.stack(parts) for parts in zip(*units, strict=True))
+        # In pieces, because a second float64 copy of the table would fill the memory.
+        for begin in range(0, len(rows), 100_000):
+            piece = rows[begin : begin + 100_000]
+            of = panel.series_of(piece) if self.per_series else 0
+            if piece[-1] - piece[0] == len(piece) - 1:
+                # Rows of a view, which costs less than to pick them.
+                piece = slice(piece[0], piece[-1] + 1)
+            wide = panel.values[piece].astype(np.float64)
+            self._take_logarithms(wide, panel.columns)
+            wide -= offset[of]
+            wide /= scale[of]
+            values[piece] = wide
         return dataclasses.replace(panel, values=values)
 
     def with_unseen(self, panel, num_rows):
@@ -203,7 +208,7 @@ class Scaler:
         for i in at:
             name, span = panel.series[i], panel.spans[i]
             rows = slice(span.start, min(span.start + num_rows, span.observed_end))
-            offset, scale = self._learn(panel, [rows], slice(None))
+            offset, scale = self._learn(panel, rows, slice(None))
             flat = np.ptp(panel.values[rows], axis=0)
             pooled = np.array([c in panel.known_future for c in self.columns])
             more.series_offset[name] = np.where(pooled, self.offset, offset)
@@ -279,8 +284,12 @@ class Scaler:
         Returns:
             Tuple `(offset, scale)`, each float64 `(windows, 1, targets)`, as of `affine`.
         """
-        of = panel.series_of(rows)
-        pairs = [self.affine(name, targets) for name in panel.series]
+        if not self.per_series:
+            return tuple(
+                np.broadcast_to(part, (len(rows), 1, len(part))) for part in self.affine(None, targets)
+            )
+        series, of = np.unique(panel.series_of(rows), return_inverse=True)
+        pairs = [self.affine(panel.series[i], targets) for i in series]
         return tuple(np.stack([pair[i] for pair in pairs])[of][:, None] for i in (0, 1))
 
     def inverse(

@@ -65,8 +65,7 @@ def chronological_split(
     if isinstance(gap, bool) or not isinstance(gap, int | np.integer) or gap < 0:
         raise SettingError(f"`gap` must be an int >= 0 (rows). Received: gap={gap!r}.")
     least = at_least + gap if at_least else 0
-    edges = np.array([_edges(panel, span, validation, test, least) for span in panel.spans], dtype=np.int64)
-    first, last = edges[:, 0], edges[:, 1]
+    first, last = _edges(panel, validation, test, least)
     spans = panel.spans
     start, target_start, observed_end, end = spans.start, spans.target_start, spans.observed_end, spans.end
     has_validation, has_test = bool(validation), bool(test)
@@ -137,24 +136,26 @@ def together(panel, validation):
     return dataclasses.replace(panel, values=values, spans=spans)
 
 
-def _edges(panel, span, validation, test, least):
-    """First validation row and first test row of one series."""
-    _, target_start, observed_end, _ = span
+def _edges(panel, validation, test, least):
+    """First validation row and first test row of each series, two int arrays."""
+    target_start, observed_end = panel.spans.target_start, panel.spans.observed_end
     rows = observed_end - target_start
-    times = panel.times[target_start:observed_end]
 
     def edge(name, value, stop):
         if isinstance(value, str | datetime.date | np.datetime64):
-            return target_start + times.searchsorted(_stamp(name, value, times.tz))
+            stamp = _stamp(name, value, panel.times.tz)
+            before = np.append(0, np.cumsum(panel.times < stamp))
+            return target_start + before[observed_end] - before[target_start]
         if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1:
             # What is not there is told with the other empty parts.
-            return max(stop - value, target_start)
+            return np.maximum(stop - value, target_start)
         if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < 1:
             raise SettingError(
                 f"`{name}` must be a share in [0, 1), an int >= 1 (rows) or the time of its first row. Received: "
                 f"{name}={value!r}."
             )
-        return stop - max(round(float(value) * rows), min(least, (stop - target_start) // 2))
+        held = np.rint(float(value) * rows).astype(np.int64)
+        return stop - np.maximum(held, np.minimum(least, (stop - target_start) // 2))
 
     last = edge("test", test, observed_end) if test else observed_end
     first = edge("validation", validation, last) if validation else last

@@ -293,6 +293,8 @@ def _calendar_frequencies(local):
 def _steps(times, codes):
     """The steps between rows of a series, in units of `times`, and how often each comes."""
     difference = np.diff(times.asi8)[codes[1:] == codes[:-1]]
+    if len(difference) and 0 < difference.min() == difference.max():
+        return difference[:1], np.array([len(difference)])
     return np.unique(difference[difference > 0], return_counts=True)
 
 
@@ -381,6 +383,19 @@ def _calendar_periods(days, freq, offset):
     return grid[grid.searchsorted(days, side="right") - 1]
 
 
+def as_times(stamps, like):
+    """Int64 stamps as a `DatetimeIndex` in the unit and the zone of another one.
+
+    Example:
+
+    >>> days = pd.DatetimeIndex(["2024-01-01", "2024-01-03"])
+    >>> as_times(days.asi8[1:], days).astype(str).tolist()
+    ['2024-01-03']
+    """
+    times = pd.DatetimeIndex(stamps.astype(f"datetime64[{like.unit}]"))
+    return times if like.tz is None else times.tz_localize("UTC").tz_convert(like.tz)
+
+
 def regularise(values, times, codes, freq, where):
     """Inserts the rows that `freq` asks for, as missing values, series by series.
 
@@ -392,6 +407,10 @@ def regularise(values, times, codes, freq, where):
     ([1.0, nan, 3.0], [3])
     """
     edges = np.append(np.flatnonzero(np.diff(codes, prepend=-1)), len(codes))
+    if len(edges) > 2:
+        done = _regularised_at_once(values, times, edges, offset_of(freq))
+        if done is not None:
+            return done
     parts, grids, lengths = [], [], []
     for start, end in itertools.pairwise(edges):
         grid = time_grid(times[start], freq, times[end - 1])
@@ -412,3 +431,45 @@ def regularise(values, times, codes, freq, where):
     if len(parts) == 1:
         return parts[0], grids[0], np.array(lengths)
     return np.concatenate(parts), grids[0].append(grids[1:]), np.array(lengths)
+
+
+def _regularised_at_once(values, times, edges, offset):
+    """What `regularise` gives of many series, without a loop over them; `None` where that can't be told."""
+    starts, counts = edges[:-1], np.diff(edges)
+    if times.tz is not None and _by_clock(offset):
+        # A day of the clock has 23 or 25 hours.
+        return None
+    if isinstance(offset, pd.tseries.offsets.Tick | pd.tseries.offsets.Day):
+        is_day = isinstance(offset, pd.tseries.offsets.Day)
+        apart = offset.n * 86_400_000_000_000 if is_day else offset.nanos
+        if apart % NANOSECONDS[times.unit]:
+            return None
+        step = _ticks(times, apart)
+        between = np.diff(times.asi8)
+        between[starts[1:] - 1] = step
+        if (between == step).all():
+            return values, times, counts
+        place, left = np.divmod(times.asi8 - np.repeat(times.asi8[starts], counts), step)
+        if left.any():
+            return None
+        grid, found = None, None
+    else:
+        if offset.n != 1:
+            # Every second month: which ones they are depends on the first.
+            return None
+        grid = pd.date_range(times.min(), times.max(), freq=offset)
+        found = grid.get_indexer(times)
+        if (found < 0).any():
+            return None
+        place = found - np.repeat(found[starts], counts)
+    lengths = place[edges[1:] - 1] + 1
+    ends = np.cumsum(lengths)
+    begins = ends - lengths
+    after = np.arange(ends[-1]) - np.repeat(begins, lengths)
+    if grid is None:
+        stamps = np.repeat(times.asi8[starts], lengths) + step * after
+    else:
+        stamps = grid.as_unit(times.unit).asi8[np.repeat(found[starts], lengths) + after]
+    made = np.full((ends[-1], values.shape[1]), np.nan)
+    made[np.repeat(begins, counts) + place] = values
+    return made, as_times(stamps, times), lengths

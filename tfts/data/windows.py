@@ -251,10 +251,10 @@ class WindowSpec:
 
         draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).take(1)
         if epoch is None:
-            dataset = draws.flat_map(lambda draw: order_of(tf.stack([draw, draw + 1])))
+            dataset = draws.flat_map(_as_written(lambda draw: order_of(tf.stack([draw, draw + 1]))))
         else:
             once = tf.data.Dataset.from_tensors(np.int64(seed or 0))
-            dataset = once.flat_map(lambda own: order_of(tf.stack([own, epoch.read_value()])))
+            dataset = once.flat_map(_as_written(lambda own: order_of(tf.stack([own, epoch.read_value()]))))
         return _plain(dataset.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size))))
 
     def arrays(self, panel: Panel, rows: npt.ArrayLike | None = None) -> tuple[Any, np.ndarray]:
@@ -335,18 +335,17 @@ class WindowSpec:
 
     def _room(self, panel, observed_future):
         """Origins with enough rows around them, `observed_future` of them after, gaps or not."""
-        known = self.known_columns(panel)
-        parts = []
-        for span in panel.spans:
-            first = max(span.start + self._seen, span.target_start) - 1
-            last = span.observed_end - 1 - observed_future
-            if known:
-                last = min(last, span.end - 1 - self.horizon)
-            if not observed_future:
-                # The newest row must be among the origins.
-                first = last - (last - first) // self.stride * self.stride
-            parts.append(np.arange(first, last + 1, self.stride, dtype=np.int64))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        spans = panel.spans
+        first = np.maximum(spans.start + self._seen, spans.target_start) - 1
+        last = spans.observed_end - 1 - observed_future
+        if self.known_columns(panel):
+            last = np.minimum(last, spans.end - 1 - self.horizon)
+        if not observed_future:
+            # The newest row must be among the origins.
+            first = last - (last - first) // self.stride * self.stride
+        counts = np.maximum((last - first) // self.stride + 1, 0)
+        before = np.repeat(np.cumsum(counts) - counts, counts)
+        return np.repeat(first, counts) + self.stride * (np.arange(counts.sum()) - before)
 
     def _find(self, panel, observed_future):
         """Origins with `observed_future` rows of targets after them, free of gaps."""
@@ -463,9 +462,15 @@ def _batches(make, count, batch_size):
     # A few threads and batches ahead keep training busy; more would fill the memory, and
     # tuning their number costs small batches more than it brings.
     threads = min(4, os.cpu_count() or 1)
-    return steps.map(
-        lambda step: make(places(step)), num_parallel_calls=threads, deterministic=True
-    ).prefetch(8)
+    made = _as_written(lambda step: make(places(step)))
+    return steps.map(made, num_parallel_calls=threads, deterministic=True).prefetch(8)
+
+
+def _as_written(function):
+    """A function that TensorFlow traces without rewriting its Python, which would take half a second."""
+    import tensorflow as tf
+
+    return tf.autograph.experimental.do_not_convert(function)
 
 
 def _plain(dataset):
