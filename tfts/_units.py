@@ -10,6 +10,29 @@ _UNITS |= {"YS": "years", "YE": "years"}
 # Months, quarters and years from one day of the month to the same, which pandas has no alias for.
 _ON_A_DAY = re.compile(r"(\d*)((?:MS|QS|YS)(?:-[A-Z]{3})?)-([1-9]|[12]\d|3[01])")
 _MONTHS = {"M": 1, "Q": 3, "Y": 12}
+# Aliases of pandas before 2.2, and those of today.
+_OLD = {
+    "H": "h",
+    "T": "min",
+    "S": "s",
+    "L": "ms",
+    "U": "us",
+    "N": "ns",
+    "M": "ME",
+    "Q": "QE",
+    "A": "YE",
+    "Y": "YE",
+}
+_OLD |= {
+    "BM": "BME",
+    "BQ": "BQE",
+    "BA": "BYE",
+    "BY": "BYE",
+    "AS": "YS",
+    "BAS": "BYS",
+    "SM": "SME",
+    "CBM": "CBME",
+}
 
 
 def offset_of(freq):
@@ -28,9 +51,25 @@ def offset_of(freq):
     """
     named = _ON_A_DAY.fullmatch(freq) if isinstance(freq, str) else None
     if named is None:
-        return pd.tseries.frequencies.to_offset(freq)
+        return pd.tseries.frequencies.to_offset(todays_alias(freq))
     number, base, day = named.groups()
     return pd.DateOffset(months=int(number or 1) * _MONTHS[base[0]], day=int(day))
+
+
+def todays_alias(freq):
+    """An alias of pandas before 2.2, such as `"15T"`, as it is written today; anything else as it is.
+
+    A single step such as `"M"` was the end of the period.
+
+    Example:
+
+    >>> todays_alias("15T"), todays_alias("Q-MAR"), todays_alias("MS")
+    ('15min', 'QE-MAR', 'MS')
+    """
+    parts = re.fullmatch(r"(\d*)([A-Z]+)(-[A-Z]{3})?", freq) if isinstance(freq, str) else None
+    if parts is None or parts[2] not in _OLD:
+        return freq
+    return f"{parts[1]}{_OLD[parts[2]]}{parts[3] or ''}"
 
 
 def plain_alias(freq):

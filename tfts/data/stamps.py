@@ -8,6 +8,12 @@ from pandas.tseries.api import guess_datetime_format
 
 from tfts.errors import DataError
 
+# Names of periods, and what their parts mean.
+_PERIODS = {
+    "quarter": r"(\d{4})-?Q([1-4])",
+    "month": r"(\d{4})-?M(0?[1-9]|1[0-2])",
+    "week": r"(\d{4})-?W(0[1-9]|[1-4]\d|5[0-3])",
+}
 # A year and a single digit: a quarter, a month, or October that lost its zero.
 _FRACTION = r"\d{4}\.\d"
 
@@ -27,6 +33,8 @@ def are_texts(column):
 
 def parse_stamps(column, time_format=None, option="time_format={}"):
     """The times of a column of texts, years, dates or datetimes, all written alike.
+
+    Quarters (2020Q1), months (2020M01) and weeks (2020-W01, of ISO 8601) are the times at which they begin.
 
     Args:
         column: `pandas.Series`.
@@ -52,6 +60,9 @@ def parse_stamps(column, time_format=None, option="time_format={}"):
     check_stamps(text, text, "a time", option)
     if time_format is None:
         check_no_fractions(text.rename(column.name), option)
+        periods = _starts_of_periods(text)
+        if periods is not None:
+            return periods
     formats = [time_format] if time_format is not None else _formats(text.iloc[0])
     # Stamps with an offset from UTC end in it, or in Z, after a time of day.
     offset = text.str.contains(r":.*(?:[+-]\d\d(?::?\d\d)?|Z)$", regex=True)
@@ -71,6 +82,24 @@ def parse_stamps(column, time_format=None, option="time_format={}"):
             f"{whole[1]!r} (first row: {text.iloc[0]!r}). Say which by {first} or {second}."
         )
     return readings[whole[0]]
+
+
+def _starts_of_periods(text):
+    """First days of quarters such as 2020Q1, months 2020M01 and ISO weeks 2020-W01; `None` of other texts."""
+    for period, pattern in _PERIODS.items():
+        parts = text.str.extract(f"^{pattern}$", expand=True)
+        if pd.isna(parts.iloc[0, 0]):
+            continue
+        if period == "week":
+            found = pd.to_datetime(parts[0] + "-" + parts[1] + "-1", format="%G-%V-%u", errors="coerce")
+        else:
+            month = pd.to_numeric(parts[1]) * (3 if period == "quarter" else 1) - (
+                2 if period == "quarter" else 0
+            )
+            found = pd.to_datetime(parts[0] + "-" + month.astype("string"), format="%Y-%m", errors="coerce")
+        check_stamps(found, text, f"a {period}, as in the first row")
+        return found.rename(text.name)
+    return None
 
 
 def check_no_fractions(column, option="pandas.to_datetime(..., format={})"):

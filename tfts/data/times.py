@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tfts._messages import unknown
-from tfts._units import offset_of, plain_alias
+from tfts._units import offset_of, plain_alias, todays_alias
 from tfts.data.stamps import are_texts, check_no_fractions, parse_stamps
 from tfts.errors import DataError, UnknownNameError
 
@@ -162,6 +162,13 @@ def alias_of(freq):
         f"`freq` must be a pandas offset alias such as 'h', '15min', 'D', 'W-SUN' or 'MS', or 'MS-28' for the 28th "
         f"of every month, and lead forward in time. Received: freq={freq!r}."
     )
+    today = todays_alias(freq)
+    if today != freq:
+        warnings.warn(
+            f"freq={freq!r} is the name of pandas before 2.2; {today!r} is taken, as it is called since.",
+            stacklevel=3,
+        )
+        freq = today
     try:
         offset = offset_of(freq)
         alias = freq if plain_alias(freq) != freq else offset.freqstr
@@ -257,7 +264,7 @@ def find_frequency(times, codes, names, series):
         if days.min() >= 28:
             for alias in _calendar_frequencies(local):
                 if local.isin(pd.date_range(local.min(), local.max(), freq=offset_of(alias))).all():
-                    return alias
+                    return _many(alias, local, codes)
         usual = days[np.argmax(day_counts)]
         if usual == 1 and days.max() >= 3 and (local.day_of_week < 5).all():
             return "B"
@@ -278,6 +285,13 @@ def find_frequency(times, codes, names, series):
         "(e.g. freq='h') to bring the rows into regular periods; rows that are then missing follow `missing`, "
         "and several rows in one period follow `duplicates`."
     )
+
+
+def _many(alias, local, codes):
+    """The alias of so many months, quarters or years as lie between all rows of a series."""
+    months = np.diff(local.year.to_numpy(np.int64) * 12 + local.month)[codes[1:] == codes[:-1]]
+    number = int(np.gcd.reduce(months)) // {"M": 1, "B": 1, "Q": 3, "Y": 12}[alias[0]]
+    return alias if number <= 1 else f"{number}{alias}"
 
 
 def _calendar_frequencies(local):
