@@ -19,7 +19,7 @@ from tfts._messages import unknown
 from tfts.baselines.seasonal_naive import season_length_of
 from tfts.calibration.held_out import HeldOut
 from tfts.calibration.kinds import Calibration, calibration_for, no_quantiles
-from tfts.calibration.measuring import measured_calibration
+from tfts.calibration.measuring import calibration_on, measured_calibration
 from tfts.calibration.splits import held_out_half
 from tfts.data.calendar import add_calendar
 from tfts.data.fitted_table import FittedTable
@@ -354,11 +354,40 @@ class Forecaster:
         changes = {"model": network.name, "model_options": network.model_options}
         return self._with(network, **changes)
 
+    def calibrated(self, held_out: pd.DataFrame | Panel, quantiles: Sequence[float]) -> Forecaster:
+        """The same forecasts, with quantiles from their errors on rows that you held out yourself.
+
+        Args:
+            held_out: DataFrame in original units, or a `Panel`, of rows that nothing was learnt
+                from; beside them only the context of the first.
+            quantiles: Levels, ascending.
+
+        Returns:
+            A fitted forecaster with `calibration="conformal"`.
+
+        Raises:
+            ValueError: If there are too few rows for a level.
+
+        Example:
+
+        >>> import numpy as np, pandas as pd
+        >>> frame = pd.DataFrame({"y": np.arange(60.0) % 7}, index=pd.date_range("2024-01-01", periods=60))
+        >>> plain = Forecaster("persistence", context_length=1, horizon=1).fit(frame[:30])
+        >>> plain.calibrated(frame[29:], [0.1, 0.9]).predict(frame).iloc[0, 3:].tolist()
+        [3.0, -1.1..., 3.75...]
+        """
+        self._check_fitted()
+        made = self._with(self.predictor, quantiles=list(quantiles), calibration="conformal")
+        panel = made._own(held_out)
+        sizes = self._learnt.scales_of(panel.series)
+        made._calibration = calibration_on(panel, made, self.predictor, self.scaler_, sizes, panel)
+        return made
+
     def _with(self, predictor, **changes):
         """A fitted forecaster with the same columns and scales, but another predictor and settings."""
         made = type(self)(**{**self._settings, **changes})
-        kept = {name: value for name, value in vars(self).items() if name not in ("_settings", "name")}
-        vars(made).update(kept, predictor=predictor)
+        learnt = ("_learnt", "scaler_", "_calibration", "fit_seconds_")
+        vars(made).update({name: getattr(self, name) for name in learnt}, predictor=predictor)
         return made
 
     def on_logarithms(self) -> Forecaster:

@@ -524,6 +524,7 @@ THRESHOLD_OPTIONS = {
     "std": {"k": 6.0},
     "mad": {"k": 6.0},
     "fixed": {"threshold_options": {"limit": 0.3}},
+    "interval": {"threshold_options": {"rate": 0.04}},
     "quantile": {"threshold_options": {"rate": 0.02}},
     "rolling_conformal": {"threshold_options": {"rate": 0.05}},
 }

@@ -104,7 +104,7 @@ def test_scaled_threshold_flags_the_scaled_sizes(name):
     threshold = build_threshold(name, **OPTIONS.get(name, {})).fit(normal_sizes(1009))
     scaled = threshold.scaled(1000.0)
     limits = threshold.apply(stream())
-    wanted = limits if name == "fixed" else 1000 * limits
+    wanted = limits if name in ("fixed", "interval") else 1000 * limits
     np.testing.assert_allclose(scaled.apply(1000 * stream()), wanted, rtol=1e-6)
 
 

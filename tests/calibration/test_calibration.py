@@ -9,7 +9,8 @@ import pytest
 from tfts import Forecaster
 from tfts.calibration import HeldOut, adaptive_scores, calibration_for, earlier_and_later, held_out_half
 from tfts.calibration.cells import bounds_of, ranked
-from tfts.calibration.held_out import Origins, needed_for, spread_out
+from tfts.calibration.held_out import Origins, needed_for, spread_out, tail
+from tfts.calibration.kinds import moved_of, movement_rows, window_moved
 from tfts.calibration.phases import season_phases
 from tfts.data.panel import Panel
 from tfts.data.windows import WindowSpec
@@ -323,3 +324,65 @@ def test_a_median_of_few_errors_is_taken_for_chance():
         held_out = dataclasses.replace(_held_out(errors), independent=independent)
         found = held_out.quantiles(_point(0), LEVELS, Origins(("",), np.array([0]))).ravel()
         np.testing.assert_allclose(found, centre + np.array([-8.0, 0.0, 8.0]))
+
+
+def test_a_tail_is_the_level_of_which_the_quantile_is_the_score():
+    ordered = np.sort(np.random.default_rng(0).normal(size=211))
+    for level in (0.005, 0.05, 0.4, 0.77, 0.99):
+        quantile = ranked(ordered[:, None, None], [level]).item()
+        assert tail(ordered, quantile) == pytest.approx(level)
+    # Of equal scores none is further out than the others.
+    assert tail(np.zeros(9), 0.0) == 1.0
+    assert tail(np.array([0.0, 0.0, 2.0]), 1.0) == 2.5 / 4
+
+
+def test_sizes_of_phases_are_those_of_the_other_rows():
+    errors = np.array([1.0, 4.0, -3.0, 6.0, 2.0, -8.0])
+    panel = Panel.from_frame(_frame(errors, start="2024-01-01", freq="12h"))
+    made = Predictive(Point(), np.zeros((6, 1, 1)), np.array([False]))
+    phases = season_phases(panel.times, "12h")[0]
+    held_out = HeldOut.of(
+        made,
+        errors[:, None, None],
+        Origins(("",), np.zeros(6, int), 1.0, phases),
+        panel.times.asi8,
+        np.ones((1, 1)),
+        np.zeros((2, 2, 1)),
+        season_length=2,
+    )
+    # Of rows of the next phase: means 6 of (4, 6, 8) and 2 of (1, 3, 2), of all 4; three rows have a weight of 3/13.
+    assert held_out.phases.ravel()[phases[:2] - 1] == pytest.approx(np.array([0.5, 1.5]) ** (3 / 13))
+    # The first one's others are 3 and 2, the second one's 6 and 8; two rows have a weight of 2/12.
+    others = np.array([2.5, 7.0]) / 4
+    assert held_out.scores.ravel()[:2] == pytest.approx(errors[:2] / others ** (2 / 12), rel=1e-6)
+
+
+@pytest.mark.parametrize("length", [1, 2, 9, 30])
+def test_one_window_moves_as_many_do(length):
+    frame = _frame(np.random.default_rng(0).normal(size=(40, 1))[:, 0])
+    panel, spec = Panel.from_frame(frame), WindowSpec(length, 1)
+    wanted = moved_of(panel, np.array([33]), spec)[0]
+    values = panel.values[34 - length : 34].astype(np.float64)
+    np.testing.assert_allclose(window_moved(values, *movement_rows("D", length)), wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("model", ["drift", "linear"])
+def test_rows_that_the_user_held_out_make_quantiles(model, tmp_path):
+    frame = _frame(np.random.default_rng(0).normal(size=400))
+    training = {} if model == "drift" else {"epochs": 1, "verbose": 0}
+    plain = Forecaster(model, context_length=5, horizon=2).fit(frame[:200], **training)
+    made = plain.calibrated(frame[195:], [0.1, 0.9])
+    assert plain.quantiles == ()
+    assert (made.calibration, made.quantiles) == ("conformal", (0.1, 0.9))
+    # The origins are the row before the first and those that leave a whole horizon.
+    assert len(made.held_out_.scores) == 199
+    last = made.predict(frame)
+    np.testing.assert_array_equal(last["y"], plain.predict(frame)["y"])
+    made.save(tmp_path / "made")
+    pd.testing.assert_frame_equal(Forecaster.load(tmp_path / "made").predict(frame), last)
+    panel = made.panel(frame[195:])
+    low, high = made.quantile_windows(panel, np.arange(4, 203)).reshape(-1, 2).T
+    actual = made.actual(panel, np.arange(4, 203)).ravel()
+    assert np.mean((actual < low) | (actual > high)) == pytest.approx(0.2, abs=0.03)
+    with pytest.raises(ValueError, match=r"0\.999 needs the errors of at least 999 held-out origins"):
+        plain.calibrated(frame[195:], [0.5, 0.999])

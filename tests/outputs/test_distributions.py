@@ -139,6 +139,20 @@ def test_scores_and_values_turn_into_each_other(output):
     np.testing.assert_allclose(found, output.quantiles(parameters, LEVELS), atol=1e-9)
 
 
+def test_scores_of_a_value_hold_all_that_is_below_it_and_it_too():
+    counts = np.array([[[0.0], [3.0], [11.0]]])
+    parameters = np.broadcast_to([3.0, 0.5], (1, 3, 1, 2))
+    law = stats.nbinom(2.0, 2.0 / (2.0 + np.logaddexp(0, 3.0) + 1e-6))
+    low, high = NegativeBinomial().score_range(parameters, counts)
+    np.testing.assert_allclose(special.ndtr(low), law.cdf(counts - 1), atol=1e-9)
+    np.testing.assert_allclose(special.ndtr(high), law.cdf(counts), rtol=1e-6)
+    inside = NegativeBinomial().scores(parameters, counts)
+    assert ((low < inside) & (inside < high)).all()
+    # Where a single value has no probability of its own both are its score.
+    low, high = Normal().score_range(np.array([[[[10.0, 2.0]]]]), np.array([[[14.0]]]))
+    assert low.item() == high.item() == 2.0
+
+
 @pytest.mark.parametrize(
     "levels", [[], [0.0, 0.5], [0.5, 1.0], [0.9, 0.1], [0.5, 0.5], [0.5, "0.9"], 0.5, None]
 )

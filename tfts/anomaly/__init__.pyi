@@ -35,6 +35,7 @@ from tfts.anomaly.thresholds import THRESHOLDS as THRESHOLDS
 from tfts.anomaly.thresholds import Dynamic as Dynamic
 from tfts.anomaly.thresholds import Fixed as Fixed
 from tfts.anomaly.thresholds import HeldBack as HeldBack
+from tfts.anomaly.thresholds import Interval as Interval
 from tfts.anomaly.thresholds import MedianDeviations as MedianDeviations
 from tfts.anomaly.thresholds import PeaksOverThreshold as PeaksOverThreshold
 from tfts.anomaly.thresholds import Quantile as Quantile

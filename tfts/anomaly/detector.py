@@ -68,6 +68,8 @@ class AnomalyDetector:
         threshold: A name of `THRESHOLDS`. The limits of `"std"`, `"mad"`, `"quantile"` and
             `"fixed"` stay as calibrated; those of `"rolling_conformal"`, `"pot"` and
             `"dynamic"` go on learning, and so follow what lasts longer than `new_normal`.
+            `"interval"` flags what lies outside the model's own quantiles and gives the
+            probability of what it flags; see `output` for where they come from.
         k: Deviations, for the thresholds `"std"` and `"mad"` alone.
         threshold_options: Dict of options of the other thresholds.
         min_size: The smallest residual worth an alarm, in original units of every series: a
@@ -86,6 +88,11 @@ class AnomalyDetector:
             `counted_on_`.
         validation: Share of the rows on which the best weights of a network are chosen.
         calibration: Share of the rows, the last ones, for scores and thresholds.
+        output: What a network gives, as of `Forecaster`. `"auto"` gives points, and quantiles
+            with `threshold="interval"`. With that threshold the quantiles of a model by its
+            name, network or baseline, are then made to hold their share of the calibration
+            rows; those of a `Forecaster` that is given are taken as its `quantiles` and
+            `calibration` say.
 
     Attributes:
         forecaster_: The fitted `Forecaster`.
@@ -294,7 +301,11 @@ class AnomalyDetector:
             DataFrame with a row for each series, time and target: `time`, `series`,
             `target`, `actual`, `predicted`, `residual` (original units; of a subsequence
             method the distance of the window), `score`, `threshold`, `flag` (the score is
-            above the threshold, and the residual large enough) and `direction`.
+            above the threshold, and the residual large enough) and `direction`. With
+            `threshold="interval"` also `probability`, that of a value as far out or further in
+            usual rows (on both sides together, or on that of a `direction`); `predicted` is
+            then the median, and `score` how far off the value is in multiples of how far the
+            interval reaches on its side.
 
         Raises:
             KeyError: If a column of `fit` is missing.
@@ -303,7 +314,7 @@ class AnomalyDetector:
         return self.judge(frame).rows
 
     def score(self, frame):
-        """`detect` without thresholds: `time`, `series`, `target`, values, `score`."""
+        """`detect` without thresholds: `time`, `series`, `target`, values, `score`, `probability` if any."""
         return self.detect(frame).drop(columns=["threshold", "flag", "direction"])
 
     def events(self, frame):

@@ -9,6 +9,8 @@ import pandas as pd
 
 from tfts.errors import SettingError
 
+# Of what is rarer no one can tell how rare it is.
+_RAREST = 1_000_000
 SEVERITIES = {"low": 1.0, "medium": 1.5, "high": 3.0}
 
 
@@ -31,6 +33,8 @@ class Event:
         rows: Flagged rows.
         kind: `"event"`, or `"level shift"` where the rows were taken for the new normal.
         is_open: Whether the event goes on.
+        probability: How probable a value as far out as that of the first target at the peak is in usual
+            rows; `None` but for `threshold="interval"`.
 
     Example:
 
@@ -56,6 +60,7 @@ class Event:
     rows: int
     kind: str = "event"
     is_open: bool = False
+    probability: float | None = None
 
     @property
     def size(self):
@@ -80,6 +85,8 @@ class Event:
             text += f", with {self.rows} unusual rows from {_shown(self.start)} to {_shown(self.end)}"
         if len(self.targets) > 1:
             text += "; also " + ", ".join(self.targets[1:])
+        if self.probability is not None and self.probability < 0.5:
+            text += f"; a value this far out is expected {_often(self.probability)}"
         return f"{text}; {self.severity} severity."
 
     def to_dict(self):
@@ -100,6 +107,7 @@ class Judged(NamedTuple):
     actual: list
     predicted: list
     shares: list | None
+    probabilities: list | None = None
 
 
 class EventTracker:
@@ -166,6 +174,7 @@ class EventTracker:
                 "rows": 0,
                 "evidence": [0.0] * len(self.targets),
                 "strength": 0.0,
+                "probability": None,
             }
         event["age"] += 1
         event["since_alarm"] += event["detected"] is not None
@@ -205,6 +214,7 @@ class EventTracker:
         if strongest > event["strength"]:
             event["strength"], event["peak"] = strongest, row.time
             event["actual"], event["predicted"] = list(row.actual), list(row.predicted)
+            event["probability"] = None if row.probabilities is None else list(row.probabilities)
 
     def _over(self, event):
         """Whether the event is over, and what is to be told of it."""
@@ -235,6 +245,7 @@ class EventTracker:
             predicted=float(predicted),
             strength=float(event["strength"]),
             rows=event["rows"],
+            probability=None if event["probability"] is None else event["probability"][first],
             **changes,
         )
 
@@ -263,6 +274,13 @@ class EventTracker:
 def _number(value):
     """Four digits, and a large number without an exponent."""
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
+
+
+def _often(probability):
+    """A probability in words; `n` held-out rows can't tell how much rarer a value is than once in `n + 1`."""
+    if not probability * _RAREST > 1:
+        return f"less than once in {_RAREST:,} rows"
+    return f"at most once in {float(f'{1 / probability:.2g}'):,.0f} rows"
 
 
 def event_table(events):

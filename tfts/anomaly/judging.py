@@ -103,8 +103,9 @@ def _table(plan, records):
     """Records of a monitor as a table, a row for each value."""
     count = plan.num_targets
     if not records:
-        return pd.DataFrame(columns=[*_COLUMNS, "direction"])
-    who, when, actual, predicted, residual, sizes, limits, flags = zip(*records, strict=True)
+        more = [] if plan.intervals is None else ["probability"]
+        return pd.DataFrame(columns=[*_COLUMNS, "direction", *more])
+    who, when, actual, predicted, residual, sizes, limits, flags, probabilities = zip(*records, strict=True)
     stamps = pd.DatetimeIndex(np.repeat(np.array(when, dtype="datetime64[ns]"), count))
     if plan.clock.tz is not None:
         stamps = stamps.tz_localize("UTC").tz_convert(plan.clock.tz)
@@ -116,6 +117,8 @@ def _table(plan, records):
         dict(zip(_COLUMNS, [stamps, np.repeat(holder, count), targets, *parts], strict=True))
     )
     table["direction"] = np.where(table["residual"] < 0, "down", "up")
+    if plan.intervals is not None:
+        table["probability"] = np.array(probabilities).ravel()
     return table
 
 

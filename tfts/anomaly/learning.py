@@ -23,11 +23,13 @@ from tfts.anomaly.tables import (
     without_targets,
 )
 from tfts.baselines import BASELINES
+from tfts.calibration.held_out import MOST_ORIGINS, needed_for
 from tfts.data.calendar import calendar_columns
 from tfts.data.split import chronological_split
 from tfts.data.times import nanoseconds
 from tfts.errors import DataError, SettingError
 from tfts.forecaster import Forecaster
+from tfts.outputs import Quantiles
 
 _DAY = 86_400_000_000_000
 
@@ -76,7 +78,8 @@ def learn(settings, frame, exclude=(), training=None, given=None):
     limits = learn_limits(
         settings.scoring, residual, part.series_of(rows), part.series, lesson.values(), resolutions, contexts
     )
-    calibration = pd.DataFrame(residual, columns=list(panel.targets), index=times)
+    shown = residual if plan.intervals is None else _about_medians(forecaster, part, rows)
+    calibration = pd.DataFrame(shown, columns=list(panel.targets), index=times)
     names = np.asarray(panel.series, dtype=object)[part.series_of(rows)]
     calibration.insert(0, "series", names)
     habits = learn_habits(plan, panel, lesson.times, rows, residual)
@@ -136,8 +139,39 @@ class _Lesson:
             scaler="standard" if columns.scaler == "log" else columns.scaler,
             per_series=columns.per_series,
             model_options=learning.model_options if subsequence is None else None,
+            output=self._output(),
         )
         return forecaster, subsequence
+
+    def _output(self):
+        """What the forecaster is to give: points, unless something else is asked for or learns quantiles."""
+        learning, scoring = self.settings.learning, self.settings.scoring
+        wanted = learning.output
+        if wanted == "auto":
+            wanted = "quantiles" if scoring.is_interval and learning.is_network else "point"
+        if wanted == "quantiles" and scoring.is_interval:
+            return Quantiles(scoring.new_threshold().levels_to_learn(scoring.direction))
+        return wanted
+
+    def _calibrated(self, forecaster):
+        """The forecaster with the quantiles of its errors on the calibration rows.
+
+        Raises:
+            ValueError: If they are too few for the rate.
+        """
+        threshold, direction = self.settings.scoring.new_threshold(), self.settings.scoring.direction
+        levels = threshold.levels(direction)
+        needed, rows = max(map(needed_for, levels)), forecaster.spec.origins(self.part)
+        known = int((~np.isnan(forecaster.actual(self.part, rows))).sum(axis=0).min()) if len(rows) else 0
+        if min(known, MOST_ORIGINS) < needed:
+            sides = 2 if direction == "both" else 1
+            raise DataError(
+                f"threshold='interval' with rate={threshold.rate:g} and direction={direction!r} needs the errors of at "
+                f"least {needed} calibration rows of each target, of which {MOST_ORIGINS:,} at most are kept. "
+                f"Received: {known}. Give more rows, a larger `calibration`, or a rate of "
+                f"{sides / (min(known, MOST_ORIGINS) + 1):.2g} or more."
+            )
+        return forecaster.calibrated(self.part, levels)
 
     def fitted(self, forecaster, subsequence):
         """Both of `untrained`, fitted on the first rows; `panel`, `part` and `times` are known then."""
@@ -153,6 +187,8 @@ class _Lesson:
             )
         if subsequence is not None:
             subsequence.fit(_target_windows(forecaster, parts.train))
+        if self.settings.scoring.is_interval and self.settings.learning.name is not None:
+            forecaster = self._calibrated(forecaster)
         return forecaster, subsequence
 
     def aide(self, target, main):
@@ -287,6 +323,12 @@ def _residuals(forecaster, subsequence, part, rows):
     affine = functools.cache(lambda name: forecaster.scaler_.affine(name, part.targets)[1])
     scale = np.stack([affine(name) for name in names])
     return np.where(np.isnan(actual), np.nan, residual * scale)
+
+
+def _about_medians(forecaster, part, rows):
+    """Differences of values from the medians of their forecasts, `(rows, targets)`."""
+    medians = forecaster.quantile_windows(part, rows, [0.5])[:, 0, :, 0]
+    return forecaster.actual(part, rows)[:, 0].astype(np.float64) - medians
 
 
 def _aided_residuals(aide, own, part, rows):

@@ -233,6 +233,8 @@ class Monitor:
         features = np.where(np.isnan(features), state.past[-1], features)
         _push(state.past, features)
         _push(state.actual, features[: self._plan.num_targets])
+        if state.bounded is not None:
+            _push(state.bounded, features[: self._plan.num_targets])
         state.count = min(state.count + 1, self._plan.memory)
 
     def _advance(self, state, time, values, is_filling=False):
@@ -246,7 +248,7 @@ class Monitor:
         if state.measure is None:
             state.judge_by(plan, plan.limits.unit_of(state.modelled()))
         actual = values[plan.target_at]
-        usual, raw = plan.predict(state, features, time)
+        usual, raw, parameters = plan.look(state, features, time)
         expected = usual + state.shift
         residual = raw - state.shift if plan.is_forecast else raw
         if plan.aides:
@@ -254,9 +256,11 @@ class Monitor:
             # What another target explains may excuse a residual, not make one.
             better = np.abs(left) < np.abs(residual)
             expected, residual = np.where(better, aided, expected), np.where(better, left, residual)
-        opened, flags = None, [False] * plan.num_targets
+        opened, flags, interval = None, [False] * plan.num_targets, plan.interval(state, parameters, time)
         if not is_filling:
-            opened, flags = self._judge(state, time, values, original, expected, residual)
+            opened, flags = self._judge(state, time, values, original, expected, residual, interval)
+        if state.bounded is not None:
+            _push(state.bounded, plan.bounded(interval, features, state))
         if any(flags) or np.isnan(features).any():
             self.counts["missing_values"] += bool(np.isnan(actual).any()) and not is_filling
             self._stand_in(state, features, expected, flags)
@@ -286,15 +290,27 @@ class Monitor:
         features[: plan.num_targets] = np.where(replace, kept, seen)
         _push(state.past, features)
 
-    def _judge(self, state, time, values, actual, expected, found):
-        plan = self._plan
-        predicted = plan.to_original(expected, state.log_offsets)
-        residual = actual - predicted if plan.is_forecast else found
+    def _sizes(self, state, contexts, found):
+        """Sizes of residuals, a list, and the share that each target has in them."""
         scored, measure = found / state.unit, state.measure
         if measure.average is not None:
             state.average, scored = measure.average.step(state.average, scored)
-        sizes, shares = measure.score.apply(scored[None], plan.contexts(values, time))
-        sizes, limits = sizes[0].tolist(), [threshold.limit for threshold in state.thresholds]
+        sizes, shares = measure.score.apply(scored[None], contexts)
+        return sizes[0].tolist(), None if shares is None else shares[0].tolist()
+
+    def _judge(self, state, time, values, actual, expected, found, interval):
+        plan, shares, probabilities = self._plan, None, None
+        if interval is None:
+            predicted = plan.to_original(expected, state.log_offsets)
+            sizes, shares = self._sizes(state, plan.contexts(values, time), found)
+        else:
+            modelled = values[plan.target_at]
+            predicted, sizes, chances = plan.compared(
+                interval, actual, modelled, state.shift, state.log_offsets
+            )
+            sizes, probabilities = sizes.tolist(), chances.tolist()
+        residual = actual - predicted if plan.is_forecast else found
+        limits = [threshold.limit for threshold in state.thresholds]
         flags = [size > limit for size, limit in zip(sizes, limits, strict=True)]
         if any(flags):
             off, least = np.abs(residual), state.resolution.least(actual, predicted)
@@ -306,18 +322,19 @@ class Monitor:
             threshold.take(size, (is_strange and size > limits[i]) if plan.is_joint else flags[i])
         if plan.is_joint and any(flags):
             # One distance for the whole row: those have to do with it that make up much of it.
-            most = shares[0].max()
-            flags = [flag and share >= 0.5 * most for flag, share in zip(flags, shares[0], strict=True)]
+            flags = [flag and share >= 0.5 * max(shares) for flag, share in zip(flags, shares, strict=True)]
         if self._records is not None:
-            self._records.append((state.series, time, actual, predicted, residual, sizes, limits, flags))
+            found = (actual, predicted, residual, sizes, limits, flags, probabilities)
+            self._records.append((state.series, time, *found))
         flagged = any(flags)
         if not flagged and state.tracker.is_idle:
             return None, flags
         self.counts["flagged"] += flagged
         strengths = [s / lim if lim > 0 else _STRONGEST for s, lim in zip(sizes, limits, strict=True)]
         strengths = [min(s, _STRONGEST) if s == s else 0.0 for s in strengths]
-        shares = None if shares is None else shares[0].tolist()
-        judged = Judged(plan.timestamp(time), flags, strengths, actual.tolist(), predicted.tolist(), shares)
+        judged = Judged(
+            plan.timestamp(time), flags, strengths, actual.tolist(), predicted.tolist(), shares, probabilities
+        )
         opened, closed = state.tracker.update(judged)
         if closed is not None:
             self.closed.append(closed)
@@ -342,6 +359,8 @@ class Monitor:
         state.replaced = [0] * plan.num_targets
         state.average = np.zeros(plan.num_targets)
         state.past[:, : plan.num_targets] = state.actual
+        if state.bounded is not None:
+            state.bounded[:] = state.actual
         found = np.array([self._found(state, time, back) for back in range(plan.spare)]) * state.target_scale
         if plan.is_forecast:
             state.shift = np.median(found, axis=0) - state.bias * state.target_scale
@@ -387,6 +406,8 @@ class _SeriesState:
         self.past = np.zeros((length, len(plan.feature_at)))
         self.actual = np.zeros((length, plan.num_targets))
         self.known = np.zeros((length + 1, len(plan.known_at)))
+        # How much the series moves is told by values that lie at most at the edge of their interval.
+        self.bounded = None if plan.intervals is None else self.actual.copy()
         self.carry = np.where(plan.is_target, np.nan, self.offset)
         # A series that was not fitted has a unit when its first rows are seen.
         self.measure, self.own_unit, self.resolution = None, None, plan.limits.resolution(series)
@@ -408,6 +429,7 @@ class _SeriesState:
             HeldBack(copy.deepcopy(threshold), plan.new_normal if is_replaced else 0)
             for threshold, is_replaced in zip(self.measure.thresholds, plan.is_replaced, strict=True)
         ]
+        self.errors = plan.errors(self.series)
         self.smallest_shift = _SMALL * self.measure.score.spread_ * self.unit
 
     def modelled(self):
@@ -422,6 +444,7 @@ class _SeriesState:
             "past": self.past.tolist(),
             "actual": self.actual.tolist(),
             "known": self.known.tolist(),
+            "bounded": None if self.bounded is None else self.bounded.tolist(),
             "carry": [None if math.isnan(value) else value for value in self.carry.tolist()],
             "unit": None if self.own_unit is None else self.own_unit.tolist(),
             "thresholds": None
@@ -439,6 +462,8 @@ class _SeriesState:
         for name in ("past", "actual", "known"):
             kept = getattr(self, name)
             kept[:] = np.array(state[name]).reshape(kept.shape)
+        if self.bounded is not None:
+            self.bounded[:] = np.array(state["bounded"]).reshape(self.bounded.shape)
         self.carry = np.array([np.nan if value is None else value for value in state["carry"]])
         if state["unit"] is not None:
             self.judge_by(plan, np.array(state["unit"]))

@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from tfts.anomaly.clock import CLOCK, Calendar, Clock
+from tfts.anomaly.intervals import Intervals, interval_sizes
 from tfts.anomaly.predictors import predictor_of
 
 # The least that a logarithm is taken of, as a share of what is added to every value.
@@ -51,6 +52,9 @@ class Plan:
         self.aides = [_Aide(self, target, aide) for target, aide in aides.items()]
         self._take_alarms(settings)
         self._take_contexts(settings)
+        scoring, self.intervals = settings.scoring, None
+        if scoring.is_interval:
+            self.intervals = Intervals(forecaster, scoring.new_threshold(), scoring.direction, self.timestamp)
         self.fingerprint = self.score = self.habits = None
 
     def _take_layout(self, layout, columns):
@@ -135,6 +139,10 @@ class Plan:
         """The fitted thresholds of one series, one for each target."""
         return self.limits.measure(series)[0].thresholds
 
+    def errors(self, series):
+        """The held-out errors by which one series is judged, if at all."""
+        return None if self.intervals is None else self.intervals.of(series)
+
     def offsets(self, series):
         """What is added to the `log` columns of one series before the logarithm is taken."""
         return self.log_offsets.get(series, self.log_offsets[None])
@@ -193,19 +201,73 @@ class Plan:
             Tuple `(usual, residual)`, each float64 `(targets,)`, not scaled; logarithms where
             the model sees them.
         """
-        targets = features[: self.num_targets]
+        return self.look(state, features, time)[:2]
+
+    def look(self, state, features, time):
+        """As `predict`, with the parameters of the model's output, scaled; `None` of a subsequence method."""
+        targets, parameters = features[: self.num_targets], None
         if self.is_forecast:
             stamp = self.timestamp(time) if self.predictor.needs_time else None
-            scaled = self.predictor(
+            parameters = self.predictor.parameters(
                 state.past[-state.count :], state.known[-state.count - 1 :], state.series, stamp
             )
+            scaled = self.predictor.point(parameters, state.series)
             residual = targets - scaled
         else:
             row = np.where(np.isnan(targets), state.past[-1, : self.num_targets], targets)
             window = np.vstack([state.past[len(state.past) - self.rows :, : self.num_targets], row])
             usual, residual = distances(self.subsequence, window[None])
             scaled, residual = usual[0], np.where(np.isnan(targets), np.nan, residual[0])
-        return scaled * state.target_scale + state.target_offset, residual * state.target_scale
+        return scaled * state.target_scale + state.target_offset, residual * state.target_scale, parameters
+
+    def interval(self, state, parameters, time):
+        """The `RowInterval` of a row; `None` where rows are not judged by one.
+
+        Args:
+            state: As of `predict`.
+            parameters: As from `look`.
+            time: As of `predict`.
+        """
+        if self.intervals is None:
+            return None
+        past = state.bounded[-state.count :]
+        return self.intervals.row(
+            parameters, state.target_offset, state.target_scale, state.errors, past, time
+        )
+
+    def bounded(self, row, features, state):
+        """Targets of a row, scaled, within its `RowInterval`; the median where a value is missing."""
+        low, median, high = (
+            (edge + state.shift - state.target_offset) / state.target_scale
+            for edge in (row.low, row.median, row.high)
+        )
+        targets = features[: self.num_targets]
+        sides = self.intervals.direction
+        if sides != "up":
+            targets = np.maximum(targets, low)
+        if sides != "down":
+            targets = np.minimum(targets, high)
+        return np.where(np.isnan(targets), median, targets)
+
+    def compared(self, row, actual, modelled, shift, offsets):
+        """A row beside its interval, which may have moved with the level.
+
+        Args:
+            row: `RowInterval`.
+            actual: Float64 `(targets,)`, original units.
+            modelled: Float64 `(targets,)`, the same as the model sees them.
+            shift: Float64 `(targets,)`: how far a new level is from the model's, in the units of `modelled`.
+            offsets: As from `offsets`.
+
+        Returns:
+            Tuple of what is expected, original units; sizes as from `interval_sizes`; and the probability of
+            values so far out; each float64 `(targets,)`.
+        """
+        low, median, high = (
+            self.to_original(edge + shift, offsets) for edge in (row.low, row.median, row.high)
+        )
+        sizes = interval_sizes(actual, low, median, high, self.intervals.direction)
+        return median, sizes, row.probability(modelled - shift)
 
 
 class _Aide:

@@ -61,7 +61,15 @@ class Predictor:
         Returns:
             Float64 `(targets,)`, scaled.
         """
+        return self.point(self.parameters(past, known, series, time), series)
+
+    def parameters(self, past, known, series, time):
+        """As `__call__`, all that the forecaster's output says: its parameters, scaled; of a point the point."""
         return past[-1, : len(self.forecaster.model.targets_)]
+
+    def point(self, parameters, series):
+        """The forecast of these parameters, `(targets,)`, scaled."""
+        return parameters
 
 
 class _Seasonal(Predictor):
@@ -71,7 +79,7 @@ class _Seasonal(Predictor):
         self.rows = max(self.rows, self.season)
         self.memory = max(self.rows, self.season * forecaster.model.num_seasons)
 
-    def __call__(self, past, known, series, time):
+    def parameters(self, past, known, series, time):
         # Rows of the same phase, the newest first; early on there are fewer than wanted.
         seasons = past[-self.season :: -self.season, : len(self.forecaster.model.targets_)]
         return np.median(seasons[: self.forecaster.model.num_seasons], axis=0)
@@ -82,7 +90,7 @@ class _Median(Predictor):
         super().__init__(forecaster)
         self.memory = max(self.rows, forecaster.model.rows)
 
-    def __call__(self, past, known, series, time):
+    def parameters(self, past, known, series, time):
         return np.median(past[-self.memory :, : len(self.forecaster.model.targets_)], axis=0)
 
 
@@ -93,7 +101,7 @@ class _Linear(Predictor):
         self.intercept = forecaster.model.intercept_
         self.is_last = forecaster.model.window_norm == "last"
 
-    def __call__(self, past, known, series, time):
+    def parameters(self, past, known, series, time):
         past = past[-self.rows :]
         level = 0.0
         if self.is_last:
@@ -126,7 +134,15 @@ class _Network(Predictor):
         self.call = compiled.get_concrete_function()
         self.tensor = functools.partial(tf.convert_to_tensor, dtype=tf.float32)
 
-    def __call__(self, past, known, series, time):
+    def point(self, parameters, series):
+        output = self.forecaster.output
+        if not output.has_distribution:
+            return parameters
+        # What the parameters say may depend on the units, as it does of counts.
+        offset, scale = self.forecaster.scaler_.affine(series, self.forecaster.targets)
+        return (output.mean(output.restore(parameters, offset, scale)) - offset) / scale
+
+    def parameters(self, past, known, series, time):
         inputs = {"past": past[None, -self.rows :], "known_future": known[None, -self.rows - 1 :]}
         inputs["teacher"] = self.teacher
         return self.call(*(self.tensor(inputs[name]) for name in self.names)).numpy()[0, 0].astype(np.float64)
@@ -141,7 +157,7 @@ class _Table(Predictor):
         super().__init__(forecaster)
         self.memory = max(self.rows, _STATE_ROWS)
 
-    def __call__(self, past, known, series, time):
+    def parameters(self, past, known, series, time):
         model = self.forecaster
         columns, rows = model.scaler_.columns, len(past)
         # The row to come holds what is known of it.

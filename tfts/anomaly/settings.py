@@ -7,15 +7,19 @@ import copy
 import dataclasses
 import inspect
 
+import numpy as np
+
 from tfts._messages import unknown
 from tfts.anomaly.events import check_event_options
 from tfts.anomaly.scores import ResidualScore, RunningAverage
 from tfts.anomaly.subsequence import SUBSEQUENCES
 from tfts.anomaly.thresholds import THRESHOLDS, build_threshold
 from tfts.baselines import BASELINES
+from tfts.calibration.kinds import no_quantiles
 from tfts.data.scaling import Scaler
 from tfts.errors import DataError, SettingError
 from tfts.forecaster import Forecaster
+from tfts.outputs import Quantiles, build_output
 
 IRREGULAR = ("regularise", "step_length")
 # Thresholds whose limit is `k` deviations.
@@ -37,9 +41,11 @@ class Learning:
     model_options: dict | None = None
     validation: float = 0.15
     calibration: float = 0.2
+    output: str | dict = "auto"
 
     def __post_init__(self):
         model = self.model
+        self._check_output()
         if isinstance(model, Forecaster):
             # What a forecaster has learnt is no setting.
             _set(self, model=model.clone(), context_length=model.spec.context_length)
@@ -62,6 +68,20 @@ class Learning:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= 0.9:
                 raise SettingError(f"`{name}` must be a share from 0 to 0.9. Received: {name}={value!r}.")
+
+    def _check_output(self):
+        if self.output == "auto":
+            return
+        if isinstance(self.model, Forecaster):
+            raise SettingError(
+                f"The forecaster that is given has an output of its own. Leave `output` out. Received: "
+                f"output={self.output!r}."
+            )
+        if build_output(self.output).has_distribution and self.model in (*BASELINES, *SUBSEQUENCES):
+            raise SettingError(
+                f"{self.model!r} gives points. Leave `output` out, or take a model of MODELS. Received: "
+                f"output={self.output!r}."
+            )
 
     @property
     def name(self):
@@ -149,6 +169,8 @@ class Scoring:
                 f"context={list(self.context)}."
             )
         self.new_threshold()
+        if self.is_interval:
+            self._check_interval()
         if self.new_average() is None and not self.single_rows:
             raise SettingError("Without `smooth` there are only single rows. Received: single_rows=False.")
         least = self.min_size
@@ -156,6 +178,20 @@ class Scoring:
             if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
                 raise SettingError(
                     f"`min_size` must be a number >= 0 or a dict of them. Received: min_size={least!r}."
+                )
+
+    @property
+    def is_interval(self):
+        """Whether rows are judged by the quantiles of the model."""
+        return self.threshold == "interval"
+
+    def _check_interval(self):
+        for name, usual in (("score", "residual"), ("smooth", None), ("same_row", {})):
+            value = getattr(self, name)
+            if value != usual:
+                raise SettingError(
+                    "threshold='interval' judges each value by the quantiles of its own forecast, so that `score`, "
+                    f"`smooth` and `same_row`, which change residuals, do nothing. Received: {name}={value!r}."
                 )
 
     def new_score(self):
@@ -251,7 +287,10 @@ class Settings:
             group: kind(**{name: value for name, value in options.items() if _HOMES[name] == group})
             for group, kind in _GROUPS.items()
         }
-        return cls(**groups)
+        made = cls(**groups)
+        if made.scoring.is_interval:
+            _check_quantiles(made)
+        return made
 
     def flat(self):
         """Option -> value, a dict of plain copies that the settings share nothing with."""
@@ -313,6 +352,35 @@ def _with_forecaster(options):
                 f"Received: {name}={value!r}."
             )
     return {**options, **{name: own[name] for name in _OF_FORECASTER}}
+
+
+def _check_quantiles(settings):
+    """Raises a ValueError where the model gives no quantiles for `threshold="interval"`."""
+    model = settings.learning.model
+    if settings.columns.is_irregular:
+        raise SettingError(
+            "threshold='interval' needs rows at regular steps. Expected irregular='regularise'. Received: "
+            "irregular='step_length'."
+        )
+    if isinstance(model, str) and model in SUBSEQUENCES:
+        raise SettingError(
+            f"{model!r} compares windows and forecasts nothing, so it has no quantiles. Expected a name of BASELINES, "
+            "whose quantiles are those of errors on the calibration rows, or of MODELS, a network that learns them. "
+            f"Received: threshold='interval', model={model!r}."
+        )
+    if not isinstance(model, Forecaster):
+        return
+    if not model.quantiles and not model.output.has_distribution:
+        raise SettingError(no_quantiles("threshold='interval' with a forecaster without"))
+    if model.calibration == "adaptive":
+        raise SettingError(
+            "threshold='interval' takes quantiles that stay as they were calibrated; limits that follow the latest "
+            "rows are those of threshold='rolling_conformal'. Expected calibration='conformal' or 'none'. Received: "
+            "a forecaster with calibration='adaptive'."
+        )
+    if model.calibration == "none" and isinstance(model.output, Quantiles):
+        levels = settings.scoring.new_threshold().levels(settings.scoring.direction)
+        model.output.quantiles(np.zeros(len(model.output.learnt)), levels)
 
 
 def _networks():

@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 
-from tfts.calibration.cells import parts_of_season, ranked_in_cells
+from tfts.calibration.cells import num_parts, parts_of_season, ranked_in_cells
 from tfts.errors import DataError
 from tfts.outputs.output import normal_scores
 
-# Most numbers that are kept, most origins, and fewest of those.
-_NUMBERS, _ORIGINS, _FEWEST = 2**22, 2000, 100
+# Most origins that are kept, most numbers, and fewest origins.
+MOST_ORIGINS, _NUMBERS, _FEWEST = 2000, 2**22, 100
 # Times of origins from which whole error paths are drawn for all series at once.
 _TIMES = 20
 # Rows of one phase of the season at which half of what is taken for its size is its own, and the least size.
@@ -118,8 +118,8 @@ class HeldOut:
             scores = scores / np.atleast_2d(origins.units)[:, None]
         phases = np.ones((season_length, targets))
         if season_length > 1 and not forecasts.output.has_distribution:
-            phases = _sizes_of_phases(scores, origins.phases, season_length)
-            scores = scores / _at_phases(phases, origins.phases, scores.shape[1])
+            phases, of_others = _sizes_of_phases(scores, origins.phases, season_length)
+            scores = scores / of_others
         return cls(
             scores=scores.astype(np.float32),
             series=origins.of,
@@ -203,23 +203,65 @@ class HeldOut:
             ValueError: If there are too few held-out origins for a level.
         """
         self.check(levels)
-        enough = max(_OWN, *(5 * needed_for(level) for level in levels))
+        enough = self._enough(levels)
         tables, own = [self._table(slice(None), levels, enough)], {}
+        for name, rows in self._own(enough).items():
+            own[name] = len(tables)
+            tables.append(self._table(rows, levels, enough))
+        return np.stack(tables), np.array([own.get(name, 0) for name in names])
+
+    def ordered(self, levels):
+        """What `tables` has the levels of the first horizon step from.
+
+        Args:
+            levels: Ascending levels.
+
+        Returns:
+            Dict from the name of a series with enough errors of its own, and from `None` for all others, to a list
+            with, for each part of the season, ascending scores `(origins, targets)`, NaN last, and what of them is
+            chance and to be subtracted, `(targets,)`.
+        """
+        enough, found = self._enough(levels), {}
+        for name, rows in {None: slice(None), **self._own(enough)}.items():
+            scores, season = self.scores[rows, 0], len(self.phases)
+            parts = np.broadcast_to(parts_of_season(self.origins[rows], 1, season)[:, 0], len(scores))
+            found[name] = []
+            for part in range(num_parts(season)):
+                own = scores[parts == part]
+                if not len(own) or (~np.isnan(own)).sum(axis=0).min() < enough:
+                    own = scores
+                found[name].append(
+                    (np.sort(own, axis=0).astype(np.float64), self._chance * np.nanmedian(own, axis=0))
+                )
+        return found
+
+    @staticmethod
+    def _enough(levels):
+        """Errors of a series, or of a part of the season, from which they are taken alone."""
+        return max(_OWN, *(5 * needed_for(level) for level in levels))
+
+    def _own(self, enough):
+        """Name -> origins, of the series that have enough."""
+        own = {}
         counts = np.bincount(self.series, minlength=len(self.names))
         for i in np.flatnonzero(counts >= enough) if len(self.names) > 1 else ():
             rows = self.series == i
             if (~np.isnan(self.scores[rows])).sum(axis=0).min() >= enough:
-                own[self.names[i]] = len(tables)
-                tables.append(self._table(rows, levels, enough))
-        return np.stack(tables), np.array([own.get(name, 0) for name in names])
+                own[self.names[i]] = rows
+        return own
 
     def _table(self, rows, levels, enough):
         """Scores of some origins at levels, moved towards the forecast where independent origins are few."""
         parts = parts_of_season(self.origins[rows], self.scores.shape[1], len(self.phases))
         table, medians = ranked_in_cells(self.scores[rows], parts, levels, enough)
+        return table - self._chance * medians[..., None]
+
+    @property
+    def _chance(self):
+        """The share of a median error that is chance rather than bias."""
         if not self.relative or np.isinf(self.independent):
-            return table
-        return table - _HALF_BIAS / (self.independent + _HALF_BIAS) * medians[..., None]
+            return 0.0
+        return _HALF_BIAS / (self.independent + _HALF_BIAS)
 
     def paths(self, forecasts, count, origins, seed=0, calibrated=True):
         """Paths whose steps belong together: scores of whole held-out origins.
@@ -320,7 +362,7 @@ def spread_out(times, numbers):
     >>> len(spread_out(np.arange(10_000), numbers=1))
     2000
     """
-    most = min(_ORIGINS, max(_FEWEST, _NUMBERS // numbers))
+    most = min(MOST_ORIGINS, max(_FEWEST, _NUMBERS // numbers))
     if len(times) <= most:
         return np.arange(len(times))
     distinct, of = np.unique(times, return_inverse=True)
@@ -341,10 +383,40 @@ def needed_for(level):
     return int(np.ceil(round(1 / min(level, 1 - level), 6))) - 1
 
 
+def tail(ordered, score):
+    """The share of scores that is expected at a score or below, of the k-th of n being k / (n + 1).
+
+    It is the level of which `ranked` gives this score. Of scores below all it is no more than
+    1 / (n + 1), which is given: n of them can't tell less.
+
+    Args:
+        ordered: Ascending floats `(origins,)`.
+        score: Float.
+
+    Example:
+
+    >>> ordered = np.arange(1.0, 10.0)
+    >>> tail(ordered, 1.0), tail(ordered, 1.5), tail(ordered, -99.0), tail(ordered, 9.0)
+    (0.1, 0.15, 0.1, 1.0)
+    """
+    count, below = len(ordered), int(np.searchsorted(ordered, score, side="right"))
+    if below == count:
+        return 1.0
+    if not below:
+        return 1 / (count + 1)
+    low, high = ordered[below - 1 : below + 1].tolist()
+    return (below + (score - low) / (high - low)) / (count + 1)
+
+
 def _sizes_of_phases(scores, phases, season_length):
-    """Mean size of scores in each phase over that of all, `(season_length, targets)`; where rows are few near 1."""
+    """Mean size of scores in each phase over that of all; where rows are few near 1.
+
+    Returns:
+        Tuple of the sizes, `(season_length, targets)`, and of those that scores are to be divided by, like
+        the scores: what all others say, as what is to come has no part in them either.
+    """
     at = (phases[:, None] + np.arange(1, scores.shape[1] + 1)) % season_length
-    found = np.ones((season_length, scores.shape[2]))
+    found, of_others = np.ones((season_length, scores.shape[2])), np.ones(scores.shape)
     for target in range(scores.shape[2]):
         sizes = np.abs(scores[..., target])
         there = ~np.isnan(sizes)
@@ -352,11 +424,19 @@ def _sizes_of_phases(scores, phases, season_length):
         total = np.bincount(at[there], sizes[there], minlength=season_length)
         if not total.sum():
             continue
-        own = total / np.maximum(count, 1) / (total.sum() / count.sum())
+        usual = total.sum() / count.sum()
         # Errors of one row from many origins are no more than one.
-        rows = count / scores.shape[1]
-        found[:, target] = np.maximum(own, _LEAST_PHASE) ** (rows / (rows + _HALF_OWN))
-    return found
+        found[:, target] = _drawn_to_one(total, count, usual, scores.shape[1])
+        own = at[there]
+        left = np.maximum(total[own] - sizes[there], 0.0)
+        of_others[there, target] = _drawn_to_one(left, count[own] - 1, usual, scores.shape[1])
+    return found, of_others
+
+
+def _drawn_to_one(total, count, usual, horizon):
+    """Mean sizes over the usual one, the nearer to 1 the fewer there are."""
+    rows = count / horizon
+    return np.maximum(total / np.maximum(count, 1) / usual, _LEAST_PHASE) ** (rows / (rows + _HALF_OWN))
 
 
 def _at_phases(sizes, phases, horizon):

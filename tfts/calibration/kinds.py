@@ -177,7 +177,7 @@ def held_out_of(forecasts, panel, rows, spec, sizes, bounds):
     ...     return Predictive(Point(), panel.values[rows][:, None], np.array([False]))
     >>> free = np.array([[[-np.inf], [np.inf]]] * 2)
     >>> held_out_of(last, panel, np.array([0, 1]), spec, np.ones((1, 1)), free).scores.ravel().tolist()
-    [3.28..., 6.16...]
+    [3.01..., 6.32...]
     """
     numbers = spec.horizon * len(spec.target_columns(panel))
     rows = rows[spread_out(panel.times.asi8[rows], numbers)]
@@ -260,6 +260,25 @@ def in_units(moved, sizes):
     regression, Journal of the American Statistical Association 113, 2018.
     """
     return sizes * (moved / sizes + _LEAST_MOVEMENT) ** 0.5
+
+
+def window_moved(values, season, count):
+    """`moved_of` one window, `(targets,)`.
+
+    Args:
+        values: Float `(rows, targets)`, the last rows up to the origin, `season + count` at least.
+        season: As from `movement_rows`.
+        count: As from `movement_rows`.
+
+    Example:
+
+    >>> window_moved(np.array([[1.0], [9.0], [1.0]]), 1, 2).tolist()
+    [8.0]
+    """
+    if not count:
+        return np.zeros(values.shape[1])
+    steps = np.abs(values[-count:] - values[-count - season : -season])
+    return np.nansum(steps, axis=0) / count
 
 
 def _latest_of_each(panel, known, rows, most):

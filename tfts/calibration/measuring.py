@@ -38,18 +38,48 @@ def measured_calibration(forecaster, predictor, rows, held, options):
     >>> measured_calibration(forecaster, None, None, None, None).kind
     'conformal'
     """
-    kind, spec = forecaster.calibration, forecaster.spec
+    kind = forecaster.calibration
     if held is None:
         return Calibration(kind, None)
     predictor, scaler, held = _measured(forecaster, predictor, rows, held, options)
+    sizes = FittedTable.of(rows.train, (), season_length_of(held.freq)).scales_of(held.series)
+    return calibration_on(held, forecaster, predictor, scaler, sizes, rows.train)
+
+
+def calibration_on(held, forecaster, predictor, scaler, sizes, train):
+    """The `Calibration` from the errors on some rows.
+
+    Args:
+        held: `Panel` of rows that nothing was learnt from, original units.
+        forecaster: `Forecaster`, for its settings.
+        predictor: Its fitted `Predictor`.
+        scaler: The fitted `Scaler`.
+        sizes: Float `(series, targets)` of the series of the panel, as of `held_out_of`.
+        train: `Panel` of the rows that say what the targets do not pass.
+
+    Raises:
+        ValueError: If there are too few rows for a level.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from tfts.forecaster import Forecaster
+    >>> frame = pd.DataFrame({"y": range(60)}, index=pd.date_range("2024-01-01", periods=60))
+    >>> forecaster = Forecaster("drift", context_length=2, horizon=1, quantiles=[0.5]).fit(frame[:40])
+    >>> held = forecaster.panel(frame[40:])
+    >>> made = calibration_on(held, forecaster, forecaster.predictor, forecaster.scaler_, np.ones((1, 1)), held)
+    >>> len(made.held_out.scores)
+    18
+    """
+    kind, spec = forecaster.calibration, forecaster.spec
     scaler = scaler.with_unseen(held, spec.context_length)[0]
 
     def forecasts(at):
         parts = predictor.forecasts(held, scaler, spec, at, forecaster.output)
         return Predictive.joined(part for _, part in parts)
 
-    sizes = FittedTable.of(rows.train, (), season_length_of(held.freq)).scales_of(held.series)
-    bounds = _bounds(rows.train, spec, held.series)
+    bounds = _bounds(train, spec, held.series)
     held_out = held_out_of(forecasts, held, spec.origins(held), spec, sizes, bounds)
     if kind != "none":
         held_out.check(forecaster.quantiles)

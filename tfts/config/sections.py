@@ -212,6 +212,7 @@ class Detector(Section):
     replace: list[str] | None = Field(None, description="targets whose flagged values are replaced")
     validation: float = Field(0.15, ge=0, le=0.9)
     calibration: float = Field(0.2, gt=0, le=0.9)
+    output: str = Field("auto", description="what a network gives, as of a forecaster")
 
 
 class DetectionSettings(Section):

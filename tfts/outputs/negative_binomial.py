@@ -127,6 +127,16 @@ class NegativeBinomial(Output):
         inside = below + drawn * stats.nbinom.pmf(counts, size, chance)
         return special.ndtri(np.clip(inside, 1e-12, 1 - 1e-12))
 
+    def score_range(self, parameters, values):
+        from scipy import special, stats
+
+        counts = np.round(self._counts(values))
+        size, chance = self._size_and_chance(parameters)
+        return tuple(
+            special.ndtri(np.clip(stats.nbinom.cdf(up_to, size, chance), 1e-12, 1 - 1e-12))
+            for up_to in (counts - 1, counts)
+        )
+
     def _counts(self, values):
         """Values as counts; of arrays or tensors."""
         return values * constants(self.scale, values) + constants(self.offset, values)

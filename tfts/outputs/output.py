@@ -144,6 +144,14 @@ class Output(abc.ABC):
         """
         raise ModelError(self._no_distribution("quantiles"))
 
+    def score_range(self, parameters, values):
+        """The standard normal numbers of all that is below a value, and of all up to it, a tuple.
+
+        They differ where a value has a probability of its own, as a count has.
+        """
+        scores = self.scores(parameters, values)
+        return scores, scores
+
     def in_units(self, offset, scale):
         """The output for values that stand for `offset + scale * value` in the units of the table.
 

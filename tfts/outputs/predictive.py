@@ -82,12 +82,24 @@ class Predictive:
 
     def scores(self, values):
         """What `at` takes for these values, `(windows, horizon, targets)`; NaN for NaN."""
-        if self.logged.any():
-            with np.errstate(divide="ignore", invalid="ignore"):
-                values = np.where(self.logged, np.log(values), values)
+        values = self._modelled(values)
         if self.output.has_distribution:
             return self.output.scores(self.parameters, values)
         return values - self.parameters
+
+    def score_range(self, values):
+        """Scores of all that is below these values, and of all up to them, see `Output.score_range`."""
+        values = self._modelled(values)
+        if self.output.has_distribution:
+            return self.output.score_range(self.parameters, values)
+        return (values - self.parameters,) * 2
+
+    def _modelled(self, values):
+        """Values, or their logarithms."""
+        if not self.logged.any():
+            return values
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.logged, np.log(values), values)
 
     def _plain(self, values):
         """Values of what may be logarithms; the last axis is the targets."""

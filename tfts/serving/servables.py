@@ -217,7 +217,7 @@ class DetectorServable(ForecasterServable):
             monitor.forget(name)
             for at in range(row - context + 1, row + 2):
                 monitor.take(name, int(stamps[at]), panel.values[at, own].astype(np.float64))
-        _, _, _, predicted, residual, sizes, _, flags = zip(*records, strict=True)
+        _, _, _, predicted, residual, sizes, _, flags, _ = zip(*records, strict=True)
         numbers = {"forecast": predicted, "residual": residual, "score": sizes}
         return {
             **{name: np.array(values, np.float32) for name, values in numbers.items()},

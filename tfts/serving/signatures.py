@@ -543,6 +543,7 @@ def check_stateless(detector):
     """
     plan, settings = detector.plan_, detector.settings
     learns = [name for name in THRESHOLDS if _goes_on_learning(name, settings["threshold_options"])]
+    stays = sorted(set(THRESHOLDS) - {*learns, "interval"})
     known = detector.forecaster_.known_future
     columns = detector.forecaster_.scaler_.columns
     hidden = [columns[i] for i in plan.context_at if columns[i] not in known]
@@ -550,7 +551,12 @@ def check_stateless(detector):
         (
             settings["threshold"] in learns,
             f"threshold={settings['threshold']!r} moves with every row that is judged",
-            f"a threshold that stays as it was calibrated: {', '.join(sorted(set(THRESHOLDS) - set(learns)))}",
+            f"a threshold that stays as it was calibrated: {', '.join(stays)}",
+        ),
+        (
+            plan.intervals is not None,
+            "threshold='interval' needs the errors of its calibration rows and the season of the row",
+            f"a threshold that stays as it was calibrated: {', '.join(stays)}",
         ),
         (plan.average is not None, "`smooth` averages over the rows before", "smooth=None"),
         (bool(plan.aides), "`same_row` needs a second forecast", "no `same_row`"),

@@ -10,6 +10,7 @@ from tfts.anomaly.thresholds.base import Threshold
 from tfts.anomaly.thresholds.deviations import Fixed, MedianDeviations, StandardDeviations
 from tfts.anomaly.thresholds.dynamic import Dynamic
 from tfts.anomaly.thresholds.held import HeldBack
+from tfts.anomaly.thresholds.interval import Interval
 from tfts.anomaly.thresholds.peaks import PeaksOverThreshold
 from tfts.anomaly.thresholds.quantiles import Quantile, RollingConformal
 from tfts.errors import DataError, SettingError
@@ -19,6 +20,7 @@ __all__ = [
     "Dynamic",
     "Fixed",
     "HeldBack",
+    "Interval",
     "MedianDeviations",
     "PeaksOverThreshold",
     "Quantile",
@@ -31,6 +33,7 @@ __all__ = [
 THRESHOLDS = {
     "dynamic": Dynamic,
     "fixed": Fixed,
+    "interval": Interval,
     "mad": MedianDeviations,
     "pot": PeaksOverThreshold,
     "quantile": Quantile,
