@@ -142,3 +142,33 @@ def test_what_can_not_be_scored_is_refused():
     with pytest.raises(ValueError, match=r"A central interval .*whose intervals are none"):
         metrics.coverage([1.0], [[1.0, 2.0]], [0.2, 0.5])
     assert {"pinball", "wql", "crps", "sql", "coverage", "interval_score"} < set(METRICS)
+
+
+def test_each_central_interval_has_a_width_and_a_coverage():
+    levels = [0.05, 0.1, 0.5, 0.9, 0.95]
+    quantiles = np.sort(np.random.default_rng(1).normal(size=(11, 3, 2, 5)), axis=-1)
+    sums = _sums(quantiles=quantiles, levels=levels)
+    table = sums.intervals("target")
+    assert table.columns.tolist() == ["target", "level", "coverage", "width", "count"]
+    assert table["target"].tolist() == ["a", "b"] * 2
+    assert table["level"].tolist() == [0.8, 0.8, 0.9, 0.9]
+    for row in table.to_dict("records"):
+        own, at = "ab".index(row["target"]), (1, 3) if row["level"] == 0.8 else (0, 4)
+        low, high = (quantiles[:, :, own, place] for place in at)
+        assert row["width"] == pytest.approx((high - low).mean())
+        inside = (low <= ACTUAL[..., own]) & (ACTUAL[..., own] <= high)
+        assert row["coverage"] == pytest.approx(inside.mean())
+        assert row["count"] == 33
+    assert _sums(quantiles=quantiles[..., :3], levels=[0.05, 0.1, 0.5]).intervals().empty
+    with pytest.raises(ValueError, match="scores quantiles, and there are none"):
+        ErrorSums(1, ["a"]).intervals()
+
+
+def test_the_pit_of_a_group_is_that_of_its_values():
+    each = _sums().pit("target")
+    assert each.columns.tolist() == ["target", "low", "high", "count", "expected"]
+    for own, name in enumerate("ab"):
+        alone = _sums(ACTUAL[..., own : own + 1], QUANTILES[..., own : own + 1, :], None).pit()
+        pd.testing.assert_frame_equal(
+            each[each["target"] == name].drop(columns="target").reset_index(drop=True), alone
+        )

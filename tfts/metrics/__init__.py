@@ -42,9 +42,9 @@ Of quantiles f of levels q, where pinball(q) = max(q (actual - f), (q - 1) (actu
 """
 
 from tfts.metrics.in_training import keras_metric
-from tfts.metrics.points import bias, mae, mape, mase, mse, r2, rmse, smape, wape
+from tfts.metrics.points import bias, mae, mape, mase, mase_scale, mse, r2, rmse, smape, wape
 from tfts.metrics.quantiles import coverage, crps, crps_samples, interval_score, pinball, sql, wql
-from tfts.metrics.sums import METRICS, ErrorSums, mase_scale
+from tfts.metrics.sums import METRICS, ErrorSums
 
 __all__ = [
     "METRICS",

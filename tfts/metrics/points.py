@@ -179,3 +179,56 @@ def bias(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float:
     1.0
     """
     return _score("bias", actual, forecast)
+
+
+def mase_scale(
+    values: npt.ArrayLike, season_length: int, series: npt.ArrayLike | None = None
+) -> float | npt.NDArray[np.float64]:
+    """Mean absolute seasonal difference of a series: what mase divides by.
+
+    Take it from the training rows alone, once for each series. It is the mean absolute
+    error of the seasonal naive forecast inside those rows.
+
+    Args:
+        values: `(rows,)` or `(rows, num_targets)` in original units, in the order of
+            time. Pairs with a NaN are left out.
+        season_length: Int >= 1, rows in a season. 1 compares with the row before.
+        series: Int `(rows,)`, the number of the series of each row, from 0, ascending: scales of many series.
+
+    Returns:
+        Float, or `(num_targets,)` float64; with `series` an axis of the series in front. NaN where no two
+        observed rows lie one season apart.
+
+    Raises:
+        ValueError: If `season_length` is no int >= 1, or `values` has other axes.
+
+    Example:
+
+    >>> mase_scale([1.0, 5.0, 2.0, 9.0], season_length=2)
+    2.5
+
+    Source: Hyndman and Koehler, Another look at measures of forecast accuracy,
+    International Journal of Forecasting, 2006; seasonal as in the M4 competition.
+    """
+    if not isinstance(season_length, int | np.integer) or season_length < 1:
+        raise SettingError(f"`season_length` must be an int >= 1, in rows. Received: {season_length!r}.")
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim not in (1, 2):
+        raise SettingError(
+            f"`values` must be (rows,) or (rows, num_targets). Received: shape {values.shape}."
+        )
+    differences = np.abs(values[season_length:] - values[:-season_length])
+    known = ~np.isnan(differences)
+    if series is None:
+        total, count = np.where(known, differences, 0.0).sum(axis=0), known.sum(axis=0)
+    else:
+        series = np.asarray(series)
+        size = int(series[-1]) + 1
+        of, known = series[season_length:], (known.T & (series[season_length:] == series[:-season_length])).T
+        columns = (known.T, np.where(known, differences, 0.0).T)
+        count, total = (
+            np.apply_along_axis(lambda column: np.bincount(of, column, size), -1, part).T for part in columns
+        )
+    with np.errstate(invalid="ignore"):
+        mean = total / count
+    return float(mean) if mean.ndim == 0 else mean

@@ -100,6 +100,29 @@ def quantile_metric(name):
     return stated[1], float(stated[2])
 
 
+def central_intervals(levels):
+    """Places of the two levels of each central interval.
+
+    Args:
+        levels: Ascending levels.
+
+    Returns:
+        Dict from the share that an interval promises to hold to the places of its levels.
+
+    Example:
+
+    >>> central_intervals([0.05, 0.1, 0.5, 0.9])
+    {0.8: (1, 3)}
+    """
+    levels = np.asarray(levels)
+    return {
+        round(float(levels[high] - low), 9): (at, int(high))
+        for at, low in enumerate(levels)
+        for high in np.flatnonzero(np.isclose(levels, 1 - low))
+        if low < 0.5
+    }
+
+
 def interval_of(levels, share=None):
     """Places of the two levels of a central interval.
 
@@ -115,21 +138,15 @@ def interval_of(levels, share=None):
     >>> interval_of([0.1, 0.5, 0.9]), interval_of([0.05, 0.1, 0.9, 0.95], share=0.8)
     ((0, 2), (1, 2))
     """
-    levels = np.asarray(levels)
-    pairs = {
-        round(float(levels[high] - low), 9): (at, int(high))
-        for at, low in enumerate(levels)
-        for high in np.flatnonzero(np.isclose(levels, 1 - low))
-        if low < 0.5
-    }
+    pairs = central_intervals(levels)
     if pairs and share is None:
         return pairs[max(pairs)]
     if share is None or round(share, 9) not in pairs:
         what = "A central interval" if share is None else f"The central interval of {share:g}"
         there = ", ".join(f"{one:g}" for one in sorted(pairs)) or "none"
         raise SettingError(
-            f"{what} lies between two levels as far from 0.5. Received: levels {levels.tolist()}, whose intervals "
-            f"are {there}."
+            f"{what} lies between two levels as far from 0.5. Received: levels {np.asarray(levels).tolist()}, whose "
+            f"intervals are {there}."
         )
     return pairs[round(share, 9)]
 

@@ -15,6 +15,7 @@ from tfts.metrics.quantiles import (
     OF_AN_INTERVAL,
     QUANTILE_METRICS,
     QuantileSums,
+    central_intervals,
     check_quantiles,
     interval_of,
     quantile_metric,
@@ -321,13 +322,50 @@ class ErrorSums:
             }
         )
 
-    def pit(self) -> pd.DataFrame:
+    def intervals(self, by: Literal["overall", "target", "step", "target_step"] = "overall") -> pd.DataFrame:
+        """Which share of the values each central interval held, and how wide it was.
+
+        Args:
+            by: As of `score`.
+
+        Returns:
+            DataFrame with the columns target, step (as far as `by` names them), level (the share that
+            the interval promises), coverage, width and count, as `tfts.plots.plot_interval_width` draws
+            them; without rows where the levels have no central interval.
+
+        Raises:
+            ValueError: If there are no quantiles.
+
+        Example:
+
+        >>> sums = ErrorSums(horizon=1, targets=["load"], levels=[0.1, 0.25, 0.75, 0.9])
+        >>> sums.update([[[5.0]], [[9.0]]], [[[5.0]], [[5.0]]], quantiles=[[[[2.0, 4.0, 7.0, 8.0]]]] * 2)
+        >>> sums.intervals()
+           level  coverage  width  count
+        0    0.5       0.5    3.0      2
+        1    0.8       0.5    6.0      2
+        """
+        self._check_name("crps")
+        tables = []
+        for share in sorted(central_intervals(self.levels)):
+            names = [f"coverage_{share:.9f}", f"width_{share:.9f}"]
+            found = self.score(names, by).set_axis([*self._labels(by), "count", "coverage", "width"], axis=1)
+            found.insert(found.columns.get_loc("count"), "level", share)
+            tables.append(found[[*found.columns.drop("count"), "count"]])
+        columns = [*self._labels(by), "level", "coverage", "width", "count"]
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+    def pit(self, by: Literal["overall", "target", "step", "target_step"] = "overall") -> pd.DataFrame:
         """How many values fell between neighbouring quantiles: the histogram of the PIT.
 
         A value that equals quantiles, as the zeros of counts do, is shared by the gaps beside them.
 
+        Args:
+            by: As of `score`.
+
         Returns:
-            DataFrame with the columns low and high (levels), count, and expected (share).
+            DataFrame with the columns target, step (as far as `by` names them), low and high (levels),
+            count, and expected (share).
 
         Raises:
             ValueError: If there are no quantiles.
@@ -345,9 +383,16 @@ class ErrorSums:
         65, 2009.
         """
         self._check_name("crps")
-        edges = np.array([0.0, *self.levels, 1.0])
-        table = {"low": edges[:-1], "high": edges[1:], "count": self._quantiles.pit("overall")[0]}
-        return pd.DataFrame({**table, "expected": np.diff(edges)})
+        edges, counts = np.array([0.0, *self.levels, 1.0]), self._quantiles.pit(by)
+        return pd.DataFrame(
+            {
+                **{name: np.repeat(values, counts.shape[1]) for name, values in self._labels(by).items()},
+                "low": np.tile(edges[:-1], len(counts)),
+                "high": np.tile(edges[1:], len(counts)),
+                "count": counts.ravel(),
+                "expected": np.tile(np.diff(edges), len(counts)),
+            }
+        )
 
     def _labels(self, by):
         """Columns that name the groups of `by`."""
@@ -363,7 +408,7 @@ class ErrorSums:
         names = [name for name in POINT_METRICS if name != "mase" or self._has_scale]
         if self.levels is None:
             return names
-        central = np.isclose(np.add.outer(self.levels, self.levels), 1).any() and len(self.levels) > 1
+        central = central_intervals(self.levels)
         return names + [
             name
             for name in QUANTILE_METRICS
@@ -447,56 +492,3 @@ class ErrorSums:
             seen = actual[..., target][observed[..., target]]
             if len(seen):
                 self._shift[target] = seen[0]
-
-
-def mase_scale(
-    values: npt.ArrayLike, season_length: int, series: npt.ArrayLike | None = None
-) -> float | npt.NDArray[np.float64]:
-    """Mean absolute seasonal difference of a series: what mase divides by.
-
-    Take it from the training rows alone, once for each series. It is the mean absolute
-    error of the seasonal naive forecast inside those rows.
-
-    Args:
-        values: `(rows,)` or `(rows, num_targets)` in original units, in the order of
-            time. Pairs with a NaN are left out.
-        season_length: Int >= 1, rows in a season. 1 compares with the row before.
-        series: Int `(rows,)`, the number of the series of each row, from 0, ascending: scales of many series.
-
-    Returns:
-        Float, or `(num_targets,)` float64; with `series` an axis of the series in front. NaN where no two
-        observed rows lie one season apart.
-
-    Raises:
-        ValueError: If `season_length` is no int >= 1, or `values` has other axes.
-
-    Example:
-
-    >>> mase_scale([1.0, 5.0, 2.0, 9.0], season_length=2)
-    2.5
-
-    Source: Hyndman and Koehler, Another look at measures of forecast accuracy,
-    International Journal of Forecasting, 2006; seasonal as in the M4 competition.
-    """
-    if not isinstance(season_length, int | np.integer) or season_length < 1:
-        raise SettingError(f"`season_length` must be an int >= 1, in rows. Received: {season_length!r}.")
-    values = np.asarray(values, dtype=np.float64)
-    if values.ndim not in (1, 2):
-        raise SettingError(
-            f"`values` must be (rows,) or (rows, num_targets). Received: shape {values.shape}."
-        )
-    differences = np.abs(values[season_length:] - values[:-season_length])
-    known = ~np.isnan(differences)
-    if series is None:
-        total, count = np.where(known, differences, 0.0).sum(axis=0), known.sum(axis=0)
-    else:
-        series = np.asarray(series)
-        size = int(series[-1]) + 1
-        of, known = series[season_length:], (known.T & (series[season_length:] == series[:-season_length])).T
-        columns = (known.T, np.where(known, differences, 0.0).T)
-        count, total = (
-            np.apply_along_axis(lambda column: np.bincount(of, column, size), -1, part).T for part in columns
-        )
-    with np.errstate(invalid="ignore"):
-        mean = total / count
-    return float(mean) if mean.ndim == 0 else mean
