@@ -8,10 +8,12 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from tfts import Forecaster, backtest, plots, search
+from tfts import Forecaster, backtest, search
 from tfts.cli import app
 from tfts.config import parse_settings
 from tfts.experiment.forecasting import run
+from tfts.plots import forecasts
+from tfts.report import write_report
 
 SETTINGS = """
 data: {source: file, path: PATH, time: day}
@@ -33,9 +35,9 @@ def _frame(rows=200):
 def test_a_run_has_the_quantiles_of_networks_and_baselines(tmp_path, monkeypatch, eager):
     monkeypatch.chdir(tmp_path)
     _frame().to_csv("sold.csv")
+    fans, draw_fan = [], forecasts.draw_fan
+    monkeypatch.setattr(forecasts, "draw_fan", lambda *given: fans.append(given[1]) or draw_fan(*given))
     settings = parse_settings(SETTINGS.replace("PATH", "sold.csv"))
-    fans, draw = [], plots.forecasts.draw_fan
-    monkeypatch.setattr(plots.forecasts, "draw_fan", lambda ax, *fan: fans.append(fan[0]) or draw(ax, *fan))
     scores = run(settings, "out", console=Console(file=io.StringIO()))
     assert scores[["coverage", "wql", "crps", "interval_score"]].notna().all(axis=None)
     table = pd.read_csv(tmp_path / "out" / "forecasts.csv")
@@ -51,13 +53,17 @@ def test_a_run_has_the_quantiles_of_networks_and_baselines(tmp_path, monkeypatch
     assert held["held"].between(0, 1).all()
     page = (tmp_path / "out" / "report.html").read_text()
     assert "The 80 % interval of sold held" in page
-    assert "Mean width of the widest interval of each method" in page
-    # In the picture of the run, and in the three examples of its report.
-    assert [fan.columns.tolist() for fan in fans] == [[0.1, 0.5, 0.9]] * 4
+    for words in ("Width against coverage", "Histogram of where the values of sold fell", "linear width"):
+        assert words in page
+    # The picture of the run and the three windows of its report, each around its own forecasts.
     best = scores["model"].iloc[0]
+    assert f"The intervals are those of {best}." in page
+    assert [fan.columns.tolist() for fan in fans] == [[0.1, 0.5, 0.9]] * 4
+    own = known[known["model"] == best].set_index("time")
     for fan in fans:
-        row = known[(known["model"] == best) & (known["time"] == str(fan.index[0].date()))]
-        assert np.isclose(row["sold_q0.9"], fan.iloc[0][0.9]).any()
+        times = fan.index.strftime("%Y-%m-%d")
+        at = own.loc[times, columns].to_numpy().reshape(-1, 3)
+        assert (np.isclose(at[:, None], fan.to_numpy()).all(axis=-1)).any(axis=0).all()
     asked = ["forecast", "out", "--data", "sold.csv", "--model", "linear", "--out", "next.csv"]
     found = CliRunner().invoke(app, asked)
     assert found.exit_code == 0, found.output
@@ -65,6 +71,38 @@ def test_a_run_has_the_quantiles_of_networks_and_baselines(tmp_path, monkeypatch
     CliRunner().invoke(app, [*asked, "--quantiles", "0.25"])
     assert pd.read_csv("next.csv").columns.tolist()[-2:] == ["sold", "sold_q0.25"]
     assert "takes levels such as" in str(CliRunner().invoke(app, [*asked, "--quantiles", "low"]).exception)
+
+
+def test_widths_and_pit_are_those_of_the_forecasts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _frame().to_csv("sold.csv")
+    text = SETTINGS.replace("PATH", "sold.csv").replace(", output: quantiles", "")
+    text = text.replace("models: {linear: {}}\n", "").replace("seasonal_naive", "drift")
+    run(parse_settings(text), "out", console=Console(file=io.StringIO()))
+    table, widths = pd.read_csv("out/forecasts.csv"), pd.read_csv("out/interval_widths.csv")
+    actual = table.loc[table["model"] == "actual", "sold"].to_numpy()
+    assert widths[["model", "target", "level"]].to_numpy().tolist() == [
+        ["persistence", "sold", 0.8],
+        ["drift", "sold", 0.8],
+    ]
+    for row in widths.to_dict("records"):
+        low, high = table.loc[table["model"] == row["model"], ["sold_q0.1", "sold_q0.9"]].to_numpy().T
+        assert row["width"] == pytest.approx((high - low).mean())
+        assert row["coverage"] == pytest.approx(((low <= actual) & (actual <= high)).mean())
+    pit = pd.read_csv("out/pit.csv")
+    assert pit["low"].tolist() == [0.0, 0.1, 0.5, 0.9] * 2
+    assert pit.groupby("model")["count"].sum().tolist() == [len(actual)] * 2
+
+
+def test_a_report_without_a_table_of_intervals_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _frame().to_csv("sold.csv")
+    text = SETTINGS.replace("PATH", "sold.csv").replace(", output: quantiles", "")
+    text = text.replace("models: {linear: {}}\n", "")
+    run(parse_settings(text), "out", console=Console(file=io.StringIO()))
+    (tmp_path / "out" / "pit.csv").unlink()
+    with pytest.raises(FileNotFoundError, match=r"holds a finished run, but pit\.csv is not there"):
+        write_report("out")
 
 
 def test_a_backtest_has_a_column_for_each_level():

@@ -76,9 +76,8 @@ def run(settings, output, *, overwrite=False, console=None):
     write_table(scores.table, output / "model_metrics.csv")
     write_table(scores.compared, output / "differences.csv")
     write_table(scores.steps, output / "step_metrics.csv")
-    if scores.intervals is not None:
-        write_table(scores.intervals, output / "intervals.csv")
-        write_table(scores.reliability, output / "reliability.csv")
+    for name, table in scores.held.items():
+        write_table(table, output / f"{name}.csv")
     described["attention"] = _write_attention(
         fitted, parts, scores.rows, described["rows"], output, settings, console
     )
@@ -190,7 +189,9 @@ def _draw_forecasts(first, test, scores, output):
         {name: pd.Series(scores.examples[name][:, 0], index=times) for name in shown},
         actual=pd.Series(first.actual(test, row)[0, :, 0], index=times),
         # One fan: more would hide each other.
-        quantiles={name: scores.fans[name].set_index(times) for name in shown[:1] if name in scores.fans},
+        quantiles={
+            name: scores.fans[name].set_index(times) for name in [n for n in shown if n in scores.fans][:1]
+        },
     )
     write_figure(axes.figure, output / "forecast_example.png")
 

@@ -26,13 +26,14 @@ class Scores(NamedTuple):
         example: Int, the row of its origin.
         fans: Dict from method to the quantiles of its first target in that window: DataFrame
             `(horizon, levels)`.
-        intervals: DataFrame with the rows of `intervals.csv`, see `coverage_table`, or `None` without quantiles.
-        reliability: DataFrame with the rows of `reliability.csv`, or `None`.
+        held: Dict from the name of a file to its rows, DataFrames; empty without quantiles. `intervals`: what
+            the widest interval held, see `coverage_table`; `reliability`, `interval_widths` and `pit`: see
+            `ErrorSums.reliability`, `intervals` and `pit`, for each method and target.
 
     Example:
 
     >>> Scores._fields
-    ('table', 'compared', 'steps', 'rows', 'examples', 'example', 'fans', 'intervals', 'reliability')
+    ('table', 'compared', 'steps', 'rows', 'examples', 'example', 'fans', 'held')
     """
 
     table: pd.DataFrame
@@ -42,8 +43,7 @@ class Scores(NamedTuple):
     examples: dict
     example: int
     fans: dict
-    intervals: pd.DataFrame | None
-    reliability: pd.DataFrame | None
+    held: dict
 
 
 def score_methods(fitted, truth, test, path):
@@ -75,7 +75,7 @@ def score_methods(fitted, truth, test, path):
     first = fitted["persistence"]
     rows = first.spec.origins(test)
     middle = len(rows) // 2
-    scores, steps, examples, squares, fans, intervals, reliability = [], [], {}, {}, {}, [], []
+    scores, steps, examples, squares, fans, held = [], [], {}, {}, {}, {}
     with _ForecastWriter(path) as writer:
         actual = first.actual(test, rows)
         levels = sorted({level for forecaster in fitted.values() for level in forecaster.quantiles})
@@ -91,22 +91,27 @@ def score_methods(fitted, truth, test, path):
             writer.write(name, _with_quantiles(test, rows, forecasts, quantiles, own, levels))
             if quantiles is not None:
                 fans[name] = pd.DataFrame(quantiles[middle, :, 0], columns=list(own))
-                intervals.append(_interval(name, actual, quantiles, own, first.spec, test, rows))
-                reliability.append(sums.reliability("target").assign(model=name))
+                found = _held(sums, actual, quantiles, own, first.spec, test, rows)
+                for of, part in found.items():
+                    part.insert(0, "model", name)
+                    held.setdefault(of, []).append(part)
     compared = _compared(squares, np.isfinite(actual).sum(axis=1), first.spec, test, rows)
     table = _ranked(pd.concat(scores, ignore_index=True), test.targets, compared)
     steps = pd.concat(steps, ignore_index=True)
     steps = steps[["model", *steps.columns.drop("model")]]
-    held = [pd.concat(parts, ignore_index=True) if parts else None for parts in (intervals, reliability)]
-    return Scores(table, compared, steps, rows, examples, rows[middle], fans, *held)
+    held = {of: pd.concat(parts, ignore_index=True) for of, parts in held.items()}
+    return Scores(table, compared, steps, rows, examples, rows[middle], fans, held)
 
 
-def _interval(name, actual, quantiles, levels, spec, test, rows):
-    """What the widest interval of a method held, for each target."""
+def _held(sums, actual, quantiles, levels, spec, test, rows):
+    """What the quantiles of a method held, see `Scores`."""
     places = test.times[rows].asi8, test.series_of(rows)
-    table = coverage_table(actual, quantiles, levels, test.targets, *places, spec.horizon)
-    table.insert(0, "model", name)
-    return table
+    return {
+        "intervals": coverage_table(actual, quantiles, levels, test.targets, *places, spec.horizon),
+        "reliability": sums.reliability("target"),
+        "interval_widths": sums.intervals("target"),
+        "pit": sums.pit("target"),
+    }
 
 
 def _with_quantiles(test, rows, forecasts, quantiles, own, levels):

@@ -43,6 +43,7 @@ _METRIC_LABELS = {
     "wql": "Weighted quantile loss",
     "crps": "CRPS of the quantiles",
     "sql": "Scaled quantile loss",
+    "coverage": "Share of the values inside the interval",
     "skill": "Skill (1 - RMSE / RMSE of the yardstick)",
 }
 

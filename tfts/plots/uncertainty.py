@@ -168,13 +168,14 @@ def plot_pit(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
 
 def plot_interval_width(table: pd.DataFrame, *, units: str | None = None, ax: Axes | None = None) -> Axes:
-    """Draws the mean width of an interval against the share of values that it held, a dot a model.
+    """Draws the mean width of intervals against the share of values that they held, a dot for each.
 
-    Of two methods that hold the same share the one further down is sharper.
+    Of two methods that hold the same share the one further down is sharper. Where a method has several
+    intervals, a line goes from the narrowest to the widest.
 
     Args:
         table: DataFrame with the columns `model`, `width` and `coverage`, and `level`, what the interval
-            promises.
+            promises, as from `ErrorSums.intervals` of each model.
         units: Str, the target's units.
         ax: Axes to draw on. By default a new one.
 
@@ -201,7 +202,7 @@ def plot_interval_width(table: pd.DataFrame, *, units: str | None = None, ax: Ax
         raise DataError("`table` has no rows, so there is nothing to draw.")
     ax = axes_for(ax, SQUARE)
     for number, (name, rows) in enumerate(table.groupby("model", sort=False)):
-        style = line_style(number)
+        rows, style = rows.sort_values("level"), line_style(number)
         ax.plot(rows["coverage"], rows["width"], marker="o", label=as_written(name), **style)
     for level in table["level"].unique():
         ax.axvline(level, color=GREY, linewidth=1, linestyle=":")

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from tfts._files import check_run_files, read_run
-from tfts.calibration.believed import coverage_sentence
 from tfts.comparison import verdict
+from tfts.data.forecasts import quantile_column
 from tfts.report.attention import attention_section
+from tfts.report.intervals import TABLES, intervals_section, levels_of
 from tfts.report.page import Page, shown_time
 
 _FIRST = {"rmse": "RMSE", "mae": "MAE"}
@@ -91,8 +92,9 @@ def write_forecasting_report(run_dir):
     if finished:
         _scores(page, scores, settings)
         _differences(page, compared)
-        _intervals(page, run_dir, described["data"]["targets"][0])
-        _step_errors(page, run_dir, described["data"]["targets"][0])
+        target = described["data"]["targets"][0]
+        intervals_section(page, run_dir, target, scores.loc[scores["target"] == target, "model"].tolist())
+        _step_errors(page, run_dir, target)
         _examples(page, run_dir, described, scores)
     for name, chosen in described.get("searched", {}).items():
         _searched(page, name, chosen, pd.read_csv(run_dir / f"{name}_search.csv"))
@@ -116,6 +118,7 @@ def _check_files(run_dir, described):
     analysed = (described["attention"] or {}).get("analysed", ())
     names += [f"attention/{name}/attention.json" for name in analysed]
     names += [f"{name}_search.csv" for name in described.get("searched", ())]
+    names += TABLES if (run_dir / "intervals.csv").is_file() else ()
     check_run_files(run_dir, names, "tfts run")
 
 
@@ -276,33 +279,6 @@ def _differences(page, compared):
     )
 
 
-def _intervals(page, run_dir, target):
-    """Whether the intervals can be believed, where there are some."""
-    if not (run_dir / "intervals.csv").is_file():
-        return
-    from tfts import plots
-
-    page.section("Intervals")
-    intervals = pd.read_csv(run_dir / "intervals.csv")
-    for row in intervals.to_dict("records"):
-        page.text(f"{row['model']}: {coverage_sentence(row)}")
-    table = pd.read_csv(run_dir / "reliability.csv")
-    ax = plots.plot_calibration(table[table["target"] == target])
-    page.figure(
-        ax,
-        f"Share of the values of {target} at or below each quantile; on the diagonal they hold what they say.",
-    )
-    scored = pd.read_csv(run_dir / "model_metrics.csv")[["model", "target", "width"]]
-    held = intervals.merge(scored, on=["model", "target"])
-    held = held.rename(columns={"promised": "level", "held": "coverage"})
-    ax = plots.plot_interval_width(held[held["target"] == target])
-    page.figure(
-        ax,
-        f"Mean width of the widest interval of each method against the share of the values of {target} that it held; "
-        "of two that hold as much the narrower is the sharper.",
-    )
-
-
 def differences_shown(compared):
     """Rows of `differences.csv` under the names by which a reader knows their columns.
 
@@ -390,19 +366,15 @@ def _examples(page, run_dir, described, scores):
     methods = [name for name in ranked if name != "oracle"]
     shown = methods[:_MOST_LINES] + [name for name in ranked if name == "oracle"]
     kind = described["settings"]["report"]["forecasts"]
-    levels = []
-    if (run_dir / "reliability.csv").is_file():
-        held = pd.read_csv(run_dir / "reliability.csv")
-        levels = held.loc[held["model"] == methods[0], "level"].unique().tolist()
-    named = [f"{target}_q{level:g}" for level in levels]
-    forecasts = _read(run_dir / f"forecasts.{kind}", target, data["timezone"], named)
+    levels = levels_of(run_dir)
+    forecasts = _read(run_dir / f"forecasts.{kind}", target, data["timezone"], levels)
+    fan = _fan(forecasts, target, shown, levels)
     seen = _read(run_dir / f"test_rows.{kind}", target, data["timezone"])
     values = {
         name: forecasts.loc[forecasts["model"] == name, target].to_numpy().reshape(-1, horizon)
         for name in ["actual", *shown]
     }
     rows = forecasts[forecasts["model"] == "actual"]
-    fan = forecasts.loc[forecasts["model"] == methods[0], named].set_axis(levels, axis=1)
     squares = (values[methods[0]] - values["actual"]) ** 2
     observed = ~np.isnan(squares)
     whole = np.flatnonzero(observed.all(axis=1))
@@ -416,7 +388,9 @@ def _examples(page, run_dir, described, scores):
     page.text(
         f"Of {len(order):,} test windows of {target} that were observed whole, those with the smallest, the median and "
         f"the largest RMSE of {methods[0]}, the method with the smallest of all. Shown are the first "
-        f"{min(_MOST_LINES, len(methods))} methods" + (" and the oracle." if "oracle" in ranked else ".")
+        f"{min(_MOST_LINES, len(methods))} methods"
+        + (" and the oracle." if "oracle" in ranked else ".")
+        + "".join(f" The intervals are those of {name}." for name in fan)
     )
     length = min(window["context_length"], max(6 * horizon, 48))
     for which, number in chosen.items():
@@ -427,8 +401,7 @@ def _examples(page, run_dir, described, scores):
             pd.Series(past[target].to_numpy(), index=pd.DatetimeIndex(past["time"]), name=target),
             {name: pd.Series(values[name][number], index=times) for name in shown},
             actual=pd.Series(values["actual"][number], index=times),
-            # One fan: more would hide each other.
-            quantiles={methods[0]: fan.iloc[here].set_index(times)} if levels else None,
+            quantiles={name: table.iloc[here].set_axis(times) for name, table in fan.items()},
         )
         of = f"series {first['series']}, " if data["series"] > 1 else ""
         page.figure(
@@ -439,25 +412,34 @@ def _examples(page, run_dir, described, scores):
         )
 
 
-def _read(path, target, timezone, beside=()):
-    """Times and one target of a table of a run, with the names of the series as text.
+def _fan(forecasts, target, shown, levels):
+    """Quantiles of the first method that has some, by level, in the rows of its forecasts: a dict of one table."""
+    columns = [quantile_column(target, level) for level in levels]
+    for name in shown:
+        table = forecasts.loc[forecasts["model"] == name, columns].set_axis(list(levels), axis=1)
+        if table.notna().any(axis=None):
+            # One fan: more would hide each other.
+            return {name: table.dropna(axis=1, how="all")}
+    return {}
 
-    `beside` are columns of numbers that go with it.
-    """
+
+def _read(path, target, timezone, levels=()):
+    """Times, one target and its quantiles of a table of a run, with the names of the series as text."""
     names = ["model", "series", "origin", "time"]
+    numbers = [target, *(quantile_column(target, level) for level in levels)]
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
 
         present = [name for name in names if name in pq.read_schema(path).names]
-        frame = pd.read_parquet(path, columns=[*present, target, *beside])
+        frame = pd.read_parquet(path, columns=[*present, *numbers])
     else:
         # A series may be called NA, a missing value is empty.
         frame = pd.read_csv(
             path,
-            usecols=lambda column: column in (*names, target, *beside),
+            usecols=lambda column: column in (*names, *numbers),
             dtype={"model": str, "series": str},
             keep_default_na=False,
-            na_values={name: [""] for name in (target, *beside)},
+            na_values={name: [""] for name in numbers},
         )
         for name in ("origin", "time"):
             if name in frame:
