@@ -94,6 +94,24 @@ def test_widths_and_pit_are_those_of_the_forecasts(tmp_path, monkeypatch):
     assert pit.groupby("model")["count"].sum().tolist() == [len(actual)] * 2
 
 
+def test_a_run_without_quantiles_keeps_nothing_of_one_with_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _frame().to_csv("sold.csv")
+    text = """
+data: {source: file, path: sold.csv, time: day}
+window: {context_length: 7, horizon: 2}
+forecast: {quantiles: [0.1, 0.9]}
+"""
+    quiet = {"console": Console(file=io.StringIO())}
+    run(parse_settings(text), "out", **quiet)
+    with_them = {path.name for path in (tmp_path / "out").iterdir()}
+    assert "Intervals" in (tmp_path / "out" / "report.html").read_text()
+    run(parse_settings(text.replace("forecast: {quantiles: [0.1, 0.9]}", "")), "out", overwrite=True, **quiet)
+    left = {path.name for path in (tmp_path / "out").iterdir()}
+    assert with_them - left == {"intervals.csv", "interval_widths.csv", "pit.csv", "reliability.csv"}
+    assert "Intervals" not in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_a_report_without_a_table_of_intervals_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _frame().to_csv("sold.csv")
