@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scoringrules
 from sklearn.metrics import mean_pinball_loss
 
 from tfts import metrics
@@ -36,6 +37,30 @@ def test_scores_by_hand():
     # 10 lies 2 above: 7 + 2 * 2 / 0.2.
     assert metrics.interval_score([10.0], [[1.0, 2.0, 8.0]], LEVELS) == pytest.approx(27)
     assert metrics.interval_score([0.5], [[1.0, 2.0, 8.0]], LEVELS) == pytest.approx(7 + 5)
+
+
+def test_scores_of_quantiles_are_those_of_scoringrules():
+    losses = np.stack(
+        [
+            scoringrules.quantile_score(ACTUAL, QUANTILES[..., k], level, backend="numpy")
+            for k, level in enumerate(LEVELS)
+        ]
+    )
+    assert metrics.pinball(ACTUAL, QUANTILES, LEVELS) == pytest.approx(losses.mean(), rel=1e-12)
+    total = np.abs(ACTUAL).sum()
+    weighted = (2 * losses.sum(axis=(1, 2, 3)) / total).mean()
+    assert metrics.wql(ACTUAL, QUANTILES, LEVELS) == pytest.approx(weighted, rel=1e-12)
+    crps = scoringrules.crps_quantile(ACTUAL, QUANTILES, np.array(LEVELS), backend="numpy")
+    assert metrics.crps(ACTUAL, QUANTILES, LEVELS) == pytest.approx(crps.mean(), rel=1e-12)
+    interval = scoringrules.interval_score(ACTUAL, QUANTILES[..., 0], QUANTILES[..., 2], 0.2, backend="numpy")
+    assert metrics.interval_score(ACTUAL, QUANTILES, LEVELS) == pytest.approx(interval.mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("ecdf", "nrg"), ("fair", "fair")])
+def test_the_crps_of_samples_is_that_of_scoringrules(ours, theirs):
+    samples = np.random.default_rng(3).normal(size=(13, 11, 3, 2))
+    expected = scoringrules.crps_ensemble(ACTUAL, samples, m_axis=0, estimator=theirs, backend="numpy")
+    assert metrics.crps_samples(ACTUAL, samples, ours) == pytest.approx(expected.mean(), rel=1e-12)
 
 
 @pytest.mark.parametrize("by", ["overall", "target", "step", "target_step"])
