@@ -1,13 +1,14 @@
 """The metrics of `tfts.metrics` as Keras metrics; `tfts.metrics.keras_metric` makes them.
 
 They are apart because this module needs Keras. Import it before you load a model that
-was saved compiled with one of them.
+was saved compiled with one of them, or with the loss of an output.
 """
 
 import keras
 import numpy as np
 from keras import ops
 
+import tfts.outputs.losses  # noqa: F401
 from tfts._messages import unknown
 from tfts.errors import SettingError
 from tfts.outputs import build_output, output_config

@@ -246,6 +246,17 @@ def test_best_yaml_puts_each_setting_where_it_belongs():
     assert tree["seed"] == 3
 
 
+def test_best_yaml_keeps_what_is_said_of_the_future():
+    settings = parse_settings(
+        CONFIG + "forecast: {output: normal, quantiles: [0.1, 0.9]}\n", kind=TuneSettings
+    )
+    for best, output in (({"scaler": "none"}, "normal"), ({"output": "student_t"}, "student_t")):
+        found = SimpleNamespace(best_settings=best, best_trial=2, best_score=0.5)
+        tree = YAML(typ="safe").load(tuning.best_yaml(settings, found).partition("\n\n")[2])
+        assert tree["forecast"] == {"output": output, "quantiles": [0.1, 0.9]}
+        assert tree["models"] == {"linear": {"shared": True}}
+
+
 # Processes
 
 

@@ -177,6 +177,15 @@ def test_values_that_are_no_counts_are_refused(values, words):
         forecaster.fit(frame, epochs=1, verbose=0)
 
 
+def test_a_count_that_is_missing_is_no_wrong_one(eager):
+    frame = pd.DataFrame({"y": np.arange(90.0) % 5}, index=pd.date_range("2024-01-01", periods=90))
+    frame.iloc[30] = np.nan
+    forecaster = Forecaster(
+        "linear", context_length=5, horizon=2, output="negative_binomial", missing="drop"
+    ).fit(frame, epochs=1, verbose=0)
+    assert np.isfinite(forecaster.predict(frame)["y"]).all()
+
+
 def test_counts_take_one_scale_for_all():
     frame = pd.DataFrame({"y": np.arange(60) % 5 + 1}, index=pd.date_range("2024-01-01", periods=60))
     forecaster = Forecaster("linear", context_length=5, horizon=2, output="negative_binomial", scaler="log")

@@ -1,4 +1,6 @@
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -7,6 +9,8 @@ import tensorflow as tf
 
 from tfts.data.panel import Panel
 from tfts.data.split import chronological_split
+from tfts.metrics import wql
+from tfts.outputs import OUTPUTS, Quantiles, output_config
 from tfts.task import Task
 from tfts.training import Diverged
 from tfts.tuning import search
@@ -127,6 +131,75 @@ def test_windows_that_are_made_already_are_searched(tmp_path):
         )  # fmt: skip
     with pytest.raises(ValueError, match=r"pair of datasets, \(training, validation\)"):
         search("linear", (windows, windows, windows))
+
+
+def _noisy(rows=60, counts=False):
+    """Windows whose last value comes again with noise, or whose counts come anew."""
+    rng = np.random.default_rng(1)
+    past = rng.standard_normal((rows, 5, 1)) * 3
+    future = past[:, -1:] + rng.standard_normal((rows, 2, 1))
+    if counts:
+        past, future = rng.poisson(3.0, past.shape), rng.poisson(3.0, future.shape).astype("float32")
+    return tf.data.Dataset.from_tensor_slices((past.astype("float32"), future.astype("float32"))).batch(20)
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_the_output_is_searched_on_windows_that_are_made_already(tmp_path, refit):
+    train, valid = _noisy(), _noisy(43)
+    made = search(
+        "linear", (train, valid), output="quantiles", objective="val_wql", tuner="grid", max_trials=2,
+        space={"output": {"values": ["normal", "quantiles"]}}, training={"epochs": 3},
+        directory=tmp_path / "s", verbose=0,
+    )  # fmt: skip
+    results = made.results()
+    assert results["output"].tolist() == ["quantiles", "normal"]
+    assert results["status"].tolist() == ["finished"] * 2
+    output, levels = OUTPUTS[made.best_settings["output"]](), [k / 10 for k in range(1, 10)]
+    network = made.best_forecaster(refit)
+    assert network.output_shape == (None, 2, 1, 9 if output == Quantiles() else 2)
+    if not refit:
+        inputs, future = (np.concatenate(parts) for parts in zip(*valid.as_numpy_iterator(), strict=True))
+        found = output.quantiles(network.predict(inputs, verbose=0), levels)
+        assert made.best_score == pytest.approx(wql(future, found, levels), rel=1e-5)
+        code = (
+            f"from tfts.tuning.found import Search; print(Search.load({str(tmp_path / 's')!r})"
+            ".best_forecaster(refit=False).count_params())"
+        )
+        told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert told.returncode == 0, told.stderr
+        assert int(told.stdout) == network.count_params()
+
+
+def test_an_output_that_can_not_describe_the_windows_is_refused():
+    windows, counts = _noisy(), _noisy(counts=True)
+    trials = WindowTrials("linear", (counts, counts), {"epochs": 1}, output="negative_binomial")
+    assert np.isfinite(trials.fit({}, part=0, seed=0).score)
+    with pytest.raises(
+        ValueError, match=r"describes counts: .* Received: a target of the training windows=-?\d"
+    ):
+        search("linear", (windows, windows), output="negative_binomial")
+    space = {"output": {"values": ["normal", "negative_binomial"]}}
+    with pytest.raises(ValueError, match=r"Received: a target of the validation windows="):
+        search("linear", (counts, windows), space=space)
+    space = {"output": {"values": ["normal", "point"]}}
+    with pytest.raises(
+        ValueError, match=r"objective='val_wql' scores quantiles, and the networks give points"
+    ):
+        search("linear", (windows, windows), output="normal", space=space, objective="val_wql")
+    with pytest.raises(ValueError, match=r"The windows are made already, so 'quantiles' would do nothing"):
+        search("linear", (windows, windows), output="quantiles", quantiles=[0.1])
+
+
+def test_the_output_is_searched_on_a_table(frame, tmp_path):
+    space = {"output": {"values": ["point", "student_t"]}}
+    made = search(
+        "linear", frame, context_length=7, horizon=2, space=space, tuner="grid", max_trials=2,
+        training={"epochs": 1}, directory=tmp_path / "s", verbose=0,
+    )  # fmt: skip
+    assert made.results()["output"].tolist() == ["point", "student_t"]
+    assert output_config(made.best_forecaster(False).output) == {"name": made.best_settings["output"]}
+    with pytest.raises(ValueError, match=r"Unknown output 'students'.*Did you mean 'student_t'"):
+        search("linear", frame, context_length=7, horizon=2, space={"output": {"values": ["students"]}})
 
 
 def test_a_split_needs_validation_rows(frame):

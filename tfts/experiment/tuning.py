@@ -264,11 +264,11 @@ def _digest(text):
 def _as_run(settings, chosen):
     """Settings of a search as those of a run: its own, and what was chosen where it belongs."""
     tree = settings.model_dump(mode="json", exclude_unset=True)
-    tree = {key: tree.get(key, {}) for key in ("data", "window", "split", "training")}
+    tree = {key: tree.get(key, {}) for key in ("data", "window", "forecast", "split", "training")}
     options = dict(settings.tune.model_options)
     fields = {name: set(Settings.model_fields[name].annotation.model_fields) for name in tree}
     for name, value in chosen.items():
-        section = next((s for s in ("window", "training", "data") if name in fields[s]), None)
+        section = next((s for s in ("window", "training", "data", "forecast") if name in fields[s]), None)
         (options if section is None else tree[section])[name] = value
     tree = {key: value for key, value in tree.items() if value}
     tree |= {"seed": settings.seed, "models": {settings.tune.model: options}}

@@ -83,12 +83,16 @@ class NegativeBinomial(Output):
             )
         rows = panel.spans.rows()
         for target in targets:
-            values = panel.values[rows, panel.indices([target])[0]]
-            wrong = values[(values < 0) | (values != np.round(values))]
+            self.check_values([panel.values[rows, panel.indices([target])[0]]], target)
+
+    def check_values(self, values, name):
+        for part in values:
+            part = part[~np.isnan(part)]
+            wrong = part[(part < 0) | (part != np.round(part))]
             if len(wrong):
                 raise DataError(
                     "Output 'negative_binomial' describes counts: 0, 1, 2 and so on. Received: "
-                    f"{target}={wrong[0]:g} ({len(wrong)} values are no counts)."
+                    f"{name}={wrong[0]:g} ({len(wrong)} values are no counts)."
                 )
 
     def restore(self, parameters, level, scale):

@@ -163,6 +163,15 @@ class Output(abc.ABC):
         """
         return self
 
+    def check_values(self, values, name):
+        """Raises a ValueError where the output can't describe values of a target.
+
+        Args:
+            values: Iterable of arrays, NaN where nothing was observed; read only where values matter.
+            name: What is said of the target in the message.
+        """
+        return
+
     def check(self, panel, targets, scaler):
         """Raises a ValueError where the output can't describe the targets of a panel."""
         return

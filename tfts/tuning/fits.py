@@ -11,6 +11,7 @@ import numpy as np
 from tfts.errors import SettingError
 from tfts.keras_metrics import QUANTILE_ERRORS
 from tfts.models import MODELS
+from tfts.outputs import build_output, output_config
 from tfts.predictors import NetworkPredictor
 from tfts.training import Diverged, TrainingOptions
 from tfts.training.described import told
@@ -141,7 +142,7 @@ class Trials:
         """Refuses the score of quantiles where networks give none."""
         if self.metric in QUANTILE_ERRORS and not output.has_distribution:
             raise SettingError(
-                f"objective='val_{self.metric}' scores quantiles, and the networks give points. Search on a table with "
+                f"objective='val_{self.metric}' scores quantiles, and the networks give points. Search with "
                 "output='quantiles' (or 'normal', 'student_t'), or take objective='val_mae'. Received: "
                 f"output={output!r}."
             )
@@ -196,3 +197,15 @@ def parts_of(settings, builder):
         of = 1 if name in fit else 0 if name in own else 2
         parts[of][name] = value
     return parts
+
+
+def told_output(output):
+    """An output as what a setting may hold, plain data: its name or its config.
+
+    Example:
+
+    >>> from tfts.outputs import Normal
+    >>> told_output("normal"), told_output(Normal())
+    ('normal', {'name': 'normal'})
+    """
+    return output if isinstance(output, str) else output_config(build_output(output))

@@ -113,7 +113,8 @@ class Search:
                 fitted on training rows alone.
 
         Returns:
-            A fitted `Forecaster`; a `keras.Model` where the search was given windows.
+            A fitted `Forecaster`; a `keras.Model` where the search was given windows, which gives what
+            `quantiles` and `mean` of its `Output` take.
 
         Raises:
             ValueError: If no trial was finished, or a loaded search is to be refitted.
@@ -123,6 +124,10 @@ class Search:
             folder = trial_folder(self.directory, best["trial"]) / "model"
             if (folder / "forecaster.json").is_file():
                 return Forecaster.load(folder)
+            # The layers, losses and metrics that the file names must be registered.
+            import tfts.keras_metrics
+            import tfts.models  # noqa: F401
+
             return keras.models.load_model(folder / "model.keras")
         if self._trials is None:
             raise SettingError(

@@ -88,7 +88,8 @@ def search(
         verbose: 0 prints nothing.
         console: `rich.console.Console` for progress; by default a new one.
         **options: Options of `Forecaster`: targets, known_future, calendar, time, series,
-            freq, missing, scaler, stride, model_options and so on.
+            freq, missing, scaler, stride, output, model_options and so on; of windows that are made
+            already, `output` and `model_options`.
 
     Returns:
         A `Search`.

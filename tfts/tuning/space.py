@@ -15,7 +15,7 @@ from tfts.tuning import ranges
 from tfts.tuning.entries import checked_entries, in_order
 
 # Settings of the table and its windows. The horizon is the question, not a setting.
-DATA_SETTINGS = ("context_length", "scaler", "per_series", "stride", "calendar")
+DATA_SETTINGS = ("context_length", "scaler", "per_series", "stride", "calendar", "output")
 # Evenly spaced values that a grid takes from a range without steps.
 _GRID_VALUES = 5
 # Windows of a long table.

@@ -8,7 +8,7 @@ import pandas as pd
 from tfts.errors import DataError
 from tfts.forecaster import Forecaster
 from tfts.training import TrainingOptions
-from tfts.tuning.fits import Trials, parts_of
+from tfts.tuning.fits import Trials, parts_of, told_output
 
 
 class TableTrials(Trials):
@@ -60,6 +60,7 @@ class TableTrials(Trials):
         self.training |= {name: getattr(numbers, name) for name in ("epochs", "batch_size", "patience")}
         self.given = {
             **{k: v for k, v in self.table_options.items() if k not in ("model_options", "horizon")},
+            "output": told_output(self.table_options.get("output", "point")),
             **(self.table_options.get("model_options") or {}),
             **self.training,
         }
@@ -118,6 +119,7 @@ class TableTrials(Trials):
         for train, valid in parts:
             learnt.origins(train)
             spec.origins(valid)
+        self._check_objective(forecaster.output)
         self._check(spec.task(parts[0][0], forecaster.output), forecaster.settings["model_options"], settings)
 
     def describe(self):

@@ -12,6 +12,8 @@ from tfts.tuning.window_trials import WindowTrials
 
 # Share of the validation rows where none is given.
 VALIDATION = 0.15
+# Options that act on windows which are made already.
+_OF_WINDOWS = {"model_options", "output"}
 
 
 def make_trials(model, data, training, objective, validation, rolling_origins, options):
@@ -42,7 +44,8 @@ def make_trials(model, data, training, objective, validation, rolling_origins, o
 
     if isinstance(data, tuple | list) and any(isinstance(part, tf.data.Dataset) for part in data):
         _check_windows(data, validation, rolling_origins, options)
-        return WindowTrials(model, tuple(data), training, options.get("model_options"), objective)
+        given = {name: options[name] for name in _OF_WINDOWS if name in options}
+        return WindowTrials(model, tuple(data), training, objective=objective, **given)
     if isinstance(data, tuple | list):
         data = Split(*data) if len(data) == 3 else Split(*data, None)
         if data.train is None or data.validation is None:
@@ -63,7 +66,7 @@ def _check_windows(data, validation, rolling_origins, options):
             "Windows come as a pair of datasets, (training, validation), with rolling_origins=1. Received: "
             f"{len(data)} datasets, {rolling_origins=}."
         )
-    unused = sorted(name for name in options if name != "model_options")
+    unused = sorted(options.keys() - _OF_WINDOWS)
     if unused:
         raise DataError(
             f"The windows are made already, so {', '.join(map(repr, unused))} would do nothing. Leave it out, or give "

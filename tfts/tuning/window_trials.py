@@ -1,6 +1,7 @@
 """Trials on windows that are there already."""
 
 import copy
+import dataclasses
 import functools
 
 import keras
@@ -8,10 +9,11 @@ import numpy as np
 
 from tfts.errors import DataError, SettingError
 from tfts.metrics import keras_metric
+from tfts.outputs import Output, build_output
 from tfts.predictors import NetworkPredictor
 from tfts.task import Task
 from tfts.training import TrainingOptions
-from tfts.tuning.fits import Trials, parts_of
+from tfts.tuning.fits import Trials, parts_of, told_output
 
 # Cardinalities of a `tf.data.Dataset` that are no number of batches.
 _INFINITE, _UNKNOWN = -1, -2
@@ -27,9 +29,10 @@ class WindowTrials(Trials):
         training: Dict of options of `Forecaster.fit`; `batch_size` is that of the windows.
         model_options: Dict of options of the builder.
         objective: Name in `OBJECTIVES`; in the units of the windows, over all targets.
+        output: What networks give, as of `Task`; it too is in the units of the windows.
 
     Raises:
-        ValueError: If the datasets hold no windows.
+        ValueError: If the datasets hold no windows, or the output can't describe their targets.
 
     Example:
 
@@ -43,39 +46,43 @@ class WindowTrials(Trials):
     rolling_origins = 1
     fixed = ("batch_size",)
 
-    def __init__(self, model, data, training, model_options=None, objective="val_rmse"):
+    def __init__(
+        self, model, data, training, model_options=None, objective="val_rmse", output: Output | str = "point"
+    ):
         super().__init__(model, training, objective)
         self.model_options = dict(model_options or {})
-        self.windows = ReadyWindows(*data)
+        self.windows = ReadyWindows(*data).giving(output)
         self._check_objective(self.windows.task.output)
         numbers = TrainingOptions.of(**self.training).for_steps(self.windows.steps)
         self.training |= {name: getattr(numbers, name) for name in ("epochs", "patience")}
-        self.given = {**self.model_options, **self.training}
+        self.given = {"output": told_output(output), **self.model_options, **self.training}
         self._refuse(training)
 
     def refit(self, settings, epochs, seed):
         """A `keras.Model` fitted on training and validation windows together."""
         predictor, options = self._predictor(settings), self.options(settings, seed, epochs)
-        predictor.fit(self.windows.together(), options, {})
+        predictor.fit(self._windows(settings).together(), options, {})
         return predictor.model
 
     def compiled(self, settings, seed):
         """As `TableTrials.compiled`."""
         options = self.options(settings, seed)
-        made, _, options = self._predictor(settings).prepared(self.windows, options)
+        made, _, options = self._predictor(settings).prepared(self._windows(settings), options)
         return made, options
 
     def check(self, settings):
         """As `TableTrials.check`."""
         model_options, training, data = parts_of(settings, self.builder)
-        fixed = sorted({*data, *(set(self.fixed) & training.keys())})
+        fixed = sorted({*data, *(set(self.fixed) & training.keys())} - {"output"})
         if fixed:
             raise DataError(
                 f"The windows are made already, so {', '.join(map(repr, fixed))} can't be searched. Give a DataFrame "
                 "or a Panel in place of the datasets."
             )
         self._refuse(training)
-        self._check(self.windows.task, {**self.model_options, **model_options}, settings)
+        task = self._windows(settings).task
+        self._check_objective(task.output)
+        self._check(task, {**self.model_options, **model_options}, settings)
 
     def describe(self):
         """As `TableTrials.describe`."""
@@ -88,12 +95,15 @@ class WindowTrials(Trials):
 
     def _fitted(self, settings, part, options):
         predictor = self._predictor(settings)
-        predictor.fit(self.windows, options, {})
+        predictor.fit(self._windows(settings), options, {})
         return predictor.history, functools.partial(_save_model, predictor.model)
 
     def _predictor(self, settings):
         model_options = parts_of(settings, self.builder)[0]
         return NetworkPredictor(self.model, {**self.model_options, **model_options})
+
+    def _windows(self, settings):
+        return self.windows.giving(settings["output"]) if "output" in settings else self.windows
 
     def _refuse(self, training):
         """Refuses options that would do nothing with windows that are made already."""
@@ -137,11 +147,26 @@ class ReadyWindows:
         self._train = _counted("training", train)
         self._valid = None if valid is None else _counted("validation", valid)
         self.steps = int(self._train.cardinality())
-        self._metrics = ()
+        self._metrics, self._described = (), set()
 
     def together(self):
         """Training windows that hold the validation windows too."""
-        return ReadyWindows(self._train.concatenate(self._valid), None)
+        return ReadyWindows(self._train.concatenate(self._valid), None).giving(self.task.output)
+
+    def giving(self, output):
+        """The same for networks with an output, `Output` or its name or config.
+
+        Raises:
+            ValueError: If the output is unknown, or can't describe the targets.
+        """
+        made, output = copy.copy(self), build_output(output)
+        if output not in self._described:
+            for name, dataset in (("training", self._train), ("validation", self._valid)):
+                if dataset is not None:
+                    output.check_values(_futures(dataset), f"a target of the {name} windows")
+            self._described.add(output)
+        made.task = dataclasses.replace(self.task, output=output)
+        return made
 
     def windows(self, options):
         """The same for a training with these options."""
@@ -151,7 +176,7 @@ class ReadyWindows:
 
     def metrics(self):
         """New Keras metrics in the units of the windows."""
-        return [keras_metric(name) for name in self._metrics]
+        return [keras_metric(name, output=self.task.output) for name in self._metrics]
 
     def start(self, model):
         """Nothing: first weights from a ridge take a table."""
@@ -163,6 +188,12 @@ class ReadyWindows:
     def digest(self):
         """Fingerprints of the values of both datasets, in whatever order their windows come."""
         return [_digest(dataset) for dataset in (self._train, self._valid) if dataset is not None]
+
+
+def _futures(dataset):
+    """Yields the values of the targets, batch by batch."""
+    for _, future in dataset.as_numpy_iterator():
+        yield future
 
 
 def _counted(name, dataset):
