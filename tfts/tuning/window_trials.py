@@ -9,7 +9,7 @@ import numpy as np
 
 from tfts.errors import DataError, SettingError
 from tfts.metrics import keras_metric
-from tfts.outputs import Output, build_output
+from tfts.outputs import build_output
 from tfts.predictors import NetworkPredictor
 from tfts.task import Task
 from tfts.training import TrainingOptions
@@ -46,9 +46,7 @@ class WindowTrials(Trials):
     rolling_origins = 1
     fixed = ("batch_size",)
 
-    def __init__(
-        self, model, data, training, model_options=None, objective="val_rmse", output: Output | str = "point"
-    ):
+    def __init__(self, model, data, training, model_options=None, objective="val_rmse", output="point"):
         super().__init__(model, training, objective)
         self.model_options = dict(model_options or {})
         self.windows = ReadyWindows(*data).giving(output)
