@@ -137,6 +137,13 @@ def test_a_suite_is_run_once_and_shown_beside_the_published(folder, tmp_path):
         benchmark_tasks(suite(folder, "baselines.drift={scaler: none}"), tmp_path / "run")
 
 
+def test_a_suite_of_tasks_stops_when_its_budget_is_used_up(folder, tmp_path):
+    console = Console(width=140, record=True, file=io.StringIO())
+    table = benchmark_tasks(suite(folder, "budget.suite_seconds=0.001"), tmp_path / "run", console=console)
+    assert (~table["published"]).sum() < 4
+    assert "The budget of 0.001 s is used up" in console.export_text()
+
+
 def test_what_a_suite_cannot_do_it_says(folder, tmp_path):
     with pytest.raises(
         FileNotFoundError, match=r"wave\.csv does not exist\. Give the folder with --set folder"

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from tfts.calibration.cells import num_parts, ranked
+from tfts.calibration.cells import parts_of_season, ranked
 from tfts.calibration.held_out import Origins, tail
 from tfts.calibration.kinds import in_units, movement_rows, window_moved
 from tfts.calibration.phases import season_phases
@@ -90,8 +90,8 @@ class Intervals:
             found, unit, own = made.quantiles(self.levels)[0, 0], None, None
         else:
             phase = season_phases(pd.DatetimeIndex([self.timestamp(time)]), self.freq)[0][0]
-            season = len(self.held_out.phases)
-            own = _Errors(*errors.parts[phase * num_parts(season) // season])
+            before = np.array([phase - 1])
+            own = _Errors(*errors.parts[parts_of_season(before, 1, len(self.held_out.phases))[0, 0]])
             unit = self._unit(errors, past * scale, phase)
             found = [made.at(own.table[:, k] * unit)[0, 0] for k in range(len(self.levels))]
             found = np.clip(np.stack(found, axis=-1), errors.bounds[0][:, None], errors.bounds[1][:, None])

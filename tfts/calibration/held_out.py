@@ -136,8 +136,13 @@ class HeldOut:
 
     def sizes_of(self, names):
         """Sizes of the named series, `(series, targets)`."""
+        places = self._places(names)
+        return np.where(places[:, None] < 0, self.usual, self.sizes[places])
+
+    def _places(self, names):
+        """Where names of series stand among those that were held out, int; -1 for others."""
         place = {name: i for i, name in enumerate(self.names)}
-        return np.stack([self.sizes[place[name]] if name in place else self.usual for name in names])
+        return np.array([place.get(name, -1) for name in names], dtype=np.int64)
 
     def units(self, origins):
         """What the scores of windows are multiplied by, `(windows, horizon, targets)`.
@@ -185,8 +190,7 @@ class HeldOut:
 
     def bounds_of(self, origins):
         """What the series of windows do not pass, `(windows, 2, targets)`."""
-        place = {name: i for i, name in enumerate(self.names)}
-        return self.bounds[np.array([place.get(name, -1) for name in origins.names])[origins.of]]
+        return self.bounds[self._places(origins.names)[origins.of]]
 
     def tables(self, levels, names):
         """Scores at some levels: those of a series' own origins where it has enough, else those of all.
@@ -294,8 +298,7 @@ class HeldOut:
         scores = self.scores[whole].astype(np.float64)
         if not calibrated:
             scores = _as_normal(scores)
-        place = {name: i for i, name in enumerate(self.names)}
-        places = np.array([place.get(name, -1) for name in origins.names])[origins.of]
+        places = self._places(origins.names)[origins.of]
         units, rng = self.units(origins), np.random.default_rng(seed)
         low, high = np.moveaxis(self.bounds_of(origins), 1, 0)[:, :, None]
         chosen = np.empty((count, len(places)), dtype=np.int64)

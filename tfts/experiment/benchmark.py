@@ -93,12 +93,30 @@ def benchmark(settings, output, *, only=None, horizons=None, overwrite=False, pe
     table = _finish(settings, done, output, console)
     if len(table):
         console.print(f"Report: {write_suite_report(output)}")
+    check_failed(failed, len(wanted), output)
+    return table
+
+
+def check_failed(failed, count, output):
+    """Raises a ValueError where runs of a suite failed.
+
+    Args:
+        failed: Dict from the key of a run to what went wrong.
+        count: Int, runs that were wanted.
+        output: Folder of the results, a `Path`.
+
+    Example:
+
+    >>> check_failed({"3-drift": "no rows"}, 2, Path("suite"))
+    Traceback (most recent call last):
+    tfts.errors.FailedRunError: 1 of 2 runs failed; the same command tries them again:
+    - 3-drift: no rows (see suite/logs/3-drift.log)
+    """
     if failed:
         told = "\n".join(f"- {key}: {said} (see {output / 'logs' / key}.log)" for key, said in failed.items())
         raise FailedRunError(
-            f"{len(failed)} of {len(wanted)} runs failed; the same command tries them again:\n{told}"
+            f"{len(failed)} of {count} runs failed; the same command tries them again:\n{told}"
         )
-    return table
 
 
 def _wanted(settings, plans, only, horizons, peers):

@@ -1,6 +1,7 @@
 """What `tfts benchmark` does with a suite of tasks: every method on every table, beside published scores."""
 
 import itertools
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ from rich.table import Table
 from tfts._files import write_table
 from tfts._messages import unknown
 from tfts.data.readers import read_table
-from tfts.errors import DataError, FailedRunError, SettingError
-from tfts.experiment.benchmark import claim_runs, in_a_process
+from tfts.errors import DataError, SettingError
+from tfts.experiment.benchmark import check_failed, claim_runs, in_a_process
 from tfts.experiment.tables import forecaster_options, load_frame
 from tfts.experiment.task_run import settings_of_task
 from tfts.forecaster import Forecaster
@@ -70,12 +71,16 @@ def benchmark_tasks(settings, output, *, only=None, tasks=None, overwrite=False,
         if of["label"] in (only or [of["label"]]) and of["task"] in (tasks or [of["task"]])
     ]
     done, failed = claim_runs(settings, plans, output, overwrite), {}
+    began, limit = time.monotonic(), settings.budget.suite_seconds
     try:
         for number, key in enumerate(wanted, 1):
             title = f"[{number}/{len(wanted)}] {plans[key]['task']} {plans[key]['label']}"
             if key in done:
                 console.print(f"{title}: {_said(done[key])}, kept", markup=False, highlight=False)
                 continue
+            if limit is not None and time.monotonic() - began > limit:
+                console.print(f"The budget of {limit:g} s is used up: the same command goes on.")
+                break
             record, said = in_a_process(settings, plans[key], None, output, None)
             if record is None:
                 failed[key] = said
@@ -88,11 +93,7 @@ def benchmark_tasks(settings, output, *, only=None, tasks=None, overwrite=False,
         write_table(table, output / "tasks.csv")
         print_tasks(settings, table, console)
         console.print(f"Results: {output}")
-    if failed:
-        told = "\n".join(f"- {key}: {said} (see {output / 'logs' / key}.log)" for key, said in failed.items())
-        raise FailedRunError(
-            f"{len(failed)} of {len(wanted)} runs failed; the same command tries them again:\n{told}"
-        )
+    check_failed(failed, len(wanted), output)
     return table
 
 
