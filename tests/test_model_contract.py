@@ -99,6 +99,56 @@ def _map(function, inputs):
     return {k: function(v) for k, v in inputs.items()} if isinstance(inputs, dict) else function(inputs)
 
 
+# Columns of labels in every role, beside numbers.
+LABELLED = Task(
+    CONTEXT,
+    HORIZON,
+    targets=TARGETS,
+    past=["weather", "wind"],
+    known_future=["promotion", "price"],
+    static=["kind", "size"],
+    categories={"weather": 3, "promotion": 2, "kind": 5},
+)
+
+
+def _labelled_inputs(seed=0):
+    rng = np.random.default_rng(seed)
+    inputs = {name: rng.normal(size=(BATCH, *shape)) for name, shape in LABELLED.input_shapes.items()}
+    for name, column, count in (("past", 2, 3), ("known_future", 0, 2), ("static", 0, 5)):
+        inputs[name][..., column] = rng.integers(1, count + 1, inputs[name].shape[:-1])
+    return {name: values.astype("float32") for name, values in inputs.items()}
+
+
+@every_model
+def test_labels_and_attributes_act_on_every_model(name, tmp_path):
+    small = SMALL.get(name, {"units": 5} if "units" in inspect.signature(MODELS[name]).parameters else {})
+    skip = {"linear_skip": "all"} if "linear_skip" in inspect.signature(MODELS[name]).parameters else {}
+    model = _shake(build_model(name, LABELLED, **{**small, **skip}))
+    inputs = _labelled_inputs()
+    before = _forecast(model, inputs)
+    for role, column, change in (
+        ("past", 2, 1),
+        ("known_future", 0, 1),
+        ("static", 0, 1),
+        ("static", 1, 0.5),
+    ):
+        if role == "past" and name in ("linear", "nlinear", "rlinear", "dlinear"):
+            # They see the targets alone.
+            continue
+        changed = {key: values.copy() for key, values in inputs.items()}
+        changed[role][..., column] -= change
+        assert np.abs(_forecast(model, changed) - before).max(axis=(1, 2)).min() > 1e-6, (role, column)
+    new = {key: values.copy() for key, values in inputs.items()}
+    new["static"][:, 0] = 0
+    unknown = _forecast(model, new)
+    new["static"][:, 0] = 6
+    np.testing.assert_array_equal(_forecast(model, new), unknown)
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_allclose(
+        _forecast(keras.models.load_model(tmp_path / "model.keras"), inputs), before, rtol=1e-5, atol=1e-6
+    )
+
+
 @every_model
 @with_and_without_known
 @pytest.mark.parametrize("horizon", [1, HORIZON])

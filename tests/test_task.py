@@ -11,9 +11,9 @@ FULL = {
     "context_length": 7,
     "horizon": 5,
     "targets": ["load", "price"],
-    "past": ["wind"],
+    "past": ["wind", "day"],
     "known_future": ["promo", "hour"],
-    "static": ["region"],
+    "static": ["region", "store"],
     "categories": {"store": 11, "day": 7},
     "masked": True,
 }
@@ -21,8 +21,8 @@ FULL = {
 
 def test_names_and_numbers_of_columns():
     task = Task(**FULL)
-    assert task.features == ("load", "price", "wind")
-    assert (task.num_targets, task.num_features, task.num_known_future) == (2, 3, 2)
+    assert task.features == ("load", "price", "wind", "day")
+    assert (task.num_targets, task.num_features, task.num_known_future) == (2, 4, 2)
     assert task.categories == (("store", 11), ("day", 7))
     assert task.output == Point()
 
@@ -42,6 +42,7 @@ def test_a_model_takes_the_inputs_that_there_are_columns_for():
     assert Task(7, 5, past=2).input_shapes == {"past": (7, 3)}
     known = Task(7, 5, targets=2, known_future=11).input_shapes
     assert list(known.items()) == [("past", (7, 2)), ("known_future", (12, 11))]
+    assert Task(7, 5, static=3).input_shapes == {"past": (7, 1), "static": (3,)}
 
 
 def test_a_task_is_a_value():
@@ -101,14 +102,22 @@ def test_no_name_stands_twice():
         ValueError, match=r"'load' stands in `targets` and in `known_future`.*known_future=\['load'\]"
     ):
         Task(7, targets=["load"], known_future=["load"])
-    with pytest.raises(ValueError, match=r"'store' stands in `static` and in `categories`"):
-        Task(7, static=["store"], categories={"store": 3})
+    with pytest.raises(ValueError, match=r"'store' stands in `past` and in `static`"):
+        Task(7, past=["store"], static=["store"])
+
+
+def test_labels_stand_in_columns_of_another_role():
+    assert Task(7, static=["store"], categories={"store": 3}).input_shapes["static"] == (1,)
+    with pytest.raises(ValueError, match=r"Unknown column in `categories`: 'store'. Expected one of: stores"):
+        Task(7, static=["stores"], categories={"store": 3})
+    with pytest.raises(ValueError, match=r"Unknown column in `categories`: 'load'"):
+        Task(7, targets=["load"], categories={"load": 3})
 
 
 @pytest.mark.parametrize("value", [3, ["store"], {"store": 0}, {"store": 2.5}, {3: 3}])
 def test_categories_have_sizes(value):
-    with pytest.raises(ValueError, match=r"`categories.*(must map|must be an int >= 1|must name).*Received"):
-        Task(7, categories=value)
+    with pytest.raises(ValueError, match=r"`categories.*(must map|must be an int >= 1|must name)"):
+        Task(7, static=["store"], categories=value)
 
 
 def test_masked_is_a_bool():

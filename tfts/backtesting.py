@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -235,8 +234,7 @@ def _up_to(panel, time):
     before = np.array([panel.times[s.start : s.observed_end].searchsorted(time, side="right") for s in spans])
     kept = np.flatnonzero(before > 0)
     spans = spans.replace(observed_end=spans.start + before, end=spans.start + before)
-    series = tuple(panel.series[i] for i in kept)
-    return dataclasses.replace(panel, spans=spans[kept], series=series)
+    return panel.of_series(kept, spans[kept])
 
 
 def _table(fitted, panel, rows):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import json
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -68,6 +67,14 @@ class Forecaster:
         scaler: A name of `SCALERS`, see `Scaler`.
         per_series: Whether each series has a scale of its own. A series that training has not seen
             is scaled by its first `context_length` rows, with a warning.
+        static: Columns with one value for each series, its attributes: numbers, which are scaled by
+            those of the training series, or labels.
+        categories: Columns and attributes of labels, see `Panel.from_frame`; `None` finds them. Networks
+            learn a vector for each label (`tfts.layers.CategoryEmbedding`), a `ridge` or
+            `linear_regression` a weight; a label that training has not seen is one they were trained
+            for. Other methods do not use them, and say so.
+        series_embedding: Whether the series themselves are labels, so that a network learns what is
+            its own of each.
         stride: Rows from one training window to the next.
         model_options: Dict of further options of the builder or baseline.
         output: What a network gives for each target and step: `"point"`; `"quantiles"` (of the levels
@@ -130,6 +137,9 @@ class Forecaster:
         duplicates: Literal["raise", "first", "last", "mean"] = "raise",
         scaler: str = "standard",
         per_series: bool = False,
+        static: str | Sequence[str] = (),
+        categories: str | Sequence[str] | None = None,
+        series_embedding: bool = False,
         stride: int = 1,
         model_options: Mapping[str, Any] | None = None,
         output: str | Output | Mapping[str, Any] = "point",
@@ -151,6 +161,9 @@ class Forecaster:
             "duplicates": duplicates,
             "scaler": scaler,
             "per_series": per_series,
+            "static": _listed(static),
+            "categories": None if categories is None else _listed(categories),
+            "series_embedding": series_embedding,
             "stride": stride,
             "model_options": copy.deepcopy(dict(model_options or {})),
             "output": output_config(_output_of(output, quantiles)),
@@ -159,6 +172,11 @@ class Forecaster:
         }
         self.output = build_output(self._settings["output"])
         self._calibration_kind = calibration_for(calibration, self.output, quantiles)
+        if series_embedding and series is None:
+            raise SettingError(
+                "series_embedding=True learns what is its own of each series. Expected `series`, the column of their "
+                "names. Received: series=None."
+            )
         WindowSpec(context_length, horizon, stride=stride)
         self.spec = WindowSpec(context_length, horizon)
         Scaler(scaler, per_series)
@@ -230,6 +248,8 @@ class Forecaster:
             targets=learnt.targets,
             past=[c for c in learnt.columns if c not in (*learnt.targets, *learnt.known_future)],
             known_future=learnt.known_future,
+            static=learnt.static,
+            categories={name: len(labels) for name, labels in learnt.labels.items()},
             output=self.output,
         )
 
@@ -289,6 +309,9 @@ class Forecaster:
             limit=settings["limit"],
             duplicates=settings["duplicates"],
             allow_constant=allow_constant,
+            static=[*settings["static"], *([settings["series"]] if settings["series_embedding"] else [])],
+            categories=settings["categories"],
+            labels=None if learnt is None else learnt.labels,
         )
         if settings["calendar"]:
             if not settings["known_future"]:
@@ -346,9 +369,7 @@ class Forecaster:
             ValueError: If the model is another baseline, or the ridge has a centre of 0.
         """
         self._check_fitted()
-        network = self.predictor.as_network(
-            len([c for c in self._learnt.own if c not in self._learnt.known_future])
-        )
+        network = self.predictor.as_network(self.task)
         if network is self.predictor:
             return self
         changes = {"model": network.name, "model_options": network.model_options}
@@ -534,7 +555,7 @@ class Forecaster:
         if series not in panel.series:
             raise SettingError(unknown("series", series, panel.series))
         place = panel.series.index(series)
-        one = dataclasses.replace(panel, series=(series,), spans=panel.spans[place : place + 1])
+        one = panel.of_series([place])
         table, span = self.predict(one).set_index("time"), one.spans[0]
         rows = max(4 * self.spec.horizon, self.spec.context_length) if history is None else history
         seen = slice(max(span.start, span.observed_end - rows), span.observed_end)
@@ -840,7 +861,7 @@ class Forecaster:
         scaler = Scaler(self._settings["scaler"], self._settings["per_series"]).fit(train)
         known = self._settings["known_future"]
         later = None if self.predictor.holds_out else valid
-        learnt = FittedTable.of(train, known, season_length_of(train.freq), later)
+        learnt = FittedTable.of(train, known, season_length_of(train.freq), later, scaler.labels)
         self.output.check(train, learnt.targets, scaler)
         rows = TrainingRows(train, valid, scaler, self.spec, self._settings["stride"], self.output)
         return rows, learnt, held

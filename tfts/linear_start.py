@@ -24,7 +24,7 @@ def start_from_ridge(model, train, spec, validation=None):
 
     With `window_norm="none"` or `"last"` the layer then forecasts as the ridge does. With
     `"instance"` it does so for windows of spread 1 only, since the ridge learns from windows
-    that keep their spread.
+    that keep their spread. Labels and attributes start without weight.
 
     Args:
         model: `keras.Model` of a builder with a linear skip, or `linear`.
@@ -57,7 +57,8 @@ def start_from_ridge(model, train, spec, validation=None):
             "Choose a builder with `linear_skip` 'own' or 'all', or linear_start='zeros'."
         )
     axes = len(model.get_layer(names[0]).kernel.shape)
-    ridge = build_baseline("ridge", **_RIDGES[axes]).fit(train, spec, validation)
+    ridge = build_baseline("ridge", **_RIDGES[axes])
+    ridge.fit(train.without_labels(), spec, validation and validation.without_labels())
     kernel, known, intercept = ridge.linear_map()
     set_linear_layer(model, names[0], kernel, known, intercept)
     for name in names[1:]:
@@ -165,7 +166,8 @@ def set_linear_layer(model, name, kernel, known, intercept):
         name: Name of the layer.
         kernel: Float `(context_length, features, horizon, targets)`; columns of `past` after
             these features are given no weight.
-        known: Float `(horizon, known, targets)`.
+        known: Float `(horizon, known, targets)`; what the network knows beside these columns is given
+            no weight.
         intercept: Float `(horizon, targets)`.
 
     Example:
@@ -190,4 +192,7 @@ def set_linear_layer(model, name, kernel, known, intercept):
         weights = [whole, intercept]
     layer.set_weights(weights)
     if known.size:
-        model.get_layer(f"{name}_known").set_weights([known])
+        beside = model.get_layer(f"{name}_known")
+        whole = np.zeros(beside.kernel.shape)
+        whole[:, : known.shape[1]] = known
+        beside.set_weights([whole])

@@ -29,8 +29,9 @@ class Task:
         known_future: Names, or the number, of the columns known ahead, which enter for context
             and horizon.
         static: Names, or the number, of the attributes of a series.
-        categories: Dict from the name of a column of labels to the number of its labels. It is
-            stored as a tuple of pairs.
+        categories: Dict from the name of a column of `past`, `known_future` or `static` that holds
+            labels to the number of its labels: their numbers are 1, 2, ..., and 0 is any label that
+            training has not seen. It is stored as a tuple of pairs.
         masked: Bool. Whether the model is told which values are there.
         output: `Output`, or its name in `OUTPUTS`: what the model gives for a target and step.
 
@@ -68,7 +69,11 @@ class Task:
         if not self.targets:
             raise SettingError("A task needs at least one target. Received: targets=().")
         roles = {role: getattr(self, role) for role in _DEFAULT_NAMES}
-        _check_distinct({**roles, "categories": tuple(name for name, _ in self.categories)})
+        _check_distinct(roles)
+        columns = self.past + self.known_future + self.static
+        for name, _ in self.categories:
+            if name not in columns:
+                raise SettingError(unknown("column in `categories`:", name, columns))
 
     @property
     def features(self):
@@ -96,6 +101,8 @@ class Task:
         shapes = {"past": (self.context_length, self.num_features)}
         if self.known_future:
             shapes["known_future"] = (self.context_length + self.horizon, self.num_known_future)
+        if self.static:
+            shapes["static"] = (len(self.static),)
         return shapes
 
     def get_config(self):

@@ -171,14 +171,21 @@ def test_masked_rows_come_from_other_windows_and_keep_the_mean():
     past = np.arange(3 * 5 * 2, dtype=np.float32).reshape(3, 5, 2)
     known = np.ones((3, 7, 1), np.float32)
     at, donors = np.array([[4], [0], [2]]), np.array([2, 0, 1])
-    masked = checks._masked({"past": past, "known_future": known}, at, donors)
+    labels = {"past": np.zeros(2, bool), "known_future": np.zeros(1, bool)}
+    masked = checks._masked({"past": past, "known_future": known}, at, donors, labels)
     # The windows rise alike, so a row of another window at this one's mean is the row itself.
     np.testing.assert_array_equal(masked["past"], past)
     past[2, 4] += 5
-    masked = checks._masked({"past": past, "known_future": known}, at, donors)["past"]
+    masked = checks._masked({"past": past, "known_future": known}, at, donors, labels)["past"]
     # Its rise of 5 raised the donor's mean by 1.
     np.testing.assert_allclose(masked[0, 4], [8 + 4, 9 + 4])
     np.testing.assert_array_equal(masked[0, :4], past[0, :4])
+    # A label has no level: it is the other window's.
+    labels["past"][1] = True
+    static = np.ones((3, 1), np.float32)
+    found = checks._masked({"past": past, "static": static}, at, donors, labels)
+    assert found["past"][0, 4].tolist() == [8 + 4, past[2, 4, 1]]
+    np.testing.assert_array_equal(found["static"], static)
 
 
 def test_masking_counts_and_compares_the_same_number_of_rows(fitted):

@@ -230,14 +230,21 @@ def test_masked_columns_come_from_other_windows_at_this_level():
     past = np.array([[[1.0, 5.0], [3.0, 5.0]], [[10.0, 7.0], [14.0, 8.0]]])
     known = np.array([[[1.0], [1.0], [4.0]], [[0.0], [3.0], [0.0]]])
     inputs, donors = {"past": past, "known_future": known}, np.array([1, 0])
-    masked = checks._masked_columns(inputs, np.array([[0], [2]]), donors, keep_newest=True)
+    labels = {"past": np.zeros(2, bool), "known_future": np.zeros(1, bool), "static": np.zeros(2, bool)}
+    masked = checks._masked_columns(inputs, np.array([[0], [2]]), donors, True, labels)
     # The other window rises by 4 to its newest value; this one's is 3.
     assert masked["past"].tolist() == [[[-1, 5], [3, 5]], past[1].tolist()]
     # Column 2 is the known one: its mean of 1 in place of the other's 2.
     assert masked["known_future"].tolist() == [known[0].tolist(), [[0], [0], [3]]]
-    by_mean = checks._masked_columns(past, np.array([[0], [1]]), donors, keep_newest=False)
+    by_mean = checks._masked_columns(past, np.array([[0], [1]]), donors, False, labels)
     # 10 and 14 less 12 plus 2; 5 and 5 less 5 plus 7.5.
     assert by_mean.tolist() == [[[0, 5], [4, 5]], [[10, 7.5], [14, 7.5]]]
+    # Labels and attributes have no level: column 1 and column 4 are the other window's.
+    labels["past"][1] = True
+    inputs["static"] = np.array([[7.0, 1.0], [8.0, 2.0]])
+    found = checks._masked_columns(inputs, np.array([[1], [4]]), donors, False, labels)
+    assert found["past"][0].tolist() == [[1, 7], [3, 8]]
+    assert found["static"].tolist() == [[7, 1], [8, 1]]
 
 
 def test_more_columns_than_half_cannot_be_masked(fitted):

@@ -11,6 +11,7 @@ import tfts.layers
 from tfts.layers import (
     LSTM,
     AttentionDecoder,
+    CategoryEmbedding,
     LinearInterpolation,
     LSTMDecoder,
     MultiHeadAttention,
@@ -30,6 +31,10 @@ CASES = {
     "AttentionDecoder": (
         lambda **kw: AttentionDecoder(horizon=5, num_heads=2, feedforward_units=11, dropout=0.3, **kw),
         {"context": (3, 7, 26), "known_future": (3, 5, 13)},
+    ),
+    "CategoryEmbedding": (
+        lambda **kw: CategoryEmbedding(num_labels=2, units=5, dropout=0.3, seed=1, **kw),
+        {"inputs": (13, 7)},
     ),
     "LSTM": (
         lambda **kw: LSTM(units=5, return_sequences=True, dropout=0.3, **kw),

@@ -51,8 +51,6 @@ def test_what_is_no_task_is_refused_with_an_example(name):
 @pytest.mark.parametrize(
     ("part", "said"),
     [
-        ({"static": ["region"]}, r"take no `static` columns.*static=\['region'\]"),
-        ({"categories": {"store": 3}}, r"take no `categories` columns.*categories={'store': 3}"),
         ({"masked": True}, r"take no mask of missing values.*masked=True"),
     ],
 )

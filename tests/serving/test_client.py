@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.serving.fitted import untrained
-from tfts import AnomalyDetector, LinearRegression
+from tfts import AnomalyDetector, Forecaster, LinearRegression
 from tfts.serving import Client, Server, ServingError, export
 from tfts.serving.client import _RemoteRegression
 from tfts.serving.deployment import write_deployment
@@ -92,6 +92,33 @@ def test_predicts_what_the_forecaster_predicts(url, fitted, future, origins):
     expected = fitted.predict(future, origins)
     pd.testing.assert_frame_equal(found, expected, rtol=1e-5, check_dtype=False)
     assert set(found["series"]) == {"east", "north", "south"}
+
+
+@pytest.mark.parametrize("quantiles", [None, [0.1, 0.9]])
+def test_labels_and_attributes_are_sent_as_the_graph_numbers_them(tmp_path, quantiles):
+    frame = make_frame().drop(columns=["wind", "solar"])
+    frame["weather"] = np.tile(["fog", "sun", None, "fog", "rain"], 60)
+    frame["kind"] = frame["site"].map({"north": "hill", "south": "sea"})
+    frame["height"] = frame["site"].map({"north": 300.0, "south": 4.0})
+    known = {"known_future": ["price", "weather"], "static": ["height", "kind"], "series_embedding": True}
+    options = {"targets": ["load"], "time": "time", "series": "site", "quantiles": quantiles, **known}
+    model = "inverted_transformer"
+    if quantiles is None:
+        fitted = untrained(model, frame, **options)
+    else:
+        options |= {"context_length": 11, "horizon": 3}
+        fitted = Forecaster(model, **options).fit(frame, epochs=1, verbose=0)
+    export(fitted, tmp_path, name="labels")
+    last = frame["time"] > frame["time"].max() - pd.Timedelta(3, "h")
+    later = frame[last].assign(load=np.nan, weather="hail")
+    later["time"] += pd.Timedelta(3, "h")
+    with Server(tmp_path, rest_port=0, grpc_port=0) as server, Client(server.rest_url, "labels") as client:
+        assert client.metadata()["static"] == ["height", "kind", "site"]
+        for named in (frame, frame.assign(site=frame["site"] + "_new"), frame.assign(kind="moor")):
+            whole = pd.concat([named, later.assign(site=named["site"][last], kind=named["kind"][last])])
+            expected = fitted.predict(whole)
+            found = client.predict(whole)
+            np.testing.assert_allclose(found.iloc[:, 3:], expected.iloc[:, 3:], rtol=1e-5)
 
 
 def test_attention_comes_with_the_forecasts(url, fitted, future):

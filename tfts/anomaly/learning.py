@@ -138,6 +138,7 @@ class _Lesson:
             duplicates=columns.duplicates,
             scaler="standard" if columns.scaler == "log" else columns.scaler,
             per_series=columns.per_series,
+            categories=(),
             model_options=learning.model_options if subsequence is None else None,
             output=self._output(),
         )
@@ -251,6 +252,11 @@ class _Lesson:
             self.steps = Steps(frame, self.columns)
             frame = self.steps.frame
         panel = forecaster.panel(frame, allow_constant=True)
+        if panel.labels or panel.static:
+            raise DataError(
+                "A detector takes columns of numbers, no labels or attributes of series. Leave them out of the "
+                f"forecaster. Received: labels={list(panel.labels)}, static={list(panel.static)}."
+            )
         times = panel.times if self.steps is None else self.steps.times
         # What else is missing is still an error where it was one, as the panel is whole by now.
         return without_targets(panel, times, self.exclude) if self.exclude else panel, times

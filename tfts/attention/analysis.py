@@ -253,7 +253,7 @@ def variables_of(forecaster: Forecaster, panel: Panel) -> tuple[str, ...]:
         panel: `Panel` with its columns.
 
     Returns:
-        Tuple of str: those of `past`, the targets first, then those known ahead.
+        Tuple of str: those of `past`, the targets first, then those known ahead, then attributes.
 
     Example:
 
@@ -268,7 +268,7 @@ def variables_of(forecaster: Forecaster, panel: Panel) -> tuple[str, ...]:
 
     if not forecaster.has_attention or query_of(forecaster.model) != "variable":
         return ()
-    return (*forecaster.spec.features(panel), *panel.known_future)
+    return (*forecaster.spec.features(panel), *panel.known_future, *panel.static)
 
 
 def _usual_seasons(freq, longest):

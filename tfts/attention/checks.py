@@ -406,6 +406,7 @@ def _tried(forecaster, panel, rows, looks, query, num_lags, maskable, repeats, k
     actual = forecaster.actual(panel, rows)
     scale = np.nanstd(actual, axis=(0, 1))
     before = forecaster.forecast_inputs(inputs, panel, rows)
+    labels = _label_columns(forecaster.task)
     names = ("most attended", "random", "least attended")
     changes = {name: np.zeros(len(rows)) for name in names}
     worse = {name: np.zeros(len(rows)) for name in names}
@@ -417,9 +418,9 @@ def _tried(forecaster, panel, rows, looks, query, num_lags, maskable, repeats, k
             drawn = rng.permuted(order, axis=1)[:, :num_lags]
             for at in (order[:, :num_lags], drawn, order[:, -num_lags:]):
                 if query == "variable":
-                    masked.append(_masked_columns(inputs, at, donors, keep_newest))
+                    masked.append(_masked_columns(inputs, at, donors, keep_newest, labels))
                 else:
-                    masked.append(_masked(inputs, at, donors))
+                    masked.append(_masked(inputs, at, donors, labels))
         # One call for all: to start a prediction takes longer than the arithmetic.
         after = forecaster.forecast_inputs(_joined(masked), panel, np.tile(rows, len(masked)))
         after = after.reshape(repeats, len(names), len(rows), *after.shape[1:])
@@ -431,36 +432,52 @@ def _tried(forecaster, panel, rows, looks, query, num_lags, maskable, repeats, k
     return changes, worse
 
 
-def _masked(inputs, at, donors):
+def _label_columns(task):
+    """Which columns of each input hold labels, which have no level: dict from name to bools `(columns,)`."""
+    names = {"past": task.features, "known_future": task.known_future, "static": task.static}
+    labels = dict(task.categories)
+    return {name: np.array([c in labels for c in columns], dtype=bool) for name, columns in names.items()}
+
+
+def _masked(inputs, at, donors, labels):
     """Inputs whose rows `at` `(windows, rows)` are those of other windows, at this window's mean."""
     if not isinstance(inputs, dict):
-        return _masked({"past": inputs}, at, donors)["past"]
+        return _masked({"past": inputs}, at, donors, labels)["past"]
     windows = np.arange(len(at))[:, None]
     changed = {}
     for name, values in inputs.items():
+        if name == "static":
+            # No row holds it.
+            changed[name] = values
+            continue
         values = np.array(values)
-        mean = values.mean(axis=1, keepdims=True)
+        mean = np.where(labels[name], 0, values.mean(axis=1, keepdims=True))
         values[windows, at] = values[donors[:, None], at] - mean[donors] + mean
         changed[name] = values
     return changed
 
 
-def _masked_columns(inputs, at, donors, keep_newest):
+def _masked_columns(inputs, at, donors, keep_newest, labels):
     """Inputs whose columns `at` `(windows, columns)` are those of other windows, at this window's level.
 
-    The columns of `past` are counted first, then those known ahead. The level is the mean, or
-    for `past` with `keep_newest` the newest value.
+    The columns of `past` are counted first, then those known ahead, then attributes. The level is
+    the mean, or for `past` with `keep_newest` the newest value; labels and attributes have none.
     """
     if not isinstance(inputs, dict):
-        return _masked_columns({"past": inputs}, at, donors, keep_newest)["past"]
+        return _masked_columns({"past": inputs}, at, donors, keep_newest, labels)["past"]
     first, changed = 0, {}
-    for name in ("past", "known_future"):
+    for name, coded in labels.items():
         if name not in inputs:
             continue
         values = np.array(inputs[name])
-        level = values[:, -1:] if keep_newest and name == "past" else values.mean(axis=1, keepdims=True)
-        masked = (at[..., None] - first == np.arange(values.shape[-1])).any(axis=1)[:, None]
-        changed[name] = np.where(masked, values[donors] - level[donors] + level, values)
+        masked = (at[..., None] - first == np.arange(values.shape[-1])).any(axis=1)
+        level = 0
+        if name != "static":
+            masked = masked[:, None]
+            level = values[:, -1:] if keep_newest and name == "past" else values.mean(axis=1, keepdims=True)
+            level = np.where(coded, 0, level)
+        moved = level - level[donors] if name != "static" else 0
+        changed[name] = np.where(masked, values[donors] + moved, values)
         first += values.shape[-1]
     return {**inputs, **changed}
 

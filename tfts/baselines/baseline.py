@@ -19,6 +19,7 @@ class Baseline:
             does not see. A method without such a choice learns from those rows too.
         copies_values: Whether each forecast is a value of the table or a median of some, so
             that it is the same in any units and needs no scaler, which would cost digits.
+        uses_columns: Whether it uses other columns than the targets, labels and attributes too.
         dtype: Of the scaled values that it learns from.
         targets_: Names of the columns that `fit` learnt to forecast, in order.
 
@@ -42,6 +43,7 @@ class Baseline:
 
     holds_out = False
     copies_values = False
+    uses_columns = False
     dtype = np.float64
 
     def fit(self, panel, spec, validation=None):

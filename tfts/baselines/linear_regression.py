@@ -52,6 +52,8 @@ class LinearRegression(Baseline):
     [27.0, 30.0]
     """
 
+    uses_columns = True
+
     def __init__(self, alpha=0.0, window_norm="none", max_windows=20_000):
         number = isinstance(alpha, int | float | np.number) and not isinstance(alpha, bool)
         if not number or not 0 <= alpha < np.inf:

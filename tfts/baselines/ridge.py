@@ -111,6 +111,7 @@ class Ridge(Baseline):
     """
 
     holds_out = True
+    uses_columns = True
     # A table of float32 takes half the memory, and its moments are summed in float64.
     dtype = np.float32
 

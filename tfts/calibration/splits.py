@@ -1,7 +1,5 @@
 """Which rows are held out to see how far forecasts are from what happens."""
 
-import dataclasses
-
 import numpy as np
 
 from tfts.errors import DataError
@@ -79,7 +77,6 @@ def held_out_half(validation, spec):
 
 def _cut(panel, at, kept):
     spans = panel.spans
-    series = tuple(name for name, keep in zip(panel.series, kept, strict=True) if keep)
     first = spans.replace(observed_end=at, end=at)[kept]
     second = spans.replace(target_start=at)[kept]
-    return tuple(dataclasses.replace(panel, spans=part, series=series) for part in (first, second))
+    return tuple(panel.of_series(kept, part) for part in (first, second))

@@ -81,6 +81,9 @@ class Data(Section):
     duplicates: typing.Literal["raise", "first", "last", "mean"] = "raise"
     scaler: str = "standard"
     per_series: bool = False
+    static: list[str] = Field([], description="columns with one value for each series")
+    categories: list[str] | None = Field(None, description="columns of labels; found, where they are text")
+    series_embedding: bool = Field(False, description="whether the series are labels too")
 
     @pydantic.model_validator(mode="after")
     def _one_source(self):
@@ -90,6 +93,8 @@ class Data(Section):
             raise SettingError("`name` is missing: the name of the dataset")
         if self.wide and self.series is None:
             raise SettingError("`series` is missing: what the column is to be called that holds their names")
+        if self.series_embedding and self.series is None:
+            raise SettingError("`series_embedding` learns what is its own of each series: give `series`")
         if self.shortest is not None and self.series is None:
             raise SettingError("`shortest` leaves out series: give `series`")
         if (self.wide or self.stamps or self.resample) and not isinstance(self.time, str):

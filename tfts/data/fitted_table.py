@@ -26,6 +26,8 @@ class FittedTable:
         own: Names of those that the user's table holds: all but calendar columns.
         mase_scales: Dict from series to float64 `(targets,)`, what MASE divides by.
         span: Dict of the `start`, `end`, `rows` and `timezone` of the training rows.
+        static: Names of the attributes of a series.
+        labels: Dict from each column or attribute of labels to those of the training rows.
 
     Example:
 
@@ -44,9 +46,13 @@ class FittedTable:
     own: tuple
     mase_scales: dict
     span: dict
+    static: tuple = ()
+    labels: dict = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def of(cls, train: Panel, known_future, season_length: int, later: Panel | None = None) -> FittedTable:
+    def of(
+        cls, train: Panel, known_future, season_length: int, later: Panel | None = None, labels=None
+    ) -> FittedTable:
         """What the training rows say.
 
         Args:
@@ -54,6 +60,8 @@ class FittedTable:
             known_future: Columns known ahead that the user's table holds.
             season_length: Rows of a season, for the scales of MASE.
             later: `Panel` of the validation rows, where they are learnt from too.
+            labels: Dict from each column of labels to those of the training rows; `None` takes all of
+                the panel.
         """
         rows, at = train.spans.rows(), train.indices(train.targets)
         lengths = train.spans.observed_end - train.spans.target_start
@@ -76,6 +84,8 @@ class FittedTable:
                 "rows": len(times),
                 "timezone": None if times.tz is None else str(times.tz),
             },
+            static=train.static,
+            labels=dict(train.labels if labels is None else labels),
         )
 
     @property
@@ -94,12 +104,12 @@ class FittedTable:
         Raises:
             KeyError: If one is not there.
         """
-        for column in (*keys, *self.own):
+        for column in (*keys, *self.own, *self.static):
             if column not in frame.columns:
                 raise UnknownNameError(
                     unknown("column", column, frame.columns) + f" The forecaster was fitted with {column!r}."
                 )
-        return frame[[*keys, *self.own]]
+        return frame[[*keys, *self.own, *(name for name in self.static if name not in keys)]]
 
     def check(self, panel: Panel) -> None:
         """Refuses a panel that differs in what was fitted.
@@ -117,12 +127,17 @@ class FittedTable:
                 f"The forecaster was fitted on times in the zone {self.span['timezone']}, but those of the panel are "
                 f"in {zone}. Expected a panel from this forecaster's `panel`, or a DataFrame."
             )
-        for name in ("targets", "known_future", "columns"):
+        for name in ("targets", "known_future", "columns", "static"):
             fitted, given = getattr(self, name), getattr(panel, name)
             if fitted != given:
                 raise DataError(
                     f"The forecaster was fitted with {name}={list(fitted)}, but the table has {list(given)}."
                 )
+        if set(self.labels) != set(panel.labels):
+            raise DataError(
+                f"The forecaster was fitted with labels in the columns {list(self.labels)}, but those of the table are "
+                f"in {list(panel.labels)}."
+            )
 
     def get_state(self) -> dict:
         """Everything as plain data for a JSON file."""
@@ -132,6 +147,7 @@ class FittedTable:
     @classmethod
     def from_state(cls, state: dict) -> FittedTable:
         """What `get_state` described."""
-        names = {name: tuple(state[name]) for name in ("targets", "known_future", "columns", "own")}
+        names = {name: tuple(state[name]) for name in ("targets", "known_future", "columns", "own", "static")}
         scales = {name: np.array(scale) for name, scale in state["mase_scales"]}
-        return cls(**{**state, **names, "mase_scales": scales})
+        labels = {name: tuple(found) for name, found in state["labels"].items()}
+        return cls(**{**state, **names, "mase_scales": scales, "labels": labels})

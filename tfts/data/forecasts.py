@@ -184,11 +184,6 @@ def future_times(panel, rows, horizon):
     inside = at < panel.spans.end[panel.series_of(rows)][:, None]
     stamps = panel.times.asi8[np.where(inside, at, 0)]
     past_end = np.flatnonzero(~inside.all(axis=1))
-    # Many series end at the same time, after which the same times follow.
-    _, first, of = np.unique(panel.times.asi8[rows[past_end]], return_index=True, return_inverse=True)
-    if len(first):
-        after = [
-            panel.future_times(row, horizon).as_unit(panel.times.unit).asi8 for row in rows[past_end[first]]
-        ]
-        stamps[past_end] = np.stack(after)[of]
+    if len(past_end):
+        stamps[past_end] = panel.stamps_after(rows[past_end], horizon)
     return as_times(stamps.ravel(), panel.times)

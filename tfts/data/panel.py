@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -13,11 +13,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from tfts._messages import unknown
+from tfts.data.columns import Labels, numbers_of, rows_of_series
+from tfts.data.labels import decode
 from tfts.data.spans import Spans
 from tfts.data.times import (
     NANOSECONDS,
     Clock,
     alias_of,
+    as_times,
     check_duplicates,
     find_frequency,
     regularise,
@@ -32,9 +35,6 @@ MISSING = ("raise", "interpolate", "drop")
 DUPLICATES = ("raise", "first", "last", "mean")
 # Tables of forecasts have a column for each target beside these.
 _TAKEN = ("model", "origin", "series", "time")
-
-# The whole numbers up to here are all float64 numbers.
-_EXACT = 2**53
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,6 +58,11 @@ class Panel:
             series. Rows before `target_start` are context only. Rows from `observed_end`
             on hold nothing but `known_future` values: the future that is known.
         filled: Bool, like `values`: true where the user's table had no value.
+        static: Names of the attributes of a series, which are no columns of `values`.
+        attributes: Float64 `(series, static)`: their values; `None` without any.
+        labels: Dict from each column or attribute that holds labels to a tuple of them. The label
+            at place `k` stands in `values` and `attributes` as `k + 1`, any other as 0, and no
+            label is a label too, `None`.
         time_name: Name of the time column or index in the user's table.
         series_name: Name of the series column, `None` for a wide table.
         part: `"training"`, `"validation"` or `"test"` for a part of a `Split`.
@@ -82,6 +87,9 @@ class Panel:
     time_name: str = "time"
     series_name: str | None = None
     part: str | None = None
+    static: tuple = ()
+    attributes: np.ndarray | None = None
+    labels: Mapping[str, tuple] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def from_frame(
@@ -98,6 +106,10 @@ class Panel:
         duplicates: Literal["raise", "first", "last", "mean"] = "raise",
         allow_constant: bool = False,
         clock: Clock | None = None,
+        static: str | Sequence[str] = (),
+        static_frame: pd.DataFrame | None = None,
+        categories: str | Sequence[str] | None = None,
+        labels: Mapping[str, Sequence] | None = None,
     ) -> Panel:
         """Checks a table and brings it into one regular form.
 
@@ -129,6 +141,16 @@ class Panel:
                 be learnt from it, so this is for prediction.
             clock: `Clock` of rows that something was fitted on. Times are converted to its
                 zone, and rows with another time step are refused. In place of `freq`.
+            static: Names of the columns that hold one value for each series: its attributes. It may
+                be left empty in some rows of the series. The column `series` itself may be one: then
+                each series is a label.
+            static_frame: DataFrame of attributes with a row for each series, whose names are in its
+                column `series` or in its index.
+            categories: Names of the columns, and attributes, that hold labels; no label is one of
+                them. `None` takes pandas categories, and columns of text in which no value is a
+                number. Targets are never labels.
+            labels: Dict from each of these to its labels, for a table that comes after another one;
+                a label that is not among them is unknown.
 
         Returns:
             A `Panel`.
@@ -150,15 +172,28 @@ class Panel:
         times, time_name = times_of(frame, time)
         times = times if clock is None else clock.convert(times)
         codes, names = _series_codes(frame, series)
-        labels = [c for c in frame.columns if c not in (time, series)]
-        columns = tuple(map(str, labels))
-        targets, known_future = _roles(columns, targets, known_future)
 
         def where(row):
             of = f"series {names[codes[row]]!r}, " if series is not None else ""
             return f"{of}{times[row]}"
 
-        values = _numbers(frame, labels, where)
+        static = _names("static", static, [str(c) for c in frame.columns])
+        labelled = [c for c in frame.columns if c not in (time, series) and str(c) not in static]
+        columns = tuple(map(str, labelled))
+        more = None if static_frame is None else rows_of_series(static_frame, series, names)
+        found = {str(c): frame[c] for c in frame.columns if c not in (time, series)}
+        found |= {} if more is None else dict(more)
+        coded = Labels(found, targets, categories, labels, series if series in static else None)
+        values = numbers_of(frame, labelled, where, coded)
+        attributes = coded.attributes_of(frame, static, codes, names, where)
+        if more is not None:
+            added = _new_names(more, frame)
+            each = np.arange(len(names))
+            attributes = np.hstack(
+                [attributes, coded.attributes_of(more, added, each, names, names.__getitem__)]
+            )
+            static += added
+        targets, known_future = _roles(columns, targets, known_future, coded.names)
         stamps = times.asi8
         ahead = (codes[1:] < codes[:-1]) | ((codes[1:] == codes[:-1]) & (stamps[1:] < stamps[:-1]))
         if ahead.any():
@@ -175,17 +210,22 @@ class Panel:
             freq = alias_of(freq)
             times = to_periods(times, codes, freq)
             check_duplicates(times, codes, duplicates, where)
-        values, times, codes = _merge_duplicates(values, times, codes, duplicates)
+        of_labels = [i for i, c in enumerate(columns) if c in coded.names]
+        values, times, codes = _merge_duplicates(values, times, codes, duplicates, of_labels)
         values, times, lengths = regularise(values, times, codes, freq, where)
 
         ends = np.cumsum(lengths)
         starts = ends - lengths
         absent = np.isnan(values)
-        filled = absent if absent.any() else np.broadcast_to(False, values.shape)
         observed_ends = ends
-        if known_future and filled is absent:
+        if known_future and absent.any():
             others = [i for i, c in enumerate(columns) if c not in known_future]
             observed_ends = _observed_ends(absent[:, others].all(axis=1), starts, ends)
+        for i in of_labels:
+            coded.check(columns[i], len(frame))
+            values[:, i] = coded.with_missing(columns[i], values[:, i])
+            absent[:, i] = False
+        filled = absent if absent.any() else np.broadcast_to(False, values.shape)
         panel = cls(
             values=values,
             columns=columns,
@@ -198,6 +238,9 @@ class Panel:
             filled=filled,
             time_name=time_name,
             series_name=series,
+            static=static,
+            attributes=attributes if static else None,
+            labels={name: coded.labels[name] for name in (*columns, *static) if name in coded.labels},
         )
         if filled is absent:
             panel = panel._with_missing(missing, limit)
@@ -219,7 +262,9 @@ class Panel:
             f"Panel({len(self.series)} series, {len(self.times)} rows from {self.times.min()} to "
             f"{self.times.max()}, freq={self.freq!r}, targets={list(self.targets)}"
         )
-        return text + (f", known_future={list(self.known_future)})" if self.known_future else ")")
+        for name in ("known_future", "static"):
+            text += f", {name}={list(getattr(self, name))}" if getattr(self, name) else ""
+        return text + (f", labels={list(self.labels)})" if self.labels else ")")
 
     def indices(self, columns: Sequence[str]) -> npt.NDArray[np.int64]:
         """Positions of the named columns in `values`, an int array.
@@ -242,36 +287,118 @@ class Panel:
 
     def extend(self, steps: int) -> Panel:
         """A panel with `steps` rows more after each series, as known future still empty."""
-        parts, filled, times = [], [], []
-        for start, _, _, end in self.spans:
-            empty = np.full((steps, len(self.columns)), np.nan, dtype=self.values.dtype)
-            parts += [self.values[start:end], empty]
-            filled += [self.filled[start:end], np.ones_like(empty, dtype=bool)]
-            times += [self.times[start:end], self.future_times(end - 1, steps)]
         spans = self.spans
         # Rows that no series holds are left out, so the first rows move.
-        lengths = spans.end - spans.start + steps
-        first = np.cumsum(lengths) - lengths
+        lengths = spans.end - spans.start
+        first = np.cumsum(lengths + steps) - lengths - steps
         moved = first - spans.start
+        kept, rows = spans.rows(first, first + lengths), spans.rows(spans.start, spans.end)
+        size = int(lengths.sum()) + steps * len(lengths)
+        values = np.full((size, len(self.columns)), np.nan, dtype=self.values.dtype)
+        filled = np.ones(values.shape, dtype=bool)
+        values[kept], filled[kept] = self.values[rows], self.filled[rows]
+        stamps = np.empty(size, dtype=np.int64)
+        stamps[kept] = self.times.asi8[rows]
+        stamps[spans.rows(first + lengths, first + lengths + steps)] = self.stamps_after(
+            spans.end - 1, steps
+        ).ravel()
         return dataclasses.replace(
             self,
-            values=np.concatenate(parts),
-            filled=np.concatenate(filled),
-            times=times[0].append(times[1:]),
+            values=values,
+            filled=filled,
+            times=as_times(stamps, self.times),
             spans=Spans(
                 first, spans.target_start + moved, spans.observed_end + moved, spans.end + moved + steps
             ),
         )
+
+    def stamps_after(self, rows: npt.NDArray[np.int64], steps: int) -> npt.NDArray[np.int64]:
+        """`future_times` of several rows, int64 `(rows, steps)` in the unit of `times`."""
+        # Many series end at the same time, after which the same times follow.
+        _, first, of = np.unique(self.times.asi8[rows], return_index=True, return_inverse=True)
+        unit = self.times.unit
+        return np.stack([self.future_times(row, steps).as_unit(unit).asi8 for row in rows[first]])[of]
 
     def to_frame(self) -> pd.DataFrame:
         """The table as a DataFrame: the rows that belong to the panel, context rows too."""
         rows = self.spans.rows(first=self.spans.start, stop=self.spans.end)
         frame = pd.DataFrame(self.values[rows], columns=list(self.columns), index=self.times[rows])
         frame.index.name = self.time_name
+        of = self.series_of(rows)
+        for i, name in enumerate(self.static):
+            if name != self.series_name:
+                frame[name] = self.attributes[of, i]
+        for name in self.labels:
+            if name != self.series_name:
+                frame[name] = decode(frame[name].to_numpy(), self.labels[name])
         if self.series_name is not None:
             frame = frame.reset_index()
-            frame.insert(0, self.series_name, np.asarray(self.series, dtype=object)[self.series_of(rows)])
+            frame.insert(0, self.series_name, np.asarray(self.series, dtype=object)[of])
         return frame
+
+    def of_series(self, places: npt.ArrayLike, spans: Spans | None = None) -> Panel:
+        """The panel of some of the series, which shares the table.
+
+        Args:
+            places: Int or bool array: which of `series`, in order.
+            spans: Their `Spans`, in place of those that they have.
+        """
+        at = np.arange(len(self.series))[places]
+        return dataclasses.replace(
+            self,
+            series=tuple(self.series[i] for i in at),
+            spans=self.spans[at] if spans is None else spans,
+            attributes=None if self.attributes is None else self.attributes[at],
+        )
+
+    def with_indicators(self) -> Panel:
+        """The panel in plain columns of numbers, for methods that know no others.
+
+        In place of a column of labels there is one for each label, called `column=label`, which is
+        1 where it stands, else 0. Attributes become columns that are known ahead.
+        """
+        of = np.searchsorted(self.spans.end, np.arange(len(self.values)), side="right")
+        of = np.minimum(of, len(self.series) - 1)
+        columns = {name: self.values[:, i] for i, name in enumerate(self.columns)}
+        columns |= {name: self.attributes[of, i] for i, name in enumerate(self.static)}
+        ahead = {*self.known_future, *self.static}
+        made, filled, known = {}, {}, []
+        for name, values in columns.items():
+            named = self.labels.get(name)
+            parts = {name: values}
+            if named is not None:
+                parts = {f"{name}={label}": values == place for place, label in enumerate(named, start=1)}
+            made |= parts
+            known += list(parts) if name in ahead else []
+            kept = named is None and name in self.columns
+            absent = self.filled[:, self.columns.index(name)] if kept else np.broadcast_to(False, len(of))
+            filled |= dict.fromkeys(parts, absent)
+        return dataclasses.replace(
+            self,
+            values=np.stack(list(made.values()), axis=1).astype(self.values.dtype),
+            filled=np.stack(list(filled.values()), axis=1),
+            columns=tuple(made),
+            known_future=tuple(known),
+            static=(),
+            attributes=None,
+            labels={},
+        )
+
+    def without_labels(self) -> Panel:
+        """The panel without attributes and without columns of labels."""
+        kept = [i for i, c in enumerate(self.columns) if c not in self.labels]
+        if not self.static and len(kept) == len(self.columns):
+            return self
+        return dataclasses.replace(
+            self,
+            values=self.values[:, kept],
+            filled=self.filled[:, kept],
+            columns=tuple(self.columns[i] for i in kept),
+            known_future=tuple(c for c in self.known_future if c not in self.labels),
+            static=(),
+            attributes=None,
+            labels={},
+        )
 
     def digest(self) -> str:
         """A fingerprint of the panel: what was fitted on it is known by this, not by a file's name.
@@ -300,6 +427,9 @@ class Panel:
             # A name counts with its type: store 7 is not store "7".
             "series": [repr(name) for name in self.series],
             "spans": [[row - span.start for row in span] for span in self.spans],
+            "static": self.static,
+            "attributes": None if self.attributes is None else self.attributes.tolist(),
+            "labels": self.labels,
         }
         found = hashlib.sha256(json.dumps(names, default=str).encode())
         each = NANOSECONDS[self.times.unit]
@@ -404,16 +534,16 @@ def _check_options(frame, missing, limit, duplicates):
         )
 
 
-def _roles(columns, targets, known_future):
+def _roles(columns, targets, known_future, labels):
     """Names of the targets and of the columns known ahead, two tuples."""
     known_future = _names("known_future", known_future, columns)
     if targets is None:
-        targets = tuple(c for c in columns if c not in known_future)
+        targets = tuple(c for c in columns if c not in known_future and c not in labels)
     targets = _names("targets", targets, columns)
     if not targets:
         raise DataError(
-            "The table has no target column. Expected at least one column that is not known_future. "
-            f"Received: columns={list(columns)}, known_future={list(known_future)}."
+            "The table has no target column. Expected at least one column of numbers that is not known_future. "
+            f"Received: columns={list(columns)}, known_future={list(known_future)}, labels={list(labels)}."
         )
     both = [c for c in targets if c in known_future]
     if both:
@@ -442,6 +572,18 @@ def _observed_ends(nothing, starts, ends):
 def _check_choice(name, value, choices):
     if value not in choices:
         raise SettingError(unknown(name, value, choices))
+
+
+def _new_names(static_frame, frame):
+    """Names of the columns of a table of attributes, none of which the table has already."""
+    names = tuple(map(str, static_frame.columns))
+    for name in names:
+        if name in map(str, frame.columns):
+            raise DataError(
+                f"Column {name!r} is in the table and in `static_frame`. Expected it in one of them; a column of the "
+                "table is named in `static`."
+            )
+    return names
 
 
 def _names(kind, names, columns):
@@ -491,50 +633,8 @@ def aligned_empty(shape, dtype=np.float32):
     return spare[first : first + size].view(dtype).reshape(shape)
 
 
-def _numbers(frame, columns, where):
-    values = np.empty((len(frame), len(columns)))
-    for i, name in enumerate(columns):
-        column = frame[name]
-        if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
-            # One word makes text of a whole column, so that the word is what has to be found.
-            is_text = column.dtype == object or pd.api.types.is_string_dtype(column.dtype)
-            numbers = pd.to_numeric(column, errors="coerce") if is_text else None
-            bad = np.flatnonzero(column.notna() & (numbers.isna() if is_text else True))
-            if len(bad) or not is_text:
-                first = f" (first: {column.iloc[bad[0]]!r} at {where(bad[0])})" if len(bad) else ""
-                raise DataError(
-                    f"Column {str(name)!r} holds {len(bad)} values of type {column.dtype} that are no "
-                    f"numbers{first}. Leave the column out, or turn it into numbers, e.g. with "
-                    "pandas.get_dummies for categories."
-                )
-            column = numbers
-        numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        if pd.api.types.is_integer_dtype(column):
-            _check_whole_numbers(name, column, numbers, where)
-        infinite = np.flatnonzero(np.abs(numbers) > np.finfo(np.float32).max)
-        if len(infinite):
-            raise DataError(
-                f"Column {str(name)!r} has {len(infinite)} infinite values or values beyond float32 (first: "
-                f"{numbers[infinite[0]]} at {where(infinite[0])}). Expected finite numbers; make them missing "
-                "values (NaN) or correct them."
-            )
-        values[:, i] = numbers
-    return values
-
-
-def _check_whole_numbers(name, column, numbers, where):
-    """Refuses integers that float64 would round."""
-    large = np.flatnonzero(np.abs(numbers) >= _EXACT)
-    lost = [row for row in large if int(numbers[row]) != column.iloc[row]]
-    if lost:
-        raise DataError(
-            f"Column {str(name)!r} has {len(lost)} whole numbers beyond 2**53 that float64 can't hold to the last "
-            f"digit (first: {column.iloc[lost[0]]} at {where(lost[0])}). Take a common start off first, or leave "
-            "the column out."
-        )
-
-
-def _merge_duplicates(values, times, codes, duplicates):
+def _merge_duplicates(values, times, codes, duplicates, of_labels):
+    """One row for each time; columns at the positions `of_labels` have no mean, so that the first counts."""
     rows = repeated(times, codes)
     if not len(rows):
         return values, times, codes
@@ -551,5 +651,7 @@ def _merge_duplicates(values, times, codes, duplicates):
         seen = ~np.isnan(block)
         total = np.add.reduceat(np.where(seen, block, 0), inner, axis=0)
         count = np.add.reduceat(seen, inner, axis=0, dtype=np.int64)
+        first_of = kept[many][:, of_labels]
         kept[many] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        kept[np.ix_(many, of_labels)] = first_of
     return kept, times[heads], codes[heads]

@@ -13,6 +13,7 @@ import sklearn
 from sklearn import preprocessing
 
 from tfts._messages import unknown
+from tfts.data.labels import moved
 from tfts.data.panel import aligned_empty
 from tfts.errors import NotFittedError, SettingError, UnknownNameError
 
@@ -44,6 +45,16 @@ def _none(table):
     return np.zeros(table.shape[1]), np.ones(table.shape[1])
 
 
+def _used(panel, name, rows):
+    """The labels of a column that stand in some rows, or of an attribute, a tuple."""
+    if name in panel.static:
+        found = panel.attributes[:, panel.static.index(name)]
+    else:
+        found = panel.values[rows, panel.columns.index(name)]
+    there = np.unique(found[found > 0]).astype(np.int64)
+    return tuple(panel.labels[name][place - 1] for place in there)
+
+
 def _within_one(table):
     """Moves each column to 0 .. 1 in place, and gives what was subtracted and divided by.
 
@@ -69,7 +80,8 @@ class Scaler:
 
     Fitted by scikit-learn on the rows of one part alone. Missing values are left out,
     interpolated ones too: an interpolated value at the end of the training rows was made
-    from a validation row. A column without spread gets the scale 1.
+    from a validation row. A column without spread gets the scale 1. Labels get the numbers 1, 2,
+    ... of those that stand in the training rows, and 0 for all others.
 
     Args:
         kind: A name of `SCALERS`: `"standard"` (mean 0, deviation 1), `"minmax"` (0 to
@@ -84,10 +96,14 @@ class Scaler:
     Attributes:
         columns: Names of the columns, tuple.
         logged: Names of the columns that are taken as logarithms, tuple.
+        static: Names of the attributes of series, tuple.
+        labels: Dict from each column or attribute of labels to those of the training rows, tuple.
         offset: Float64 `(columns,)`, original units; of columns in `logged`, of logarithms.
         scale: The same, none zero.
         series_offset: Dict from series name to `(columns,)`, with `per_series`.
         series_scale: The same for the scale.
+        static_offset: Float64 `(static,)`, of the attributes of the series in training, each once.
+        static_scale: The same for the scale.
 
     Raises:
         ValueError: If `kind` is unknown.
@@ -119,6 +135,8 @@ class Scaler:
         self.columns = panel.columns
         self.logged = tuple(panel.targets) if self.kind == "log" else ()
         rows = panel.spans.rows()
+        self.labels = {name: _used(panel, name, rows) for name in panel.labels}
+        self._learn_static(panel)
         # One column at a time, so that a float64 copy of the table is never held.
         learnt = [self._learn(panel, rows, slice(i, i + 1)) for i in range(len(self.columns))]
         self.offset, self.scale = (np.concatenate(pair) for pair in zip(*learnt, strict=True))
@@ -132,12 +150,22 @@ class Scaler:
                     self.series_offset[name], self.series_scale[name] = learnt
         return self
 
+    def _learn_static(self, panel):
+        """Offset and scale of the attributes, of which every series counts once."""
+        self.static = panel.static
+        count = len(self.static)
+        self.static_offset, self.static_scale = np.zeros(count), np.ones(count)
+        numbers = [i for i, name in enumerate(self.static) if name not in self.labels]
+        if numbers:
+            found = SCALERS[self.kind](panel.attributes[:, numbers].astype(np.float64))
+            self.static_offset[numbers], self.static_scale[numbers] = found
+
     def _learn(self, panel, rows, columns):
         table = np.array(panel.values[rows, columns], dtype=np.float64)
         table[panel.filled[rows, columns]] = np.nan
         self._take_logarithms(table, self.columns[columns])
         offset, scale = np.zeros(table.shape[1]), np.ones(table.shape[1])
-        known = ~np.isnan(table).all(axis=0)
+        known = ~np.isnan(table).all(axis=0) & [c not in self.labels for c in self.columns[columns]]
         if known.any():
             offset[known], scale[known] = SCALERS[self.kind](table[:, known])
         return offset, scale
@@ -158,6 +186,11 @@ class Scaler:
         rows = panel.spans.rows(panel.spans.start, panel.spans.end)
         units = [self.affine(name, panel.columns) for name in (panel.series if self.per_series else [None])]
         offset, scale = (np.stack(parts) for parts in zip(*units, strict=True))
+        renumbered = {
+            panel.columns.index(name): moved(labels, self.labels[name])
+            for name, labels in panel.labels.items()
+            if name in panel.columns
+        }
         # In pieces, because a second float64 copy of the table would fill the memory.
         for begin in range(0, len(rows), 100_000):
             piece = rows[begin : begin + 100_000]
@@ -169,8 +202,21 @@ class Scaler:
             self._take_logarithms(wide, panel.columns)
             wide -= offset[of]
             wide /= scale[of]
+            for i, table in renumbered.items():
+                wide[:, i] = table[np.nan_to_num(wide[:, i]).astype(np.int64)]
             values[piece] = wide
-        return dataclasses.replace(panel, values=values)
+        return dataclasses.replace(
+            panel, values=values, attributes=self._scaled_attributes(panel), labels=self.labels
+        )
+
+    def _scaled_attributes(self, panel):
+        if not panel.static:
+            return None
+        scaled = (panel.attributes - self.static_offset) / self.static_scale
+        for i, name in enumerate(panel.static):
+            if name in self.labels:
+                scaled[:, i] = moved(panel.labels[name], self.labels[name])[scaled[:, i].astype(np.int64)]
+        return scaled
 
     def with_unseen(self, panel, num_rows):
         """The scaler with an offset and scale for series that `fit` has not seen, with `per_series`.
@@ -321,6 +367,10 @@ class Scaler:
             "per_series": self.per_series,
             "columns": list(self.columns),
             "logged": list(self.logged),
+            "static": list(self.static),
+            "labels": {name: list(labels) for name, labels in self.labels.items()},
+            "static_offset": self.static_offset.tolist(),
+            "static_scale": self.static_scale.tolist(),
             "offset": self.offset.tolist(),
             "scale": self.scale.tolist(),
             "series": [
@@ -334,8 +384,10 @@ class Scaler:
         """The scaler that `get_state` described."""
         scaler = cls(state["kind"], state["per_series"])
         scaler.columns = tuple(state["columns"])
-        # A forecaster that an older version saved has none.
-        scaler.logged = tuple(state.get("logged", ()))
+        scaler.logged, scaler.static = tuple(state["logged"]), tuple(state["static"])
+        scaler.labels = {name: tuple(labels) for name, labels in state["labels"].items()}
+        scaler.static_offset = np.array(state["static_offset"])
+        scaler.static_scale = np.array(state["static_scale"])
         scaler.offset = np.array(state["offset"])
         scaler.scale = np.array(state["scale"])
         scaler.series_offset = {name: np.array(offset) for name, offset, _ in state["series"]}

@@ -140,6 +140,8 @@ class WindowSpec:
             targets=targets,
             past=self.features(panel)[len(targets) :],
             known_future=self.known_columns(panel),
+            static=panel.static,
+            categories={name: len(labels) for name, labels in panel.labels.items()},
             output=output,
         )
 
@@ -209,9 +211,9 @@ class WindowSpec:
 
         Returns:
             `tf.data.Dataset` of `(inputs, future)`. `inputs` is `past`, float32 `(batch,
-            context_length, features)`, or with known columns or a teacher a dict of
-            `past`, `known_future` `(batch, context_length + horizon, known)` and
-            `teacher`. `future` is float32 `(batch, horizon, targets)`. A panel that is not
+            context_length, features)`, or with known columns, attributes or a teacher a dict
+            of `past`, `known_future` `(batch, context_length + horizon, known)`, `static`
+            `(batch, attributes)` and `teacher`. `future` is float32 `(batch, horizon, targets)`. A panel that is not
             scaled is rounded to float32 as well.
 
         Raises:
@@ -269,8 +271,8 @@ class WindowSpec:
             rows: Int `(windows,)`: the origins wanted. `None` takes all of `origins`.
 
         Returns:
-            `(past, future)`, or `({"past", "known_future"}, future)` with known columns,
-            with the shapes of `dataset`.
+            `(past, future)`, or with known columns or attributes `(dict, future)`, with the
+            names and shapes of `dataset`.
         """
         rows = self.origins(panel) if rows is None else rows
         return self.inputs(panel, rows), _windows(panel, self.target_columns(panel), rows + 1, self.horizon)
@@ -283,12 +285,15 @@ class WindowSpec:
             rows: Int `(windows,)`: origins, as from `forecast_origins`.
 
         Returns:
-            `past`, or with known columns the dict of `past` and `known_future`, as NumPy
-            arrays like those of `arrays`.
+            `past`, or with known columns or attributes a dict of `past`, `known_future` and
+            `static`, as NumPy arrays like those of `arrays`.
         """
-        past = self.past(panel, rows)
-        known = self.known_columns(panel)
-        return {"past": past, "known_future": self.known(panel, rows)} if known else past
+        made = {"past": self.past(panel, rows)}
+        if self.known_columns(panel):
+            made["known_future"] = self.known(panel, rows)
+        if panel.static:
+            made["static"] = panel.attributes[panel.series_of(rows)]
+        return made if len(made) > 1 else made["past"]
 
     def input_batches(
         self, panel: Panel, rows: npt.ArrayLike, batch_size: int = 256, teacher_forcing: bool = False
@@ -411,19 +416,21 @@ class WindowSpec:
         past_table = table(features)
         target_table = past_table if features == targets else table(targets)
         known_table = table(known) if known else None
+        attributes = _on_host(panel.attributes.astype(np.float32)) if panel.static else None
+        ends = _on_host(panel.spans.end) if panel.static else None
         context, horizon = self.context_length, self.horizon
 
         def rows(origins, first, last):
             return origins[:, None] + tf.range(first, last, dtype=origins.dtype)
 
         def inputs(origins):
-            past = tf.gather(past_table, rows(origins, 1 - context, 1))
-            if not known:
-                return past
-            return {
-                "past": past,
-                "known_future": tf.gather(known_table, rows(origins, 1 - context, horizon + 1)),
-            }
+            made = {"past": tf.gather(past_table, rows(origins, 1 - context, 1))}
+            if known:
+                made["known_future"] = tf.gather(known_table, rows(origins, 1 - context, horizon + 1))
+            if attributes is not None:
+                of = tf.searchsorted(ends, tf.cast(origins, ends.dtype), side="right")
+                made["static"] = tf.gather(attributes, of)
+            return made if len(made) > 1 else made["past"]
 
         def future(origins):
             return tf.gather(target_table, rows(origins, 1, horizon + 1))

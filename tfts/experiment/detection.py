@@ -158,6 +158,12 @@ def check_detector(settings):
 def _new_detector(settings):
     data, own = settings.data, settings.detector.model_dump()
     own["confirm"] = tuple(own["confirm"])
+    unused = {name: getattr(data, name) for name in ("static", "categories", "series_embedding")}
+    if any(unused.values()):
+        raise SettingError(
+            "A detector takes columns of numbers, no labels or attributes of series. Leave them out of `data`. "
+            f"Received: {unused}."
+        )
     return AnomalyDetector(
         **own,
         targets=data.targets,

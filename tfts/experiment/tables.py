@@ -170,6 +170,9 @@ def forecaster_options(settings, network=False):
         "duplicates": data.duplicates,
         "scaler": data.scaler,
         "per_series": data.per_series,
+        "static": data.static,
+        "categories": data.categories,
+        "series_embedding": data.series_embedding,
     }
 
 

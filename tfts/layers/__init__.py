@@ -1,6 +1,7 @@
 """Keras layers for time series. They use `keras.ops` only, so they run on every Keras backend."""
 
 from tfts.layers.attention_decoder import AttentionDecoder
+from tfts.layers.category_embedding import CategoryEmbedding
 from tfts.layers.linear_interpolation import LinearInterpolation
 from tfts.layers.lstm import LSTM
 from tfts.layers.lstm_decoder import LSTMDecoder
@@ -17,6 +18,7 @@ from tfts.layers.window_spread import WindowSpread
 
 __all__ = [
     "AttentionDecoder",
+    "CategoryEmbedding",
     "LSTM",
     "LSTMDecoder",
     "LinearInterpolation",

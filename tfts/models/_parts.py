@@ -12,7 +12,7 @@ import keras
 
 from tfts._messages import unknown
 from tfts.errors import SettingError
-from tfts.layers import ReversibleInstanceNorm, WindowSpread
+from tfts.layers import CategoryEmbedding, ReversibleInstanceNorm, WindowSpread
 from tfts.outputs.forecast import Forecast
 from tfts.task import Task
 
@@ -37,15 +37,19 @@ class Window:
     Attributes:
         task: `Task`.
         inputs: What `keras.Model` takes: the tensor `past` alone, or a dict.
-        past: Tensor `(batch, context_length, features)`, as it comes.
-        values: The same normalised; the targets are its first columns.
+        past: Tensor `(batch, context_length, columns)`, the columns of numbers as they come.
+        values: The same normalised, then the vectors of labels; the targets are its first columns.
         norm: The layer that normalised, None for `"none"`.
         level: Tensor `(batch, 1, features)`, the level that the forecast gets back, or None.
         scale: The same for what the window was divided by.
-        known: Columns known for context and horizon, `(batch, context_length + horizon, columns)`,
-            or None.
-        context: Their rows of the context, or None.
-        ahead: Their rows of the horizon, or None.
+        known: All that is known of a row of context and horizon, `(batch, context_length + horizon,
+            columns)`: numbers known ahead, vectors of labels, attributes of the series; or None.
+        context: Its rows of the context, or None.
+        ahead: Its rows of the horizon, or None.
+        changing: Those columns of `ahead` that are no attributes, or None.
+        static: Attributes of the series, `(batch, columns)`, or None.
+        labels: Dict from each column of labels to its vectors, `(batch, rows, units)`, of attributes
+            `(batch, units)`. Each of the tensors above holds numbers first, then such vectors.
     """
 
     task: Task
@@ -58,6 +62,9 @@ class Window:
     known: object
     context: object
     ahead: object
+    changing: object
+    static: object
+    labels: dict
 
     @property
     def own(self):
@@ -70,6 +77,16 @@ class Window:
         if not self.task.past:
             return None
         return self.values[..., self.task.num_targets :]
+
+    @property
+    def flat_ahead(self):
+        """All that is known of the horizon as one row, `(batch, columns)`, or None."""
+        if self.ahead is None:
+            return None
+        changing = self.changing
+        if changing is not None:
+            changing = keras.layers.Flatten(dtype="float32", name="known_flat")(changing)
+        return join([changing, self.static], "known_flat_static")
 
     @property
     def encoder(self):
@@ -99,26 +116,67 @@ def window_inputs(task, window_norm="none", *, affine=False, own=False):
     inputs = {
         name: keras.Input(shape, name=name, dtype="float32") for name, shape in task.input_shapes.items()
     }
-    past, known, context, ahead = inputs["past"], inputs.get("known_future"), None, None
-    if known is not None:
-        cut = {"dtype": "float32"}
-        context = keras.layers.Cropping1D((0, task.horizon), name="known_context", **cut)(known)
-        ahead = keras.layers.Cropping1D((task.context_length, 0), name="known_ahead", **cut)(known)
+    past, labels = _numbers_and_labels(task, inputs, "past")
+    all_labels = dict(labels)
     values, norm, level, scale = past[..., : task.num_targets] if own else past, None, None, None
     if WINDOW_NORMS[window_norm] is not None:
         norm = ReversibleInstanceNorm(
             **WINDOW_NORMS[window_norm], affine=affine, dtype="float32", name="window_norm"
         )
         values, level, scale = norm(values, return_statistics=True)
-    inputs = inputs if len(inputs) > 1 else past
-    return Window(task, inputs, past, values, norm, level, scale, known, context, ahead)
+    if not own:
+        values = join([values, *labels.values()], "values_and_labels")
+    known = _known(task, inputs, all_labels)
+    inputs = inputs if len(inputs) > 1 else inputs["past"]
+    return Window(task, inputs, past, values, norm, level, scale, labels=all_labels, **known)
+
+
+def _known(task, inputs, all_labels):
+    """The parts of a window that are known of every row, by their names in `Window`; their labels are added."""
+    rows = task.context_length + task.horizon
+    cut = {"dtype": "float32"}
+    steps, static, parts = None, None, {}
+    if task.known_future:
+        numbers, labels = _numbers_and_labels(task, inputs, "known_future")
+        all_labels |= labels
+        steps = join([numbers, *labels.values()], "known_and_labels")
+        ahead = keras.layers.Cropping1D((task.context_length, 0), name="known_ahead", **cut)(steps)
+        parts["changing"] = ahead
+    if task.static:
+        numbers, labels = _numbers_and_labels(task, inputs, "static")
+        all_labels |= labels
+        static = join([numbers, *labels.values()], "static_and_labels")
+    if static is not None:
+        every = keras.layers.RepeatVector(rows, name="static_rows", **cut)(static)
+        steps = join([steps, every], "known_and_static")
+        ahead = keras.layers.Cropping1D((task.context_length, 0), name="all_known_ahead", **cut)(steps)
+    if steps is None:
+        return dict.fromkeys(("known", "context", "ahead", "changing", "static"))
+    context = keras.layers.Cropping1D((0, task.horizon), name="known_context", **cut)(steps)
+    parts.setdefault("changing")
+    return {"known": steps, "context": context, "ahead": ahead, "static": static, **parts}
+
+
+def _numbers_and_labels(task, inputs, role):
+    """The columns of an input that are numbers, or None, and a dict of the vectors of the others."""
+    names = task.features if role == "past" else getattr(task, role)
+    sizes, tensor = dict(task.categories), inputs[role]
+    numbers = [i for i, name in enumerate(names) if name not in sizes]
+    if len(numbers) == len(names):
+        return tensor, {}
+    labels = {
+        name: CategoryEmbedding(sizes[name], dtype="float32", name=f"labels_{role}_{i}")(tensor[..., i])
+        for i, name in enumerate(names)
+        if name in sizes
+    }
+    return (keras.ops.take(tensor, numbers, axis=-1) if numbers else None), labels
 
 
 def with_teacher(window):
     """The window with a further input, `teacher`, and the true future that it brings, on the window's level."""
     task = window.task
     future = keras.Input((task.horizon, task.num_targets), name="teacher", dtype="float32", optional=True)
-    inputs = window.inputs if isinstance(window.inputs, dict) else {"past": window.past}
+    inputs = window.inputs if isinstance(window.inputs, dict) else {"past": window.inputs}
     window = dataclasses.replace(window, inputs={**inputs, "teacher": future})
     return window, future if window.norm is None else window.norm(future, window=window.past)
 
@@ -129,12 +187,6 @@ def _check_task(task):
             "A builder takes a `Task`, then its options by name, for example linear(Task(context_length=7, horizon=5, "
             f"targets=1, past=2)). Received: task={task!r}."
         )
-    for role in ("static", "categories"):
-        if getattr(task, role):
-            raise SettingError(
-                f"The models take no `{role}` columns. Expected a task without. "
-                f"Received: {role}={task.get_config()[role]}."
-            )
     if task.masked:
         raise SettingError(
             "The models take no mask of missing values. Expected masked=False. Received: masked=True."
@@ -177,10 +229,7 @@ def _with_further(window, location, features):
 
 
 def _with_ahead(window, features):
-    if window.ahead is None:
-        return features
-    flat = keras.layers.Flatten(dtype="float32", name="known_flat")(window.ahead)
-    return join([features, flat], "head_inputs")
+    return join([features, window.flat_ahead], "head_inputs")
 
 
 def step_head(window, features, name="head"):
@@ -188,16 +237,16 @@ def step_head(window, features, name="head"):
     return _from_zero(window.task.output.width * window.task.num_targets, name)(features)
 
 
-def target_head(window, features, ahead=None):
+def target_head(window, features, ahead=False):
     """Raw columns from what a network knows of each target, `(batch, targets, units)`.
 
     Args:
-        ahead: Columns known ahead, which enter by weights that all targets share.
+        ahead: Bool. Whether what is known of the horizon enters, by weights that all targets share.
     """
     steps = window.task.horizon * window.task.output.width
     raw = _from_zero(steps, "head")(features)
-    if ahead is not None:
-        flat = keras.layers.Reshape((1, -1), name="known_flat")(ahead)
+    if ahead and window.ahead is not None:
+        flat = keras.layers.Reshape((1, -1), name="known_row")(window.flat_ahead)
         known = _from_zero(steps, "known_head", use_bias=False)(flat)
         raw = keras.layers.Add(dtype="float32", name="with_known")([raw, known])
     return as_columns(_parameter_rows(window, raw, "head"))

@@ -54,8 +54,8 @@ def inverted_transformer(
 
     Returns:
         Uncompiled `keras.Model` of the task. Its attention scores `(batch, heads, num_targets,
-        num_features + num_known_future)` say how much each target looks at each column:
-        those of `past`, then those known ahead.
+        num_features + num_known_future + attributes)` say how much each target looks at each
+        column: those of `past`, then those known ahead, then the attributes.
 
     Raises:
         ValueError: If a setting is out of range, `units` is not a multiple of `num_heads`, or
@@ -73,9 +73,7 @@ def inverted_transformer(
     window = window_inputs(task, window_norm)
     check_heads(units, num_heads)
     check_positive_int(num_layers=num_layers, feedforward_units=feedforward_units)
-    tokens = _embedded(window.values, units, "embedding")
-    if window.known is not None:
-        tokens = join([tokens, _embedded(window.known, units, "known_embedding")], "tokens", axis=1)
+    tokens = _tokens(window, units)
     if dropout:
         tokens = keras.layers.Dropout(dropout, name="tokens_dropout")(tokens)
     for i in range(num_layers):
@@ -83,6 +81,32 @@ def inverted_transformer(
         tokens = encoder_block(tokens, num_heads, feedforward_units, dropout, f"encoder_{i}", **last)
     tokens = keras.layers.LayerNormalization(name="norm")(tokens)
     return finish(window, target_head(window, tokens), name, linear_skip)
+
+
+def _tokens(window, units):
+    """A token for each column of the task, `(batch, columns, units)`: of `past`, known ahead, attributes."""
+    task, found, blocks = window.task, {}, []
+    for rows, names, name in (
+        (window.values, task.features, "embedding"),
+        (window.known, task.known_future, "known_embedding"),
+    ):
+        numbers = [column for column in names if column not in window.labels]
+        if numbers:
+            rows = rows if len(numbers) == len(names) and not task.static else rows[..., : len(numbers)]
+            blocks.append(_embedded(rows, units, name))
+            found |= {column: (blocks[-1], i) for i, column in enumerate(numbers)}
+    if len(found) == len(task.features + task.known_future + task.static):
+        return join(blocks, "tokens", axis=1)
+    found = {column: tokens[:, i : i + 1] for column, (tokens, i) in found.items()}
+    static = [column for column in task.static if column not in window.labels]
+    alone = {column: window.static[..., i : i + 1] for i, column in enumerate(static)} | window.labels
+    columns = task.features + task.known_future + task.static
+    for column, values in alone.items():
+        place = columns.index(column)
+        flat = keras.layers.Flatten(name=f"flat_{place}")(values)
+        token = keras.layers.Dense(units, name=f"embedding_{place}")(flat)
+        found[column] = keras.layers.Reshape((1, units), name=f"token_{place}")(token)
+    return join([found[column] for column in columns], "tokens", axis=1)
 
 
 def _embedded(rows, units, name):

@@ -103,4 +103,4 @@ def patch_transformer(
     flat = ops.reshape(tokens, (-1, task.num_targets, num_patches * units))
     if dropout:
         flat = keras.layers.Dropout(dropout, name="head_dropout")(flat)
-    return finish(window, target_head(window, flat, window.ahead), name, linear_skip)
+    return finish(window, target_head(window, flat, ahead=True), name, linear_skip)

@@ -2,6 +2,7 @@
 
 import copy
 import time
+import warnings
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class BaselinePredictor(Predictor):
     def __init__(self, name, model_options=None):
         super().__init__()
         self.name, self.model_options = name, copy.deepcopy(dict(model_options or {}))
-        self.holds_out = BASELINES[name].holds_out
+        self.holds_out, self.in_units = BASELINES[name].holds_out, BASELINES[name].copies_values
 
     @property
     def num_parameters(self):
@@ -51,29 +52,36 @@ class BaselinePredictor(Predictor):
         baseline = build_baseline(self.name, **self.model_options)
         own = BASELINES[self.name]
         train, valid = (rows.train, rows.validation) if own.copies_values else rows.scaled(own.dtype)
+        self._say_unused(train)
+        train, valid = self._plain(train), valid and self._plain(valid)
         self.model = baseline.fit(train, rows.training_spec, valid)
         return time.monotonic() - began
 
-    def as_network(self, num_features):
+    def as_network(self, task):
         """The same forecasts from a Keras model.
 
         Args:
-            num_features: Columns of `past`.
+            task: `Task` of the fit.
 
         Returns:
             A fitted `NetworkPredictor` of `linear`.
 
         Raises:
-            ValueError: If it is no ridge, or the ridge has a centre of 0.
+            ValueError: If it is no ridge, or the ridge has a centre of 0, labels or attributes.
         """
         if not isinstance(self.model, Ridge):
             raise ModelError(
                 f"The baseline {self.name!r} is no Keras model, and only a ridge can be turned into one. Expected "
                 "ridge, a model of MODELS, or a Keras model of yours."
             )
+        if task.static or task.categories:
+            raise ModelError(
+                "A ridge with labels or attributes of series can't be turned into a network. Expected one of columns "
+                f"of numbers. Received: static={list(task.static)}, categories={dict(task.categories)}."
+            )
         from tfts.linear_start import ridge_network
 
-        model, options = ridge_network(self.model, num_features)
+        model, options = ridge_network(self.model, task.num_features)
         network = NetworkPredictor("linear", options)
         network.model = model
         return network
@@ -82,13 +90,33 @@ class BaselinePredictor(Predictor):
         """Raises an error that says what a baseline lacks."""
         raise ModelError(f"The baseline {self.name!r} {lack}.")
 
-    def _prepared(self, panel, scaler):
+    def _prepared(self, panel, scaler, spec):
         # Copies of values need no scale, which would cost digits.
         own = BASELINES[self.name]
-        return panel if own.copies_values else scaler.transform(panel, own.dtype)
+        scaled = panel if self.in_units else scaler.transform(panel, own.dtype)
+        return scaled, self._plain(scaled, spec.horizon)
 
-    def _predict(self, panel, spec, rows):
-        return self.model.predict(panel, spec, rows)
+    def _plain(self, panel, horizon=0):
+        """The panel without labels and attributes, which are columns of numbers to a method that uses them."""
+        if not panel.labels and not panel.static:
+            return panel
+        if not BASELINES[self.name].uses_columns:
+            return panel.without_labels()
+        # Attributes are known of any row to come.
+        return (panel.extend(horizon) if panel.static and horizon else panel).with_indicators()
+
+    def _say_unused(self, panel):
+        unused = sorted({*panel.labels, *panel.static})
+        if unused and not BASELINES[self.name].uses_columns:
+            warnings.warn(
+                f"The baseline {self.name!r} does not use labels and attributes of series: {', '.join(unused)}.",
+                stacklevel=4,
+            )
+
+    def _predict(self, prepared, spec, rows):
+        panel, plain = prepared
+        moved = plain.spans.start - panel.spans.start
+        return self.model.predict(plain, spec, rows + moved[panel.series_of(rows)])
 
     def save(self, folder):
         """Writes `baseline.npz`; what is no array is returned."""

@@ -147,7 +147,7 @@ class NetworkPredictor(Predictor):
         batches = spec.input_batches(panel, rows, _BATCH, self.has_teacher)
         return self.model.predict(batches, verbose=0)
 
-    def as_network(self, num_features):
+    def as_network(self, task):
         """Itself."""
         return self
 

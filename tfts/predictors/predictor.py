@@ -100,6 +100,8 @@ class Predictor(abc.ABC):
     model = None
     # Whether it learns nothing from validation rows but what it chooses by them.
     holds_out = True
+    # Whether it forecasts in the units of the table, without a scaler.
+    in_units = False
     # Whether its errors are those of a second fit on earlier rows, so that the first may see all.
     measured_apart = False
 
@@ -162,24 +164,24 @@ class Predictor(abc.ABC):
         Yields:
             Tuples of some of `rows` and their `Predictive`, original units.
         """
-        prepared = self._prepared(panel, scaler)
+        prepared = self._prepared(panel, scaler, spec)
         targets = spec.target_columns(panel)
         chunk = min(_CHUNK, max(1, _CHUNK_NUMBERS // (spec.horizon * len(targets) * output.width)))
         for start in range(0, len(rows), chunk):
             at = rows[start : start + chunk]
             values = self._predict(prepared, spec, at)
-            if prepared is panel:
+            if self.in_units:
                 yield at, Predictive(output, np.asarray(values), np.zeros(len(targets), dtype=bool))
             else:
                 yield at, Predictive.restored(output, values, scaler, panel, at, targets)
 
-    def _prepared(self, panel, scaler):
-        """What `_predict` takes: the panel itself, in original units, or scaled."""
+    def _prepared(self, panel, scaler, spec):
+        """What `_predict` takes."""
         return scaler.transform(panel)
 
     @abc.abstractmethod
-    def _predict(self, panel, spec, rows):
-        """Parameters of the output, in the units of a prepared panel."""
+    def _predict(self, prepared, spec, rows):
+        """Parameters of the output, in the units of what is prepared."""
 
     @abc.abstractmethod
     def save(self, folder):

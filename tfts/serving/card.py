@@ -50,7 +50,7 @@ def model_card(metadata, samples):
 
 
 def _columns(metadata):
-    return [*metadata["columns"], *metadata["known_future"]]
+    return [*metadata["columns"], *metadata["known_future"], *metadata.get("static", ())]
 
 
 def _purpose(metadata, named):
@@ -76,6 +76,16 @@ def _inputs(metadata, named):
         known = ", ".join(named[c] for c in metadata["known_future"])
         lines.append(
             f"- `known_future`: the rows of `past` and the {metadata['horizon']} after them: {known}."
+        )
+    if metadata.get("static"):
+        lines.append(
+            f"- `static`: attributes of the series: {', '.join(named[c] for c in metadata['static'])}."
+        )
+    labels = (metadata["scaler"] or {}).get("labels") or {}
+    if labels:
+        lines.append(
+            f"- Labels ({', '.join(named[c] for c in labels)}) go in as their place, from 1, in `scaler.labels` of "
+            "metadata.json, where null is no label; 0 is any other label."
         )
     if metadata["calendar"]:
         lines.append(f"- Calendar columns follow from the time: {', '.join(metadata['calendar'])}.")

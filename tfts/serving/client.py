@@ -308,6 +308,8 @@ class _Remote(Forecaster):
             own=tuple(column for column in columns if column not in computed),
             mase_scales={},
             span={"timezone": metadata["timezone"]},
+            static=self.scaler_.static,
+            labels=self.scaler_.labels,
         )
         self._series_names = metadata["series_names"]
         self._takes_phase = any("phase" in of["inputs"] for of in metadata["signatures"].values())

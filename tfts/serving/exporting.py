@@ -90,7 +90,7 @@ def export(
         )
     described = servable.described()
     for column in units or {}:
-        known = [*described["columns"], *described["known_future"]]
+        known = [*described["columns"], *described["known_future"], *described["static"]]
         if column not in known:
             raise UnknownNameError(unknown("column in units:", column, known))
     path = Path(path)

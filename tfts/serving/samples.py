@@ -49,6 +49,9 @@ def sample_panel(forecaster, series_names=None):
     pairs = [scaler.affine(name, scaler.columns) for name in names]
     values = np.stack([offset + scale * part for part, (offset, scale) in zip(off, pairs, strict=True)])
     values = values.reshape(_ROWS * length, -1)
+    for i, column in enumerate(scaler.columns):
+        if column in scaler.labels:
+            values[:, i] = rng.integers(0, len(scaler.labels[column]) + 1, len(values))
     logged = [scaler.columns.index(column) for column in scaler.logged]
     values[:, logged] = np.exp(values[:, logged])
     zone = (forecaster.training_ or {}).get("timezone")
@@ -57,6 +60,10 @@ def sample_panel(forecaster, series_names=None):
         values[:, scaler.columns.index(name)] = column
     starts = np.arange(_ROWS) * length
     ends = starts + spec.context_length
+    attributes = scaler.static_offset + scaler.static_scale * rng.normal(size=(_ROWS, len(scaler.static)))
+    for i, name in enumerate(scaler.static):
+        if name in scaler.labels:
+            attributes[:, i] = rng.integers(0, len(scaler.labels[name]) + 1, _ROWS)
     panel = Panel(
         values=np.array([f"{x:.{_DIGITS}g}" for x in values.ravel()], np.float32).reshape(values.shape),
         columns=scaler.columns,
@@ -68,6 +75,9 @@ def sample_panel(forecaster, series_names=None):
         spans=Spans(starts, starts, ends, starts + length),
         filled=np.zeros(values.shape, dtype=bool),
         series_name="series",
+        static=scaler.static,
+        attributes=attributes.astype(np.float32) if scaler.static else None,
+        labels=scaler.labels,
     )
     return panel, ends - 1
 

@@ -86,6 +86,7 @@ class ForecasterServable:
             "quantile_levels": list(self.signatures.levels),
             "season_length": season_phases(pd.DatetimeIndex([]), forecaster.freq)[1],
             "known_future": list(forecaster.known_future),
+            "static": list(forecaster.scaler_.static),
             "calendar": settings["calendar"],
             "series": settings["series"],
             "series_names": self.signatures.series_names,
@@ -113,9 +114,8 @@ class ForecasterServable:
 
     def _inputs(self, panel, rows):
         spec, names = self.forecaster.spec, self.signatures.series_names
-        inputs = {"past": spec.past(panel, rows)}
-        if panel.known_future:
-            inputs["known_future"] = spec.known(panel, rows)
+        inputs = spec.inputs(panel, rows)
+        inputs = inputs if isinstance(inputs, dict) else {"past": inputs}
         if names is not None:
             inputs["series"] = np.array(
                 [names.index(n) if n in names else -1 for n in panel.series], np.int32
@@ -286,6 +286,7 @@ class RegressionServable:
             "targets": self.targets,
             "classes": self.classes,
             "known_future": [],
+            "static": [],
             "calendar": [],
             "settings": {},
             "missing": "raise",

@@ -57,6 +57,10 @@ class ForecastSignatures(tf.Module):
         self._past = self._affine(self.columns)
         self._known = self._affine(known)
         self._targets = self._affine(forecaster.targets)
+        self._static = [
+            tf.Variable(part, trainable=False, dtype=precision)
+            for part in (scaler.static_offset, scaler.static_scale)
+        ]
         self._weights = [variable.value for variable in forecaster.model.variables]
         interpolates = forecaster.settings["missing"] == "interpolate"
         self._num_logged = len(scaler.logged)
@@ -116,6 +120,9 @@ class ForecastSignatures(tf.Module):
         if known:
             shape = (None, spec.context_length + spec.horizon, len(known))
             specs["known_future"] = tf.TensorSpec(shape, tf.float32, "known_future")
+        if self.forecaster.scaler_.static:
+            shape = (None, len(self.forecaster.scaler_.static))
+            specs["static"] = tf.TensorSpec(shape, tf.float32, "static")
         if self.series_names is not None:
             specs["series"] = tf.TensorSpec((None,), tf.int32, "series")
         if self.quantiles is not None and self.quantiles.needs_phase:
@@ -131,9 +138,9 @@ class ForecastSignatures(tf.Module):
         with _portable(model):
             return _traced(forecast, self.inputs())
 
-    def _outputs(self, model, past, known_future=None, series=None, phase=None):
+    def _outputs(self, model, past, known_future=None, static=None, series=None, phase=None):
         """Outputs of the model, NaN for windows that are not whole, the scaled forecast, and quantiles or `None`."""
-        inputs, whole, seen = self._scaled(past, known_future, series)
+        inputs, whole, seen = self._scaled(past, known_future, static, series)
         outputs = model(inputs, training=False)
         outputs = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
         parameters = tf.cast(outputs[0], self.precision)
@@ -155,7 +162,7 @@ class ForecastSignatures(tf.Module):
         scaled = scaled * scale + offset
         return tf.exp(scaled) if self._num_logged else scaled
 
-    def _scaled(self, past, known_future, series):
+    def _scaled(self, past, known_future, static, series):
         """What the model takes, which windows of the batch it can make something of, and `past` without gaps."""
         # No window may end on a value that was filled: it would be made from the row after it.
         whole = _is_whole(past[:, -1:])
@@ -171,7 +178,14 @@ class ForecastSignatures(tf.Module):
             known_future = self._filled(self._seen(known_future, "known_future", series))
             whole &= _is_whole(known_future)
             made["known_future"] = self._transformed(known_future, self._known, series)
-        made = {name: tf.where(whole[:, None, None], values, 0.0) for name, values in made.items()}
+        if static is not None:
+            whole &= _is_whole(static[:, None])
+            offset, scale = self._static
+            made["static"] = tf.cast((tf.cast(static, self.precision) - offset) / scale, tf.float32)
+        made = {
+            name: tf.where(tf.reshape(whole, (-1, *(1,) * (len(values.shape) - 1))), values, 0.0)
+            for name, values in made.items()
+        }
         model = self.forecaster.model
         if any(tensor.name == "teacher" for tensor in model.inputs):
             # It does not listen to a teacher when it predicts.
@@ -355,7 +369,7 @@ class DetectSignatures(ForecastSignatures):
         return tf.where(tf.constant(is_log), exponentials, modelled)
 
     def _judged(self, actual, past, known_future=None, series=None):
-        (forecast,), scaled, _ = self._outputs(self.forecaster.model, past, known_future, series)
+        (forecast,), scaled, _ = self._outputs(self.forecaster.model, past, known_future, series=series)
         # A value that is not finite can't be judged, however strange it is.
         actual = tf.where(tf.math.is_finite(actual), actual, np.nan)[:, None]
         offset, scale = self._looked_up(self._targets, series)
