@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfts.data.panel import Panel
-from tfts.data.sales import FAULTS, KNOWN_FUTURE, TARGETS, make_sales
+from tfts.data.sales import FAULTS, KNOWN_FUTURE, TARGETS, TYPES, make_sales
 
 SIZES = {
     "spike": (14, 28),
@@ -225,3 +225,25 @@ def test_missing_days_make_steps_irregular_but_hide_no_fault():
 def test_wrong_settings_are_errors(option, message):
     with pytest.raises(ValueError, match=message):
         make_sales(**{"days": 30, **option})
+
+
+def test_types_of_stores_follow_promotions_as_they_are_said_to():
+    frame = make_sales(30, 500, faults_per_year=0, noise=0.01, types=5).frame
+    assert frame.columns[-2:].tolist() == ["type", "size"]
+    kinds = frame.groupby("store")["type"].agg(["first", "last"])
+    assert (kinds["first"] == kinds["last"]).all()
+    assert set(kinds["first"]) == set(TYPES)
+    usual = frame[(frame["holiday"] == 0) & (frame["holiday_eve"] == 0)]
+    sold = [usual[usual["promotion"] == on].groupby("store")["Sales"].mean() for on in (0, 1)]
+    lift = (sold[1] / sold[0]).groupby(kinds["first"]).mean()
+    assert lift.sort_values().index.tolist() == ["bakery", "supermarket", "garden", "electronics", "clothing"]
+    more = make_sales(3, 500, faults_per_year=0, noise=0.01, types=5).frame
+    pd.testing.assert_frame_equal(more, frame[frame["store"].isin(more["store"])].reset_index(drop=True))
+    plain = make_sales(3, 500, faults_per_year=0, noise=0.01).frame
+    known = ["price", "promotion", "holiday", "holiday_eve"]
+    pd.testing.assert_frame_equal(plain[known], more[known])
+
+
+def test_there_are_no_more_types_than_named():
+    with pytest.raises(ValueError, match=r"`types` must be at most 5, .*types=6"):
+        make_sales(types=6)

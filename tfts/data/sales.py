@@ -24,6 +24,16 @@ FAULTS = {
     "lost_feed": None,
 }
 
+# By which power each type of store follows promotions, holidays and the weeks before Christmas, and the units
+# that it sells a day on a square metre.
+TYPES = {
+    "supermarket": {"promotion": 0.6, "holiday": 1.0, "christmas": 0.7, "density": 0.6},
+    "clothing": {"promotion": 1.8, "holiday": 1.6, "christmas": 1.4, "density": 0.4},
+    "garden": {"promotion": 1.0, "holiday": -0.5, "christmas": -0.6, "density": 0.15},
+    "electronics": {"promotion": 1.4, "holiday": 0.4, "christmas": 2.0, "density": 0.5},
+    "bakery": {"promotion": 0.1, "holiday": -0.2, "christmas": 0.3, "density": 3.0},
+}
+
 _FAULT_COLUMNS = {
     "store": str,
     **dict.fromkeys(("start", "end", "until"), "datetime64[us]"),
@@ -55,7 +65,8 @@ class SyntheticSales:
         frame: `pandas.DataFrame`, a row for each shop and day: `time`, `store`, the targets
             `Sales` (units), `Inventory` (units when the shop closes) and `Ratings` (1 to 5),
             and the columns known ahead `price`, `promotion` (0 or 1), `holiday` (0 or 1),
-            `holiday_eve` (0 or 1) and `delivery` (units due that day).
+            `holiday_eve` (0 or 1) and `delivery` (units due that day). With `types` also the
+            attributes of the shop `type` (a name of TYPES) and `size` (square metres).
         faults: `pandas.DataFrame`, a row for each fault: `store`, `start` and `end` (first
             and last day on which an alarm is right), `until` (last day on which values are
             changed: of a level shift or a slow drift the last of the table), `kind`,
@@ -100,6 +111,7 @@ def make_sales(
     kinds: Sequence[str] = tuple(FAULTS),
     clean_days: int | None = None,
     missing_days: float = 0.0,
+    types: int = 0,
 ) -> SyntheticSales:
     """Makes daily sales, stock and ratings of shops, with labelled faults.
 
@@ -142,6 +154,8 @@ def make_sales(
         clean_days: Int >= 0, rows of each shop before faults may come. `None` is half.
         missing_days: Share of the rows outside faults that are left out at random, so that
             time steps are irregular, 0 to 0.5.
+        types: Int from 0 to 5: of so many types, the first of TYPES, are the shops. Types follow
+            promotions, holidays and the weeks before Christmas more, less or the other way.
 
     Returns:
         `SyntheticSales` with `frame`, `faults`, `normal`, `labels` and `settings`.
@@ -164,13 +178,15 @@ def make_sales(
         "kinds": tuple(kinds),
         "clean_days": days // 2 if clean_days is None else clean_days,
         "missing_days": missing_days,
+        "types": types,
     }
     times = _checked(num_stores, days, settings)
     frames, normals, faults = [], [], []
     for number, stream in enumerate(np.random.SeedSequence(seed).spawn(num_stores)):
         shop, chance, fault, missing = map(np.random.default_rng, stream.spawn(4))
         store = f"store_{number + 1}"
-        plan = _plan(times, shop)
+        kind, size = _attributes(stream, types)
+        plan = _plan(times, shop, kind)
         draws = _draws(chance, days, plan, noise)
         found = _draw_faults(fault, days, settings)
         normal = _simulate(plan, draws, [])
@@ -191,8 +207,10 @@ def make_sales(
         for row in found:
             kept[max(row["start"] - 1, 0) : row["end"] + 2] = True
         for table, into in ((values, frames), (normal, normals)):
+            if kind is not None:
+                table = {**table, "type": kind, "size": round(plan["level"] * size)}
             into.append(pd.DataFrame({"time": times, "store": store, **table})[kept])
-    columns = ["time", "store", *TARGETS, *KNOWN_FUTURE]
+    columns = ["time", "store", *TARGETS, *KNOWN_FUTURE, *(["type", "size"] if types else [])]
     return SyntheticSales(
         pd.concat(frames, ignore_index=True)[columns],
         pd.DataFrame(faults, columns=list(_FAULT_COLUMNS)).astype(_FAULT_COLUMNS),
@@ -207,9 +225,14 @@ def _checked(num_stores, days, settings):
         ("num_stores", num_stores, 1),
         ("days", days, 1),
         ("clean_days", settings["clean_days"], 0),
+        ("types", settings["types"], 0),
     ]:
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise SettingError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
+    if settings["types"] > len(TYPES):
+        raise SettingError(
+            f"`types` must be at most {len(TYPES)}, the number of TYPES. Received: types={settings['types']}."
+        )
     most = 365 / (_LONGEST + _APART)
     for name, low, high in [
         ("noise", 0, 1),
@@ -235,15 +258,26 @@ def _checked(num_stores, days, settings):
         ) from error
 
 
-def _plan(times, random):
+def _attributes(stream, types):
+    """The type of a shop, `None` without any, and its square metres for each unit of its level."""
+    if not types:
+        return None, None
+    # A stream of its own, so that all else is as without types.
+    random = np.random.default_rng(stream.spawn(1)[0])
+    kind = list(TYPES)[random.integers(types)]
+    return kind, random.lognormal(0, 0.1) / TYPES[kind]["density"]
+
+
+def _plan(times, random, kind=None):
     """What a shop sells on average, and the columns known ahead, each `(days,)`."""
-    days = len(times)
+    days, follows = len(times), TYPES.get(kind, {})
     level = random.uniform(150, 900)
     growth = 1 + random.uniform(-0.1, 0.1) * np.arange(days) / 365.25
     week = (_WEEK * random.lognormal(0, 0.06, 7))[times.day_of_week]
     day = times.day_of_year.to_numpy()
     season = 1 + random.uniform(0.05, 0.15) * np.sin(2 * np.pi * (day - random.uniform(60, 120)) / 365.25)
-    season = season + random.uniform(0.25, 0.4) * np.exp(-(((day - 354) / 9) ** 2) / 2)
+    before_christmas = random.uniform(0.25, 0.4) * np.exp(-(((day - 354) / 9) ** 2) / 2)
+    season = season + before_christmas * follows.get("christmas", 1)
 
     following = times + pd.Timedelta(1, "D")
     holiday, eve = (
@@ -252,6 +286,7 @@ def _plan(times, random):
     )
     eve = eve * (1 - holiday)
     holiday_factor = random.uniform(0.28, 0.4) ** holiday * random.uniform(1.25, 1.45) ** eve
+    holiday_factor = holiday_factor ** follows.get("holiday", 1)
 
     promotion, discount = np.zeros(days), np.zeros(days)
     day = int(random.integers(5, 40))
@@ -264,7 +299,7 @@ def _plan(times, random):
     usual = price.mean()
     elasticity, display = random.uniform(1, 2), random.uniform(1.15, 1.3)
     price = price * (1 - discount)
-    promoted = (price / usual) ** -elasticity * display**promotion
+    promoted = ((price / usual) ** -elasticity * display**promotion) ** follows.get("promotion", 1)
     return {
         "level": level,
         "sales": level * growth * week * season * holiday_factor * promoted,
