@@ -22,7 +22,14 @@ from tfts.calibration.measuring import calibration_on, measured_calibration
 from tfts.calibration.splits import held_out_half
 from tfts.data.calendar import add_calendar
 from tfts.data.fitted_table import FittedTable
-from tfts.data.forecasts import actual_values, forecast_paths, forecast_table, last_origins, quantile_column
+from tfts.data.forecasts import (
+    actual_values,
+    forecast_paths,
+    forecast_table,
+    last_origins,
+    last_rows,
+    quantile_column,
+)
 from tfts.data.panel import Panel
 from tfts.data.scaling import Scaler
 from tfts.data.split import chronological_split, together
@@ -33,6 +40,7 @@ from tfts.outputs import Output, build_output, output_config
 from tfts.outputs.output import checked_levels
 from tfts.outputs.predictive import Predictive
 from tfts.predictors import TrainingRows, load_predictor, predictor_for
+from tfts.predictors.stand_ins import check_fallback, stand_ins
 from tfts.task import Task
 from tfts.training import TrainingOptions, kept_random_state, takes_training_options
 
@@ -90,6 +98,13 @@ class Forecaster:
             validation rows, which then choose nothing; where a half is too short, all of them. A
             baseline is fitted once more without the last two fifths of the rows, whose
             errors are taken (of a short table the last horizon, or the validation rows).
+        on_problem: What to do about a series that can't be learnt from or forecast, where there are
+            others: it is too short, new, constant or without any value, or has a gap at its end.
+            `"fallback"` leaves it out of the fit, and `predict` gives it the forecast of a method
+            that needs no more than it has; a warning counts them. `"raise"` refuses the table.
+        fallback: That method: `"seasonal_naive"`, which without a season repeats the last value,
+            `"persistence"`, or `"group_mean"`, the mean forecast of the series with the same
+            labels (`static`), which a series without any value has in any case.
 
     Attributes:
         model: After `fit`, the Keras model or the baseline.
@@ -145,6 +160,8 @@ class Forecaster:
         output: str | Output | Mapping[str, Any] = "point",
         quantiles: Sequence[float] | None = None,
         calibration: Literal["auto", "none", "conformal", "adaptive"] = "auto",
+        on_problem: Literal["fallback", "raise"] = "fallback",
+        fallback: Literal["seasonal_naive", "persistence", "group_mean"] = "seasonal_naive",
     ) -> None:
         self._settings = {
             "model": model,
@@ -169,7 +186,10 @@ class Forecaster:
             "output": output_config(_output_of(output, quantiles)),
             "quantiles": None if quantiles is None else list(checked_levels(quantiles)),
             "calibration": calibration,
+            "on_problem": on_problem,
+            "fallback": fallback,
         }
+        check_fallback(on_problem, fallback)
         self.output = build_output(self._settings["output"])
         self._calibration_kind = calibration_for(calibration, self.output, quantiles)
         if series_embedding and series is None:
@@ -490,7 +510,9 @@ class Forecaster:
 
         Returns:
             DataFrame with the columns `series`, `origin` (time of the last row seen),
-            `time` (of the row forecast) and for each target one of its name, the median of
+            `time` (of the row forecast), where there are several series and `on_problem` is
+            `"fallback"` `model` (the name of the model, or of what stands in for it, which
+            has no quantiles and no paths), and for each target one of its name, the median of
             `output="quantiles"`, else the mean, followed by one for each level, as
             `sales_q0.1`. With `samples` there is a column `sample` (from 1) after `time`, and
             those of the targets.
@@ -505,18 +527,52 @@ class Forecaster:
         if origins not in ("last", "all"):
             raise SettingError(unknown("origins", origins, ("last", "all")))
         panel = self._own(data)
-        whole = self.spec.forecast_origins
-        rows = (
-            last_origins(panel, self.spec, self._settings["known_future"])
-            if origins == "last"
-            else whole(panel)
+        rows, without = (
+            self._last_rows(panel) if origins == "last" else (self.spec.forecast_origins(panel), ())
         )
         forecasts = self.predictives(panel, rows)
         if samples is not None:
             paths = self._calibration.paths(self, forecasts, samples, panel, rows, seed)
             return forecast_paths(panel, rows, paths)
         found = self._calibration.quantiles(self, forecasts, panel, rows, levels) if levels else None
-        return forecast_table(panel, rows, forecasts.mean(), found, levels)
+        table = forecast_table(panel, rows, forecasts.mean(), found, levels)
+        if not self._stands_in:
+            return table
+        table.insert(3, "model", self.name)
+        return self._with_stand_ins(table, panel, without, forecasts.mean()) if len(without) else table
+
+    @property
+    def _stands_in(self):
+        """Whether a series that can't be forecast is left to a simpler method."""
+        return self._settings["on_problem"] == "fallback" and self._settings["series"] is not None
+
+    def _last_rows(self, panel):
+        """The newest origins of the series that can be forecast, and the places of the others."""
+        if not self._stands_in:
+            return last_origins(panel, self.spec, self._settings["known_future"]), ()
+        ends, whole = last_rows(panel, self.spec)
+        known = whole & self.predictor.knows(panel)
+        # Where it knows none, it says so itself.
+        whole = known if known.any() else whole
+        return ends[whole], np.flatnonzero(~whole)
+
+    def _with_stand_ins(self, table, panel, places, forecasts):
+        """The table with the series at some places forecast by `fallback`, in the order of the series."""
+        made, names = stand_ins(panel, self.spec, places, self._settings["fallback"], forecasts)
+        counts = {name: names.count(name) for name in dict.fromkeys(names)}
+        warnings.warn(
+            f"{len(places)} of {len(panel.series)} series could not be forecast by {self.name} (first: "
+            f"{panel.series[places[0]]!r}), so other methods stand in: "
+            f"{', '.join(f'{name} {count}' for name, count in counts.items())}. The column `model` tells which; "
+            "on_problem='raise' says why.",
+            stacklevel=3,
+        )
+        keys = forecast_table(panel, panel.spans.observed_end[places] - 1, made, places=places)
+        keys.insert(3, "model", np.repeat(names, self.spec.horizon))
+        whole = pd.concat([table, keys], ignore_index=True)
+        place = {name: i for i, name in enumerate(panel.series)}
+        order = np.argsort(whole["series"].map(place).to_numpy(), kind="stable")
+        return whole.iloc[order].reset_index(drop=True)
 
     def plot(
         self,
@@ -607,7 +663,7 @@ class Forecaster:
             `tfts.metrics.ErrorSums`, which gives scores, `reliability` and `pit`.
         """
         self._check_fitted()
-        rows = self.spec.origins(panel) if rows is None else np.asarray(rows)
+        rows = self._known_origins(panel) if rows is None else np.asarray(rows)
         sums = ErrorSums(self.spec.horizon, self._learnt.targets, levels=self.quantiles or None)
         # What an adaptive calibration knows at an origin comes from those before it.
         whole = [(rows, self.predictives(panel, rows))] if self._calibration.kind == "adaptive" else None
@@ -617,6 +673,14 @@ class Forecaster:
                 found = self._calibration.quantiles(self, forecasts, panel, at, self.quantiles)
             self.add_errors(sums, panel, at, forecasts.mean(), found)
         return sums
+
+    def _known_origins(self, panel):
+        """The origins whose future a panel holds, of the series that can be forecast."""
+        rows = self.spec.origins(panel)
+        known = self.predictor.knows(panel)
+        if known.all() or not known.any() or not self._stands_in:
+            return rows
+        return rows[known[panel.series_of(rows)]]
 
     def add_errors(self, sums, panel, rows, forecasts, quantiles=None):
         """Adds forecasts of the given origins to an `ErrorSums`, each with its series' scale."""
@@ -832,11 +896,32 @@ class Forecaster:
             if not isinstance(data, Panel):
                 raise DataError("A `validation` Panel goes with a Panel of training rows, both of one split.")
             return data, validation
-        panel = data if isinstance(data, Panel) else self.panel(data)
+        some = "some" if self._stands_in else False
+        panel = data if isinstance(data, Panel) else self.panel(data, allow_constant=some)
         if not validation:
-            return panel, None
-        split = chronological_split(panel, validation=validation, test=0, at_least=self.spec.horizon)
-        return split.train, split.validation
+            return self._learnable(panel, None)
+        split = chronological_split(
+            panel, validation=validation, test=0, at_least=self.spec.horizon, allow_empty=self._stands_in
+        )
+        return self._learnable(split.train, split.validation)
+
+    def _learnable(self, train, validation):
+        """Both parts without the series of which training has no two values."""
+        if not self._stands_in:
+            return train, validation
+        at, spans = train.indices(self.spec.target_columns(train)), train.spans
+        seen = (~train.filled[:, at]).sum(axis=1) > 0
+        counts = np.append(0, np.cumsum(seen))
+        kept = counts[np.maximum(spans.observed_end, spans.target_start)] - counts[spans.target_start] > 1
+        if kept.all() or not kept.any():
+            return train, validation
+        names = [name for name, keep in zip(train.series, kept, strict=True) if not keep]
+        warnings.warn(
+            f"{len(names)} of {len(kept)} series have fewer than two values in the training rows (first: "
+            f"{names[0]!r}), so nothing is learnt from them. on_problem='raise' makes this an error.",
+            stacklevel=5,
+        )
+        return train.of_series(kept), validation and validation.of_series(kept)
 
     def _rows(self, data, validation):
         """What to learn from, what the training rows say but for the model, and rows to measure errors on.

@@ -642,16 +642,16 @@ def test_series_without_a_name():
     ("column", "message"),
     [
         (["1.5", "n/a", "3"], r"holds 1 values of type \w+ that are no numbers \(first: 'n/a' at 2024-01-02"),
-        ([1, 2, "x"], r"holds 1 values .* \(first: 'x' at 2024-01-03 00:00:00\)\. Leave the column out"),
+        ([1, 2, "x"], r"holds 1 values .* \(first: 'x' at 2024-01-03 00:00:00\)\. Correct them, leave the column out"),
         (pd.Categorical(list("aba")), r"holds 3 values of type category .*\(first: 'a' at"),
-        (pd.Categorical([None] * 3), r"holds 0 values of type category that are no numbers\. Leave"),
+        (pd.Categorical([None] * 3), r"holds 0 values of type category that are no numbers\. Correct"),
         ([1j, 2, 3], "holds 3 values of type complex128"),
         (DAYS[:3], "holds 3 values of type datetime64"),
         (DAYS[:3] - DAYS[0], "holds 3 values of type timedelta64"),
     ],
 )
 def test_text_and_other_things_in_a_number_column(column, message):
-    check_refused(f"Column 'y' {message}", pd.DataFrame({"y": column}, index=DAYS[:3]))
+    check_refused(f"Column 'y' {message}", pd.DataFrame({"y": column}, index=DAYS[:3]), targets="y")
 
 
 @pytest.mark.parametrize(("value", "first"), [(np.inf, "inf"), (-np.inf, "-inf"), (1e39, r"1e\+39")])

@@ -139,6 +139,7 @@ class _Lesson:
             scaler="standard" if columns.scaler == "log" else columns.scaler,
             per_series=columns.per_series,
             categories=(),
+            on_problem="raise",
             model_options=learning.model_options if subsequence is None else None,
             output=self._output(),
         )

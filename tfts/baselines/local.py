@@ -25,11 +25,14 @@ class LocalBaseline(Baseline):
     `_forecast_one`.
 
     Attributes:
+        skips_series: Whether a series that can't be fitted is left out, where another can.
         series_: Names of the fitted series, list of str.
         first_time_: Time of the first row that each series was fitted on, list of str.
         offset_, scale_: Float64 `(series, targets)`, in the units of the panel.
         learnt_: Float64 `(series, targets, numbers)`: what `_fit_one` gave.
     """
+
+    skips_series = False
 
     @property
     def num_parameters(self):
@@ -37,12 +40,8 @@ class LocalBaseline(Baseline):
         return self.learnt_.size
 
     def _learn(self, panel, spec):
-        columns = panel.indices(self.targets_)
-        self.series_ = list(map(str, panel.series))
-        self.first_time_ = []
-        self.offset_ = np.zeros((len(self.series_), len(columns)))
-        self.scale_ = np.ones_like(self.offset_)
-        learnt, unsettled = [], []
+        self.series_, self.first_time_ = [], []
+        offsets, learnt, unsettled, refused = [], [], [], []
         # Its import puts a filter of its own in front, so it must come before ours.
         importlib.import_module("statsmodels.tsa.api")
         with warnings.catch_warnings(), _one_thread():
@@ -51,27 +50,21 @@ class LocalBaseline(Baseline):
             for i, (_, begin, stop, _) in enumerate(panel.spans):
                 if self.fit_rows is not None:
                     begin = max(begin, stop - self.fit_rows)
+                try:
+                    fitted = [self._fit_target(panel, i, j, begin, stop) for j in range(len(self.targets_))]
+                except DataError as error:
+                    if not self.skips_series:
+                        raise
+                    refused.append(error)
+                    continue
+                self.series_.append(str(panel.series[i]))
                 self.first_time_.append(str(panel.times[begin]))
-                for j, column in enumerate(columns):
-                    name = f"target {self.targets_[j]!r}"
-                    if panel.series_name is not None:
-                        name += f" of series {panel.series[i]!r}"
-                    values = _observed(panel, column, begin, stop)
-                    seen = values[~np.isnan(values)]
-                    if len(seen) < 2:
-                        raise DataError(
-                            f"{type(self).__name__} can't be fitted to {name}: {len(seen)} of its {len(values)} "
-                            "training rows hold a value. Expected at least two."
-                        )
-                    offset, scale = self._affine(values)
-                    self.offset_[i, j] = offset
-                    # A constant series has no scale, nor has one too short for its differences.
-                    self.scale_[i, j] = scale if scale > 0 else 1.0
-                    values = (values - self.offset_[i, j]) / self.scale_[i, j]
-                    numbers, settled = self._fit_one(values, name)
-                    learnt.append(numbers)
-                    if not settled:
-                        unsettled.append(name)
+                offsets.append([affine for affine, _, _ in fitted])
+                learnt.append([numbers for _, numbers, _ in fitted])
+                unsettled += [name for _, _, name in fitted if name is not None]
+        if not self.series_:
+            raise refused[0]
+        self.offset_, self.scale_ = np.moveaxis(np.array(offsets, dtype=np.float64), -1, 0)
         self.learnt_ = np.reshape(learnt, (*self.offset_.shape, -1))
         if unsettled:
             more = f" and {len(unsettled) - 3} more" if len(unsettled) > 3 else ""
@@ -81,6 +74,24 @@ class LocalBaseline(Baseline):
                 "use the last parameters reached. A simpler model or more training rows may help.",
                 stacklevel=3,
             )
+
+    def _fit_target(self, panel, i, j, begin, stop):
+        """Offset and scale of a target of a series, its numbers, and its name where the search did not end well."""
+        name = f"target {self.targets_[j]!r}"
+        if panel.series_name is not None:
+            name += f" of series {panel.series[i]!r}"
+        values = _observed(panel, panel.indices(self.targets_)[j], begin, stop)
+        seen = values[~np.isnan(values)]
+        if len(seen) < 2:
+            raise DataError(
+                f"{type(self).__name__} can't be fitted to {name}: {len(seen)} of its {len(values)} "
+                "training rows hold a value. Expected at least two."
+            )
+        offset, scale = self._affine(values)
+        # A constant series has no scale, nor has one too short for its differences.
+        scale = scale if scale > 0 else 1.0
+        numbers, settled = self._fit_one((values - offset) / scale, name)
+        return (offset, scale), numbers, None if settled else name
 
     def _forecast(self, panel, spec, rows):
         columns = panel.indices(self.targets_)

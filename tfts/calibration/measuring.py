@@ -42,6 +42,8 @@ def measured_calibration(forecaster, predictor, rows, held, options):
     if held is None:
         return Calibration(kind, None)
     predictor, scaler, held = _measured(forecaster, predictor, rows, held, options)
+    known = predictor.knows(held)
+    held = held if known.all() else held.of_series(known)
     sizes = FittedTable.of(rows.train, (), season_length_of(held.freq)).scales_of(held.series)
     return calibration_on(held, forecaster, predictor, scaler, sizes, rows.train)
 
@@ -108,7 +110,11 @@ def _measured(forecaster, predictor, rows, held, options):
             train, valid = forecaster.parts(early) if predictor.holds_out else (early, None)
             scaler = Scaler(rows.scaler.kind, rows.scaler.per_series).fit(train)
             twin = predictor.clone()
-            twin.fit(dataclasses.replace(rows, train=train, validation=valid, scaler=scaler), options, {})
+            twin.fit(
+                dataclasses.replace(rows, train=train, validation=valid, scaler=scaler),
+                options,
+                forecaster.settings,
+            )
         except DataError:
             continue
         return twin, scaler, later

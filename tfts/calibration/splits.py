@@ -70,7 +70,9 @@ def held_out_half(validation, spec):
     spans = validation.spans
     at = (spans.target_start + spans.observed_end) // 2
     windows = np.minimum(at - spans.target_start, spans.observed_end - at) - spec.horizon + 1
-    if windows.min() < 1 or windows.sum() < _ENOUGH:
+    # A series that was too short to hold rows out says nothing here.
+    held = spans.observed_end > spans.target_start
+    if not held.any() or windows[held].min() < 1 or windows[held].sum() < _ENOUGH:
         return validation, validation
     return _cut(validation, at, np.ones(len(spans), dtype=bool))
 

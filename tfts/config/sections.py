@@ -84,6 +84,12 @@ class Data(Section):
     static: list[str] = Field([], description="columns with one value for each series")
     categories: list[str] | None = Field(None, description="columns of labels; found, where they are text")
     series_embedding: bool = Field(False, description="whether the series are labels too")
+    on_problem: typing.Literal["fallback", "raise"] = Field(
+        "fallback", description="what to do about a series that can't be forecast beside others"
+    )
+    fallback: typing.Literal["seasonal_naive", "persistence", "group_mean"] = Field(
+        "seasonal_naive", description="what forecasts such a series"
+    )
 
     @pydantic.model_validator(mode="after")
     def _one_source(self):

@@ -29,25 +29,68 @@ def last_origins(panel, spec, given=None):
     >>> last_origins(Panel.from_frame(frame), WindowSpec(2, 1)).tolist()
     [2]
     """
-    rows = spec.forecast_origins(panel)
-    ends = panel.spans.observed_end - 1
-    absent = np.flatnonzero(~np.isin(ends, rows))
-    if not len(absent):
+    ends, whole = last_rows(panel, spec)
+    if whole.all():
         return ends
-    start, _, observed_end, end = panel.spans[absent[0]]
-    of = f"Series {panel.series[absent[0]]!r}" if panel.series_name is not None else "The table"
+    place = int(np.flatnonzero(~whole)[0])
+    of = f"Series {panel.series[place]!r}" if panel.series_name is not None else "The table"
+    raise DataError(f"{of} can't be forecast from its last row: it {why_not(panel, spec, place, given)}.")
+
+
+def last_rows(panel, spec):
+    """The last observed row of every series, and whether it can be forecast from.
+
+    Args:
+        panel: A `Panel`.
+        spec: A `WindowSpec`.
+
+    Returns:
+        Int64 and bool `(series,)`.
+
+    Raises:
+        ValueError: If none can.
+
+    Example:
+
+    >>> from tfts.data.panel import Panel
+    >>> from tfts.data.windows import WindowSpec
+    >>> frame = pd.DataFrame({"y": [1.0, 2.0, 4.0]}, index=pd.date_range("2024-01-01", periods=3))
+    >>> [found.tolist() for found in last_rows(Panel.from_frame(frame), WindowSpec(2, 1))]
+    [[2], [True]]
+    """
+    ends = panel.spans.observed_end - 1
+    whole = np.isin(ends, spec.forecast_origins(panel)) & (ends >= panel.spans.start)
+    if not whole.any():
+        place = int(np.argmax(ends - panel.spans.start))
+        raise DataError(
+            f"No series can be forecast from its last row: the longest, {panel.series[place]!r}, "
+            f"{why_not(panel, spec, place)}."
+        )
+    return ends, whole
+
+
+def why_not(panel, spec, place, given=None):
+    """What the series at a place lacks to be forecast from its last row, a str.
+
+    Example:
+
+    >>> from tfts.data.panel import Panel
+    >>> from tfts.data.windows import WindowSpec
+    >>> frame = pd.DataFrame({"y": [1.0, 2.0, 4.0]}, index=pd.date_range("2024-01-01", periods=3))
+    >>> why_not(Panel.from_frame(frame), WindowSpec(5, 1), 0)
+    'has 3 rows, but the model sees context_length=5'
+    """
+    start, _, observed_end, end = panel.spans[place]
     length = spec.context_length
     if observed_end - start < length:
-        why = f"has {observed_end - start} rows, but the model sees context_length={length}"
+        return f"has {observed_end - start} rows, but the model sees context_length={length}"
     elif panel.known_future and end - observed_end < spec.horizon:
-        why = (
+        return (
             f"has {end - observed_end} rows after its last observed one ({panel.times[observed_end - 1]}), but "
             f"the model needs the columns {list(given or panel.known_future)} for horizon={spec.horizon} rows: "
             "append rows with these columns, the others left empty"
         )
-    else:
-        why = f"has a missing or interpolated value among its last {length} rows"
-    raise DataError(f"{of} can't be forecast from its last row: it {why}.")
+    return f"has a missing or interpolated value among its last {length} rows"
 
 
 def actual_values(panel, rows, spec):
@@ -79,7 +122,7 @@ def actual_values(panel, rows, spec):
     return np.where(seen, values, np.nan)
 
 
-def forecast_table(panel, rows, forecasts, quantiles=None, levels=()):
+def forecast_table(panel, rows, forecasts, quantiles=None, levels=(), places=None):
     """Forecasts as a table.
 
     Args:
@@ -88,6 +131,8 @@ def forecast_table(panel, rows, forecasts, quantiles=None, levels=()):
         forecasts: `(windows, horizon, targets)` in the units of the panel.
         quantiles: `(windows, horizon, targets, levels)` likewise, or `None`.
         levels: Their levels.
+        places: Int `(windows,)`: their series, where one may have no row up to its origin, which is
+            then no time, and the first row that is known of it is forecast. `None` finds them.
 
     Returns:
         DataFrame with the columns series, origin, time, and for each target one of its name and
@@ -104,7 +149,7 @@ def forecast_table(panel, rows, forecasts, quantiles=None, levels=()):
       series     origin       time    y
     0        2024-01-03 2024-01-04  8.0
     """
-    table = _keys(panel, rows, forecasts.shape[1])
+    table = _keys(panel, rows, forecasts.shape[1], places)
     for i, target in enumerate(panel.targets):
         table[target] = forecasts[:, :, i].ravel()
         for k, level in enumerate(levels):
@@ -158,16 +203,28 @@ def forecast_paths(panel, rows, paths):
     return table
 
 
-def _keys(panel, rows, horizon):
+def _keys(panel, rows, horizon, places=None):
     """A row for each window and step: series, origin and time."""
-    series = np.asarray(panel.series, dtype=object)[panel.series_of(rows)]
-    return pd.DataFrame(
+    places = panel.series_of(rows) if places is None else places
+    starts = panel.spans.start[places]
+    seen = rows >= starts
+    table = pd.DataFrame(
         {
-            "series": np.repeat(series, horizon),
-            "origin": panel.times[np.repeat(rows, horizon)],
-            "time": future_times(panel, rows, horizon),
+            "series": np.repeat(np.asarray(panel.series, dtype=object)[places], horizon),
+            "origin": panel.times[np.repeat(np.maximum(rows, starts), horizon)],
+            "time": future_times(panel, np.maximum(rows, starts), horizon),
         }
     )
+    if not seen.all():
+        none = np.repeat(~seen, horizon)
+        # Its first row is the first that is forecast.
+        first = future_times(panel, starts[~seen], horizon - 1) if horizon > 1 else panel.times[:0]
+        stamps = np.concatenate(
+            [panel.times[starts[~seen]].asi8[:, None], first.asi8.reshape(-1, horizon - 1)], axis=1
+        )
+        table.loc[none, "time"] = as_times(stamps.ravel(), panel.times)
+        table.loc[none, "origin"] = pd.NaT
+    return table
 
 
 def future_times(panel, rows, horizon):

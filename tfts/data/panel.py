@@ -104,7 +104,7 @@ class Panel:
         missing: Literal["raise", "interpolate", "drop"] = "raise",
         limit: int | None = 10,
         duplicates: Literal["raise", "first", "last", "mean"] = "raise",
-        allow_constant: bool = False,
+        allow_constant: bool | Literal["some"] = False,
         clock: Clock | None = None,
         static: str | Sequence[str] = (),
         static_frame: pd.DataFrame | None = None,
@@ -137,8 +137,9 @@ class Panel:
                 that touch it are left out. `None` sets no limit.
             duplicates: What to do about several rows with one time: `"raise"`, keep the
                 `"first"` or `"last"`, or take their `"mean"`.
-            allow_constant: Whether a target may have one value in all rows. Nothing can
-                be learnt from it, so this is for prediction.
+            allow_constant: Whether a target may have one value in all rows, or none. Nothing can
+                be learnt from it, so this is for prediction. `"some"` allows it in some series, as
+                long as there is another.
             clock: `Clock` of rows that something was fitted on. Times are converted to its
                 zone, and rows with another time step are refused. In place of `freq`.
             static: Names of the columns that hold one value for each series: its attributes. It may
@@ -243,16 +244,16 @@ class Panel:
             labels={name: coded.labels[name] for name in (*columns, *static) if name in coded.labels},
         )
         if filled is absent:
-            panel = panel._with_missing(missing, limit)
-        if not allow_constant:
-            panel._check_constant()
+            panel = panel._with_missing(missing, limit, bool(allow_constant))
+        if allow_constant is not True:
+            panel._check_constant(allow_constant == "some")
         return panel
 
-    def _with_missing(self, missing, limit):
-        """The panel after what `missing` says of absent values."""
+    def _with_missing(self, missing, limit, allow_empty):
+        """The panel after what `missing` says of absent values; a series without any may be allowed."""
         self._check_known_future()
         if missing == "raise":
-            self._raise_missing()
+            self._raise_missing(allow_empty)
         if missing == "interpolate":
             return dataclasses.replace(self, values=self._interpolated(limit))
         return self
@@ -458,9 +459,13 @@ class Panel:
                         f"{self._where(gone[0])}), but it is known_future, so every row must hold a value."
                     )
 
-    def _raise_missing(self):
+    def _raise_missing(self, allow_empty):
+        nothing = np.zeros(len(self.values), dtype=bool)
+        if allow_empty and self.series_name is not None:
+            for start, _, _, end in self.spans:
+                nothing[start:end] = self.filled[start:end, self.indices(self.targets)].all()
         for i, column in enumerate(self.columns):
-            absent = self.filled[:, i].copy()
+            absent = self.filled[:, i] & ~nothing
             if column not in self.known_future:
                 for _, _, observed_end, end in self.spans:
                     absent[observed_end:end] = False
@@ -490,7 +495,8 @@ class Panel:
             values[gone, i] = before + (after - before) * ((gone - left) / (right - left))
         return values
 
-    def _check_constant(self):
+    def _check_constant(self, some):
+        """Refuses targets in which nothing can be learnt: of any series, or with `some` of all."""
         rows = self.spans.rows(self.spans.start, self.spans.observed_end)
         lengths = np.maximum(self.spans.observed_end - self.spans.start, 0)
         begins = np.cumsum(lengths) - lengths
@@ -500,7 +506,9 @@ class Panel:
         if there.any():
             least[there] = np.fmin.reduceat(values, begins[there])
             most[there] = np.fmax.reduceat(values, begins[there])
-        for i, target in np.argwhere(~(least < most)):
+        flat = ~(least < most)
+        flat &= flat.all(axis=0) | (not some)
+        for i, target in np.argwhere(flat):
             part = values[begins[i] : begins[i] + lengths[i], target]
             part, name = part[~np.isnan(part)], self.targets[target]
             of = f" of series {self.series[i]!r}" if self.series_name is not None else ""

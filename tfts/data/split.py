@@ -28,6 +28,7 @@ def chronological_split(
     gap: int = 0,
     context: Literal["carry", "own"] = "carry",
     at_least: int = 0,
+    allow_empty: bool = False,
 ) -> Split:
     """Cuts each series into training, validation and test rows, in the order of time.
 
@@ -44,12 +45,13 @@ def chronological_split(
             that its first row can be forecast. `"own"`: windows lie wholly inside it.
         at_least: Rows that validation and test hold where they are given as a share, as far
             as half of a series' rows allow it: the horizon, so that there is a window.
+        allow_empty: Whether a series may have no row in a part, as long as another has one.
 
     Returns:
         `Split(train, validation, test)`, each a `Panel`, or `None` for a share of 0.
 
     Raises:
-        ValueError: If a part would have no row.
+        ValueError: If a part would have no row in a series.
 
     Example:
 
@@ -85,7 +87,9 @@ def chronological_split(
             made.append(None)
             continue
         empty = np.flatnonzero(begin >= stop)
-        if len(empty):
+        if allow_empty and len(empty) < len(spans):
+            begin = np.minimum(begin, stop)
+        elif len(empty):
             i = empty[0]
             of = f"Series {panel.series[i]!r}" if panel.series_name is not None else "The table"
             raise DataError(

@@ -173,6 +173,8 @@ def forecaster_options(settings, network=False):
         "static": data.static,
         "categories": data.categories,
         "series_embedding": data.series_embedding,
+        "on_problem": data.on_problem,
+        "fallback": data.fallback,
     }
 
 
@@ -212,8 +214,10 @@ def read_parts(settings):
     (309, 1963)
     """
     frame, truth = load_frame(settings)
+    some = settings.data.series is not None and settings.data.on_problem == "fallback"
     try:
-        panel = Forecaster("persistence", **forecaster_options(settings)).panel(frame)
+        shown = Forecaster("persistence", **forecaster_options(settings))
+        panel = shown.panel(frame, allow_constant="some" if some else False)
     except DataError as error:
         raise DataError(
             f"{error}\nThe settings for this are data.columns, data.missing, data.limit, data.duplicates and "
@@ -221,7 +225,7 @@ def read_parts(settings):
         ) from error
     split, horizon = settings.split, settings.window.horizon
     parts = chronological_split(
-        panel, split.validation, split.test, split.gap, split.context, at_least=horizon
+        panel, split.validation, split.test, split.gap, split.context, at_least=horizon, allow_empty=some
     )
     return frame, truth, panel, parts
 

@@ -46,10 +46,13 @@ class BaselinePredictor(Predictor):
             )
 
     def fit(self, rows, options, settings):
-        """As `Predictor.fit`; of the options only `verbose` may be set."""
+        """As `Predictor.fit`; of the options only `verbose` may be set, of the settings only `on_problem` acts."""
         options.check_unused(f"The baseline {self.name!r}", ("verbose",))
         began = time.monotonic()
         baseline = build_baseline(self.name, **self.model_options)
+        baseline.skips_series = (
+            settings.get("on_problem") == "fallback" and settings.get("series") is not None
+        )
         own = BASELINES[self.name]
         train, valid = (rows.train, rows.validation) if own.copies_values else rows.scaled(own.dtype)
         self._say_unused(train)
@@ -85,6 +88,11 @@ class BaselinePredictor(Predictor):
         network = NetworkPredictor("linear", options)
         network.model = model
         return network
+
+    def knows(self, panel):
+        """As `Predictor.knows`: methods with parameters for each series have none for a new one."""
+        known = getattr(self.model, "series_", None)
+        return super().knows(panel) if known is None else np.isin(list(map(str, panel.series)), known)
 
     def require_network(self, lack):
         """Raises an error that says what a baseline lacks."""

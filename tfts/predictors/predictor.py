@@ -123,6 +123,10 @@ class Predictor(abc.ABC):
         """Whether it gives attention scores."""
         return False
 
+    def knows(self, panel):
+        """Whether it can forecast each series of a panel at all, bool `(series,)`."""
+        return np.ones(len(panel.series), dtype=bool)
+
     @abc.abstractmethod
     def check_output(self, output):
         """Raises a ValueError where it can't give an `Output`."""

@@ -297,6 +297,7 @@ class _Remote(Forecaster):
         given = {"model": ask, "output": "point", "quantiles": None, "calibration": "auto"}
         super().__init__(**{**metadata["settings"], **given})
         self._ask, self._calibration = ask, _Served(metadata["quantile_levels"])
+        self.name = metadata["model"]
         self.scaler_ = Scaler.from_state(metadata["scaler"])
         known, columns = tuple(metadata["known_future"]), self.scaler_.columns
         computed = set(known) - set(metadata["settings"]["known_future"])

@@ -1,0 +1,92 @@
+"""Forecasts for series that a model can't forecast, in place of no table at all."""
+
+import numpy as np
+
+from tfts._messages import unknown
+from tfts.baselines import build_baseline
+from tfts.errors import SettingError
+
+# What stands in for the model: a baseline that learns nothing, or the mean forecast of like series.
+FALLBACKS = ("seasonal_naive", "persistence", "group_mean")
+ON_PROBLEM = ("fallback", "raise")
+
+
+def check_fallback(on_problem, fallback):
+    """Raises a ValueError for an unknown choice.
+
+    Example:
+
+    >>> check_fallback("fallback", "last")
+    Traceback (most recent call last):
+        ...
+    tfts.errors.SettingError: Unknown fallback: 'last'. Expected one of: group_mean, persistence, seasonal_naive.
+    """
+    for name, value, choices in (("on_problem", on_problem, ON_PROBLEM), ("fallback", fallback, FALLBACKS)):
+        if value not in choices:
+            raise SettingError(unknown(f"{name}:", value, choices))
+
+
+def stand_ins(panel, spec, places, fallback, forecast):
+    """Forecasts of some series by a method that each of them has enough rows for.
+
+    Where a series has no season, the last value that it has is repeated; where it has no value, it
+    is given the mean forecast of the series with the same labels, or of all.
+
+    Args:
+        panel: `Panel` in original units.
+        spec: `WindowSpec`.
+        places: Int `(series,)`: which series of the panel, ascending.
+        fallback: One of `FALLBACKS`.
+        forecast: Float `(others, horizon, targets)`: what the model forecasts of all other series.
+
+    Returns:
+        Tuple of float64 `(series, horizon, targets)` and a list of the names of the methods.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from tfts.data.panel import Panel
+    >>> from tfts.data.windows import WindowSpec
+    >>> days = pd.date_range("2024-01-01", periods=3)
+    >>> frame = pd.DataFrame({"shop": list("abb"), "day": days, "y": [7.0, 1.0, 2.0]})
+    >>> panel = Panel.from_frame(frame, time="day", series="shop", allow_constant=True)
+    >>> made, names = stand_ins(panel, WindowSpec(2, 1), np.array([0]), "seasonal_naive", np.ones((1, 1, 1)))
+    >>> made.tolist(), names
+    ([[[7.0]]], ['seasonal_naive'])
+    """
+    targets = spec.target_columns(panel)
+    made = np.full((len(places), spec.horizon, len(targets)), np.nan)
+    last = _last_values(panel, panel.indices(targets), places)
+    seen = np.flatnonzero(~np.isnan(last).all(axis=1))
+    names = np.full(len(places), "group_mean", dtype=object)
+    if fallback != "group_mean" and len(seen):
+        names[seen] = fallback
+        plain = panel.without_labels()
+        rows = plain.spans.observed_end[places[seen]] - 1
+        made[seen] = build_baseline(fallback).fit(plain, spec).predict(plain, spec, rows)
+        made = np.where(np.isnan(made), last[:, None], made)
+    like = _group_means(panel, places, forecast)
+    return np.where(np.isnan(made), like, made), names.tolist()
+
+
+def _last_values(panel, columns, places):
+    """The newest value of each series and column, `(series, columns)`, NaN where there is none."""
+    found = np.full((len(places), len(columns)), np.nan)
+    for i, place in enumerate(places):
+        span = panel.spans[int(place)]
+        for j, column in enumerate(columns):
+            values = panel.values[span.start : span.observed_end, column]
+            values = values[~np.isnan(values)]
+            found[i, j] = values[-1] if len(values) else np.nan
+    return found
+
+
+def _group_means(panel, places, forecast):
+    """The mean forecast of the other series with the same labels, else of all, for each of some series."""
+    others = np.setdiff1d(np.arange(len(panel.series)), places)
+    labels = [i for i, name in enumerate(panel.static) if name in panel.labels and name != panel.series_name]
+    groups = np.zeros((len(panel.series), 0)) if not labels else panel.attributes[:, labels]
+    _, of = np.unique(groups, axis=0, return_inverse=True)
+    of, whole = of.ravel(), forecast.mean(axis=0)
+    means = {group: forecast[of[others] == group].mean(axis=0) for group in np.unique(of[others])}
+    return np.stack([means.get(group, whole) for group in of[places]])
