@@ -256,8 +256,9 @@ class HeldOut:
 
     def _table(self, rows, levels, enough):
         """Scores of some origins at levels, moved towards the forecast where independent origins are few."""
-        parts = parts_of_season(self.origins[rows], self.scores.shape[1], len(self.phases))
-        table, medians = ranked_in_cells(self.scores[rows], parts, levels, enough)
+        season = len(self.phases)
+        parts = parts_of_season(self.origins[rows], self.scores.shape[1], season)
+        table, medians = ranked_in_cells(self.scores[rows], parts, levels, enough, num_parts(season))
         return table - self._chance * medians[..., None]
 
     @property
