@@ -216,6 +216,63 @@ def test_what_has_no_quantiles_says_how_to_get_some(calibrated):
         plain.predict(frame, samples=0)
 
 
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"quantiles": 0.5}, "`quantiles` must be levels between 0 and 1"),
+        ({"quantiles": ["0.1", "0.9"]}, "`quantiles` must be levels between 0 and 1"),
+        ({"samples": 1.5}, "`samples` must be an int >= 1. Received: samples=1.5"),
+        ({"samples": True}, "`samples` must be an int >= 1. Received: samples=True"),
+        ({"samples": 3, "seed": -1}, "`seed` must be an int >= 0. Received: seed=-1"),
+        ({"samples": 3, "seed": "a"}, "`seed` must be an int >= 0. Received: seed='a'"),
+        ({"samples": 3, "quantiles": [0.2]}, "each a table of its own. Expected one of them"),
+    ],
+)
+def test_what_can_not_be_asked_is_told_in_words(calibrated, asked, words):
+    forecaster, frame = calibrated
+    with pytest.raises(ValueError, match=words):
+        forecaster.predict(frame, **asked)
+
+
+def test_a_number_of_numpy_counts_samples(calibrated):
+    forecaster, frame = calibrated
+    paths = forecaster.predict(frame, samples=np.int64(4))
+    pd.testing.assert_frame_equal(paths, forecaster.predict(frame, samples=4))
+
+
+def test_no_column_of_the_table_is_lost_to_a_target_of_its_name():
+    frame = _frame().rename(columns={"load": "sample"})
+    forecaster = Forecaster("persistence", context_length=1, horizon=1, quantiles=LEVELS).fit(frame)
+    with pytest.raises(ValueError, match=r"column 'sample', which is the name of a target too. Rename it"):
+        forecaster.predict(frame, samples=3)
+
+
+@pytest.mark.parametrize("history", [0, -5, 2.5, "all"])
+def test_a_picture_has_at_least_one_row_of_history(calibrated, history):
+    forecaster, frame = calibrated
+    with pytest.raises(ValueError, match=r"`history` must be an int >= 1. Received: history="):
+        forecaster.plot(frame, history=history)
+
+
+def test_quantiles_of_rows_held_out_by_hand_need_levels(calibrated):
+    forecaster, frame = calibrated
+    with pytest.raises(ValueError, match=r"`quantiles` must be levels.*Received: quantiles=None"):
+        forecaster.calibrated(frame[900:], None)
+
+
+@pytest.mark.parametrize("calibration", ["conformal", "adaptive"])
+def test_a_part_of_the_season_in_which_no_row_was_held_out_has_the_errors_of_all(calibration):
+    # Ten hours in steps of five minutes: the held-out rows end at ten, and forecasts go on until midnight.
+    times = pd.date_range("2024-01-01", periods=280, freq="5min")
+    frame = pd.DataFrame({"load": np.random.default_rng(0).normal(size=280)}, index=times)
+    forecaster = Forecaster(
+        "persistence", context_length=6, horizon=2, quantiles=LEVELS, calibration=calibration
+    ).fit(frame[:120])
+    table = forecaster.predict(frame, origins="all")
+    assert np.isfinite(table.iloc[:, 3:].to_numpy()).all()
+    assert len(forecaster.held_out_.tables(LEVELS, ("",))[0][0]) == 12
+
+
 def test_too_few_held_out_origins_are_counted(calibrated):
     forecaster, frame = calibrated
     with pytest.raises(

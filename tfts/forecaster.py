@@ -159,6 +159,8 @@ class Forecaster:
         }
         self.output = build_output(self._settings["output"])
         self._calibration_kind = calibration_for(calibration, self.output, quantiles)
+        if self._calibration_kind == "none":
+            self.output.check_levels(self._settings["quantiles"] or ())
         WindowSpec(context_length, horizon, stride=stride)
         self.spec = WindowSpec(context_length, horizon)
         Scaler(scaler, per_series)
@@ -377,7 +379,7 @@ class Forecaster:
         [3.0, -1.1..., 3.75...]
         """
         self._check_fitted()
-        made = self._with(self.predictor, quantiles=list(quantiles), calibration="conformal")
+        made = self._with(self.predictor, quantiles=checked_levels(quantiles), calibration="conformal")
         panel = made._own(held_out)
         sizes = self._learnt.scales_of(panel.series)
         made._calibration = calibration_on(panel, made, self.predictor, self.scaler_, sizes, panel)
@@ -465,7 +467,7 @@ class Forecaster:
             samples: Int >= 1: paths in place of the forecast and its quantiles, so many of each
                 window. The steps, the targets and (from 20 held-out origins on) the series of
                 one path belong together, so that sums of them have the right spread.
-            seed: Of the paths.
+            seed: Int >= 0, of the paths.
 
         Returns:
             DataFrame with the columns `series`, `origin` (time of the last row seen),
@@ -478,9 +480,15 @@ class Forecaster:
             ValueError: If no forecast can be made; the message says what is missing.
         """
         self._check_fitted()
-        levels = self.quantiles if quantiles is None else checked_levels(quantiles) if len(quantiles) else ()
-        if samples is not None and (isinstance(samples, bool) or not isinstance(samples, int) or samples < 1):
-            raise SettingError(f"`samples` must be an int >= 1. Received: samples={samples!r}.")
+        levels = self._levels(quantiles)
+        if samples is not None:
+            _check_int("samples", samples, 1)
+            _check_int("seed", seed, 0)
+            if quantiles is not None:
+                raise SettingError(
+                    "`samples` gives paths and `quantiles` quantiles, each a table of its own. Expected one of them. "
+                    f"Received: samples={samples}, quantiles={quantiles!r}."
+                )
         if origins not in ("last", "all"):
             raise SettingError(unknown("origins", origins, ("last", "all")))
         panel = self._own(data)
@@ -527,6 +535,8 @@ class Forecaster:
 
         self._check_fitted()
         panel = self._own(data)
+        if history is not None:
+            _check_int("history", history, 1)
         target = self.targets[0] if target is None else target
         if target not in self.targets:
             raise SettingError(unknown("target", target, self.targets))
@@ -779,6 +789,12 @@ class Forecaster:
         forecaster.fit_seconds_ = described["fit_seconds"]
         return forecaster
 
+    def _levels(self, quantiles):
+        """The levels that are asked for: the forecaster's own for `None`, none for an empty list."""
+        if quantiles is None:
+            return self.quantiles
+        return checked_levels(quantiles) if np.size(quantiles) else ()
+
     def _check_fitted(self):
         if not self.is_fitted:
             raise NotFittedError(
@@ -880,6 +896,11 @@ def _output_of(output, quantiles):
     if output == "quantiles" and quantiles is not None:
         return build_output({"name": output, "levels": checked_levels(quantiles)})
     return build_output(output)
+
+
+def _check_int(name, value, least):
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise SettingError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
 
 
 def _listed(names):

@@ -154,7 +154,19 @@ def test_scores_of_a_value_hold_all_that_is_below_it_and_it_too():
 
 
 @pytest.mark.parametrize(
-    "levels", [[], [0.0, 0.5], [0.5, 1.0], [0.9, 0.1], [0.5, 0.5], [0.5, "0.9"], 0.5, None]
+    "levels",
+    [
+        [],
+        [0.0, 0.5],
+        [0.5, 1.0],
+        [0.9, 0.1],
+        [0.5, 0.5],
+        [0.5, "0.9"],
+        0.5,
+        np.array(0.5),
+        [[0.1, 0.9]],
+        None,
+    ],
 )
 def test_levels_that_are_none_are_refused(levels):
     with pytest.raises(ValueError, match=r"must be levels between 0 and 1 in ascending order.*Received"):
@@ -162,6 +174,27 @@ def test_levels_that_are_none_are_refused(levels):
     if levels is not None:
         with pytest.raises(ValueError, match=r"`quantiles` must be levels between 0 and 1"):
             Forecaster("ridge", context_length=3, horizon=1, quantiles=levels)
+
+
+@pytest.mark.parametrize("levels", [[0.1, 0.1000000001], [1e-9, 0.9999999999]])
+def test_levels_whose_columns_would_have_one_name_are_refused(levels):
+    with pytest.raises(ValueError, match=r"must differ from each other, from 0 and from 1 within six digits"):
+        Quantiles(levels)
+
+
+def test_a_level_beyond_the_learnt_ones_is_refused_before_a_fit():
+    output = {"name": "quantiles", "levels": [0.2, 0.8]}
+    with pytest.raises(ValueError, match=r"from 0.2 to 0.8 were learnt.*Received: level 0.1"):
+        Forecaster("linear", context_length=3, horizon=1, output=output, quantiles=[0.1, 0.9])
+    made = Forecaster(
+        "linear",
+        context_length=3,
+        horizon=1,
+        output=output,
+        quantiles=[0.1, 0.9],
+        calibration="conformal",
+    )
+    assert made.quantiles == (0.1, 0.9)
 
 
 def test_a_level_beyond_the_learnt_ones_is_refused():

@@ -172,6 +172,10 @@ class Output(abc.ABC):
         """
         return
 
+    def check_levels(self, levels):
+        """Raises a ValueError where the output says nothing of a level."""
+        return
+
     def check(self, panel, targets, scaler):
         """Raises a ValueError where the output can't describe the targets of a panel."""
         return
@@ -211,7 +215,7 @@ def checked_levels(levels, name="quantiles"):
     >>> checked_levels([0.1, 0.5, 0.9])
     (0.1, 0.5, 0.9)
     """
-    listed = list(levels) if isinstance(levels, list | tuple | np.ndarray) else None
+    listed = list(levels) if isinstance(levels, list | tuple | np.ndarray) and np.ndim(levels) else None
     numbers = listed and all(
         isinstance(level, int | float | np.number) and not isinstance(level, bool) for level in listed
     )
@@ -219,6 +223,12 @@ def checked_levels(levels, name="quantiles"):
         raise SettingError(
             f"`{name}` must be levels between 0 and 1 in ascending order, each once, as in [0.1, 0.5, 0.9]. "
             f"Received: {name}={levels!r}."
+        )
+    told = [f"{level:g}" for level in listed]
+    if len({"0", *told, "1"}) < len(told) + 2:
+        raise SettingError(
+            f"`{name}` must differ from each other, from 0 and from 1 within six digits, as their columns have these. "
+            f"Received: {name}={listed}."
         )
     return tuple(float(level) for level in listed)
 
