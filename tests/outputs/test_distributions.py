@@ -127,6 +127,47 @@ def test_counts_are_those_of_the_table_whatever_the_network_sees():
     )
 
 
+@pytest.mark.parametrize(("level", "scale"), [(None, None), (0.0, 1.0), (1.5, 0.25)])
+def test_zeros_are_counts_of_the_mean_and_the_deviation_that_the_units_tell(level, scale):
+    # Variances: 9 = 4 + 5 / 16 * 4 ** 2; 0.01 is less than the mean of 0.02 and 100 what a mean of 100 has anyway.
+    output = NegativeBinomial().in_units([4.0, 0.02, 100.0], [3.0, 0.1, 10.0])
+    raw = keras.ops.zeros((2, 1, 3, 2), dtype="float32")
+    shifts = (
+        () if level is None else tuple(keras.ops.full((2, 1, 3), number, "float32") for number in (level, scale))
+    )
+    parameters = np.asarray(output.parameters(raw, None, *shifts), dtype="float64")
+    np.testing.assert_allclose(parameters[..., 1], np.full((2, 1, 3), [0.3125, 1e-3, 1e-3]) + 1e-4, rtol=1e-3)
+    if level == 1.5:
+        np.testing.assert_array_less([4.0, 0.02, 100.0], output.mean_count(parameters)[0, 0])
+    else:
+        np.testing.assert_allclose(output.mean_count(parameters)[0, 0], [4, 0.02, 100], rtol=1e-3)
+
+
+def test_counts_start_as_dispersed_as_their_errors_are():
+    rng, output = np.random.default_rng(0), NegativeBinomial().in_units([20.0], [8.0])
+    counts = stats.nbinom.rvs(2, 2 / (2 + 20), size=(4000, 2, 1), random_state=rng).astype(float)
+    actual = (counts - 20) / 8
+    actual[7, 0, 0] = np.nan
+    parameters = np.asarray(output.parameters(np.zeros((4000, 2, 1, 2), "float32")), dtype="float64")
+    further = output.further_from(parameters, actual)
+    assert further.shape == (2, 1, 1)
+    raw = np.concatenate([np.zeros((1, 2, 1, 1)), further[None]], axis=-1).astype("float32")
+    found = np.asarray(output.parameters(raw))
+    np.testing.assert_allclose(found[..., 1], 0.5, rtol=0.1)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.05])
+def test_few_sales_are_forecast_as_few(rate, eager):
+    sold = (np.random.default_rng(1).random(600) < rate).astype(float)
+    frame = pd.DataFrame({"sold": sold}, index=pd.date_range("2024-01-01", periods=600))
+    forecaster = Forecaster(
+        "linear", context_length=7, horizon=2, output="negative_binomial", quantiles=[0.5, 0.9]
+    ).fit(frame, epochs=2, verbose=0)
+    found = forecaster.evaluate(frame, ["bias"])["bias"][0] + sold.mean()
+    assert 0.3 * sold.mean() < found < 3 * sold.mean()
+    assert forecaster.predict(frame[:-7])["sold_q0.9"].max() <= 1
+
+
 @pytest.mark.parametrize("output", [Normal(), StudentT(), Quantiles(LEVELS)])
 def test_scores_and_values_turn_into_each_other(output):
     rng = np.random.default_rng(0)

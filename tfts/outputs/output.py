@@ -121,6 +121,20 @@ class Output(abc.ABC):
         """
         return np.zeros((*np.shape(ratio), self.width - 1))
 
+    def further_from(self, parameters, actual):
+        """What is added to the raw numbers beside the location, so that forecasts are as wide as their errors.
+
+        Args:
+            parameters: `(windows, horizon, targets, width)`, of forecasts that are good already.
+            actual: Float `(windows, horizon, targets)`, NaN where nothing was observed.
+
+        Returns:
+            Float `(horizon, targets, width - 1)`.
+        """
+        middle = self.at(parameters, np.zeros(actual.shape))
+        spread = np.maximum(self.at(parameters, np.ones(actual.shape)) - middle, 1e-9)
+        return self.further_raw(np.sqrt(np.nanmean(((actual - middle) / spread) ** 2, axis=0)))
+
     def score_table(self, scores):
         """Scores that stay the same, as `at_table` takes them, NumPy `(..., levels, numbers)` or `(..., levels)`.
 
