@@ -133,7 +133,9 @@ def test_zeros_are_counts_of_the_mean_and_the_deviation_that_the_units_tell(leve
     output = NegativeBinomial().in_units([4.0, 0.02, 100.0], [3.0, 0.1, 10.0])
     raw = keras.ops.zeros((2, 1, 3, 2), dtype="float32")
     shifts = (
-        () if level is None else tuple(keras.ops.full((2, 1, 3), number, "float32") for number in (level, scale))
+        ()
+        if level is None
+        else tuple(keras.ops.full((2, 1, 3), number, "float32") for number in (level, scale))
     )
     parameters = np.asarray(output.parameters(raw, None, *shifts), dtype="float64")
     np.testing.assert_allclose(parameters[..., 1], np.full((2, 1, 3), [0.3125, 1e-3, 1e-3]) + 1e-4, rtol=1e-3)
@@ -258,6 +260,19 @@ def test_a_count_that_is_missing_is_no_wrong_one(eager):
         "linear", context_length=5, horizon=2, output="negative_binomial", missing="drop"
     ).fit(frame, epochs=1, verbose=0)
     assert np.isfinite(forecaster.predict(frame)["y"]).all()
+
+
+def test_what_is_filled_between_counts_need_not_be_one(eager):
+    frame = pd.DataFrame({"y": np.arange(90.0) % 5}, index=pd.date_range("2024-01-01", periods=90))
+    frame.iloc[30:33, 0] = [2, np.nan, 3]
+    forecaster = Forecaster(
+        "linear", context_length=5, horizon=2, output="negative_binomial", missing="interpolate"
+    ).fit(frame, epochs=1, verbose=0)
+    assert forecaster.panel(frame).values[31, 0] == 2.5
+    assert np.isfinite(forecaster.predict(frame)["y"]).all()
+    frame.iloc[33] = 2.5
+    with pytest.raises(ValueError, match=r"Received: y=2.5 \(1 values are not counts\)"):
+        forecaster.fit(frame, epochs=1, verbose=0)
 
 
 def test_counts_take_one_scale_for_all():

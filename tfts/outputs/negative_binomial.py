@@ -93,7 +93,9 @@ class NegativeBinomial(Output):
             )
         rows = panel.spans.rows()
         for target in targets:
-            self.check_values([panel.values[rows, panel.indices([target])[0]]], target)
+            column = panel.indices([target])[0]
+            # What was filled between counts need not be one: the likelihood takes the nearest.
+            self.check_values([panel.values[rows, column][~panel.filled[rows, column]]], target)
 
     def check_values(self, values, name):
         for part in values:
@@ -102,7 +104,7 @@ class NegativeBinomial(Output):
             if len(wrong):
                 raise DataError(
                     "Output 'negative_binomial' describes counts: 0, 1, 2 and so on. Received: "
-                    f"{name}={wrong[0]:g} ({len(wrong)} values are no counts)."
+                    f"{name}={wrong[0]:g} ({len(wrong)} values are not counts)."
                 )
 
     def restore(self, parameters, level, scale):
