@@ -260,6 +260,13 @@ def test_quantiles_of_rows_held_out_by_hand_need_levels(calibrated):
         forecaster.calibrated(frame[900:], None)
 
 
+def test_too_few_held_out_origins_are_told_before_a_network_learns(monkeypatch):
+    monkeypatch.setattr("tfts.predictors.network.train_network", lambda *_: pytest.fail("It learnt."))
+    forecaster = Forecaster("linear", context_length=24, horizon=3, quantiles=[0.01, 0.99])
+    with pytest.raises(ValueError, match=r"quantile 0.01 needs the errors of at least 99 .*Received: 28\."):
+        forecaster.fit(_frame(400), **FIT)
+
+
 @pytest.mark.parametrize("calibration", ["conformal", "adaptive"])
 def test_a_part_of_the_season_in_which_no_row_was_held_out_has_the_errors_of_all(calibration):
     # Ten hours in steps of five minutes: the held-out rows end at ten, and forecasts go on until midnight.

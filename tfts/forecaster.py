@@ -17,7 +17,7 @@ import pandas as pd
 from tfts._files import check_version, replacing_folder, write_json, written_by
 from tfts._messages import unknown
 from tfts.baselines.seasonal_naive import season_length_of
-from tfts.calibration.held_out import HeldOut
+from tfts.calibration.held_out import HeldOut, check_enough
 from tfts.calibration.kinds import Calibration, calibration_for, no_quantiles
 from tfts.calibration.measuring import calibration_on, measured_calibration
 from tfts.calibration.splits import held_out_half
@@ -853,6 +853,9 @@ class Forecaster:
                     f"calibration={self._calibration_kind!r} takes the errors of held-out rows. Expected `validation` "
                     f"rows. Received: validation={validation!r}."
                 )
+            if held is not None and self._calibration_kind != "none":
+                # Before a network learns for hours.
+                check_enough(self.spec.count(held), self.quantiles)
         scaler = Scaler(self._settings["scaler"], self._settings["per_series"]).fit(train)
         known = self._settings["known_future"]
         later = None if self.predictor.holds_out else valid
