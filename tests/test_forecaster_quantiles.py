@@ -148,6 +148,32 @@ def test_the_weighted_quantile_loss_shown_is_that_of_the_table(eager):
     )
 
 
+def test_scores_of_an_interval_shown_are_those_of_the_table(eager):
+    frame, names = _frame(), ["coverage", "coverage_0.8", "width_0.8", "interval_score"]
+    levels = [0.1, 0.25, 0.5, 0.75, 0.9]
+    forecaster = Forecaster("linear", context_length=24, horizon=3, output="quantiles", quantiles=levels)
+    forecaster.fit(frame, metrics=[*names, "width_0.5"], **{**FIT, "epochs": 1})
+    panel = forecaster.parts(forecaster.panel(frame))[1]
+    expected = forecaster.error_sums(panel).score([*names, "width_0.5"]).iloc[0]
+    for name in [*names, "width_0.5"]:
+        assert forecaster.history_[f"val_{name}"][0] == pytest.approx(expected[name], rel=1e-4)
+    with pytest.raises(ValueError, match=r"The central interval of 0.6 lies between two levels"):
+        forecaster.fit(frame, metrics=["coverage_0.6"], **FIT)
+
+
+@pytest.mark.parametrize(
+    ("output", "why"),
+    [("point", "gives points"), ("negative_binomial", "has quantiles that Keras can't compute")],
+)
+def test_what_has_no_quantiles_while_it_learns_says_so(output, why):
+    forecaster = Forecaster("linear", context_length=24, horizon=3, output=output)
+    with pytest.raises(
+        ValueError,
+        match=rf"wql scores quantiles while a network learns, whose output {why}: score with evaluate",
+    ):
+        forecaster.fit(_frame().round(), metrics=["wql"], **FIT)
+
+
 def test_a_network_of_points_is_calibrated_by_rows_that_choose_nothing(eager):
     frame = _frame(800)
     forecaster = Forecaster("linear", context_length=24, horizon=3, quantiles=LEVELS)

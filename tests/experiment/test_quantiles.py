@@ -168,3 +168,6 @@ def test_a_search_by_the_loss_of_quantiles(eager, tmp_path):
         ValueError, match=r"objective='val_wql' scores quantiles, and the networks give points"
     ):
         search("linear", _frame(), space=space, objective="val_wql", context_length=7, horizon=2)
+    options["output"] = "negative_binomial"
+    with pytest.raises(ValueError, match=r"and the networks have quantiles that Keras can't compute"):
+        search("linear", _frame().round(), space=space, objective="val_wql", **options)

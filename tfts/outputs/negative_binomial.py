@@ -46,6 +46,8 @@ class NegativeBinomial(Output):
     scale: tuple = (1.0,)
     width = 2
     has_distribution = True
+    # Keras lacks the incomplete beta function.
+    has_quantiles_in_graph = False
 
     def __post_init__(self):
         for name in ("offset", "scale"):

@@ -31,6 +31,8 @@ class Output(abc.ABC):
 
     # Whether it says how probable other values than the forecast are.
     has_distribution = False
+    # Whether `quantiles` also takes tensors, so that quantiles can be scored while a network learns.
+    has_quantiles_in_graph = True
     # Weights for each horizon step and target that `head` takes beside the raw numbers.
     shape_size = 0
 
