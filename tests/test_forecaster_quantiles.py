@@ -74,6 +74,25 @@ def test_quantiles_and_paths_are_kept(calibrated, tmp_path):
     assert not paths.equals(forecaster.predict(frame, samples=7, seed=4))
 
 
+def test_a_folder_without_its_errors_is_refused(calibrated, tmp_path):
+    forecaster, _ = calibrated
+    forecaster.save(tmp_path / "saved")
+    kept = tmp_path / "saved" / "held_out.npz"
+    for broken in (b"", b"no archive", kept.read_bytes()[:200]):
+        kept.write_bytes(broken)
+        with pytest.raises(ValueError, match=r"held_out.npz can't be read: it was changed or cut off"):
+            Forecaster.load(tmp_path / "saved")
+    kept.unlink()
+    with pytest.raises(FileNotFoundError, match=r"saved lacks held_out.npz, which was saved with it"):
+        Forecaster.load(tmp_path / "saved")
+
+
+def test_no_origin_is_no_forecast(calibrated):
+    forecaster, frame = calibrated
+    with pytest.raises(ValueError, match=r"`rows` must hold at least one origin"):
+        forecaster.quantile_windows(forecaster.panel(frame), [])
+
+
 def test_rows_after_the_origin_change_no_quantile():
     frame = _frame(700, other=np.arange(700.0))
     noisy = frame.copy()

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tfts._files import check_version, replacing_folder, write_json, written_by
+from tfts._files import check_version, read_arrays, replacing_folder, write_json, written_by
 from tfts._messages import unknown
 from tfts.baselines.seasonal_naive import season_length_of
 from tfts.calibration.held_out import HeldOut, check_enough
@@ -647,6 +647,8 @@ class Forecaster:
             `tfts.outputs.predictive.Predictive`.
         """
         self._check_fitted()
+        if not np.size(rows):
+            raise DataError("`rows` must hold at least one origin to forecast from. Received: none.")
         return Predictive.joined(part for _, part in self._forecast(panel, rows))
 
     def quantile_windows(
@@ -782,8 +784,7 @@ class Forecaster:
         forecaster.scaler_ = Scaler.from_state(described["scaler"])
         held_out = None
         if "held_out" in described:
-            with np.load(folder / "held_out.npz") as arrays:
-                held_out = HeldOut.from_state(dict(arrays), described["held_out"])
+            held_out = HeldOut.from_state(read_arrays(folder / "held_out.npz"), described["held_out"])
         forecaster._calibration = Calibration(forecaster._calibration_kind, held_out)
         predictor.history = described["history"]
         forecaster.fit_seconds_ = described["fit_seconds"]
