@@ -465,7 +465,7 @@ class Forecaster:
                 future. `"all"` forecasts from every row that has a whole context.
             quantiles: Levels in place of the forecaster's own; an empty list for none.
             samples: Int >= 1: paths in place of the forecast and its quantiles, so many of each
-                window. The steps, the targets and (from 20 held-out origins on) the series of
+                window; without `quantiles`. The steps, the targets and (from 20 held-out origins on) the series of
                 one path belong together, so that sums of them have the right spread.
             seed: Int >= 0, of the paths.
 
@@ -473,8 +473,9 @@ class Forecaster:
             DataFrame with the columns `series`, `origin` (time of the last row seen),
             `time` (of the row forecast) and for each target one of its name, the median of
             `output="quantiles"`, else the mean, followed by one for each level, as
-            `sales_q0.1`. With `samples` there is a column `sample` (from 1) after `time`, and
-            those of the targets.
+            `sales_q0.1`. The target's column stays the model's own forecast where quantiles come from
+            held-out errors: `sales_q0.5` then lies beside it by their median. With `samples` there is a
+            column `sample` (from 1) after `time`, and those of the targets.
 
         Raises:
             ValueError: If no forecast can be made; the message says what is missing.
@@ -484,7 +485,7 @@ class Forecaster:
         if samples is not None:
             _check_int("samples", samples, 1)
             _check_int("seed", seed, 0)
-            if quantiles is not None:
+            if quantiles is not None and levels:
                 raise SettingError(
                     "`samples` gives paths and `quantiles` quantiles, each a table of its own. Expected one of them. "
                     f"Received: samples={samples}, quantiles={quantiles!r}."

@@ -9,6 +9,7 @@ from scipy import special, stats
 from tfts import Forecaster
 from tfts.outputs import NegativeBinomial, Normal, Quantiles, StudentT
 from tfts.outputs.log_gamma import log_gamma
+from tfts.outputs.output import checked_levels
 
 LEVELS = [0.1, 0.5, 0.9]
 
@@ -223,6 +224,14 @@ def test_levels_that_are_none_are_refused(levels):
 def test_levels_whose_columns_would_have_one_name_are_refused(levels):
     with pytest.raises(ValueError, match=r"must differ from each other, from 0 and from 1 within six digits"):
         Quantiles(levels)
+
+
+def test_levels_are_those_that_are_written():
+    output = Quantiles([1 - 0.9, 0.1 + 0.2, np.float32(0.7), np.float64(0.9)])
+    assert output.levels == (0.1, 0.3, 0.7, 0.9)
+    parameters = np.arange(5.0)[None, None, None]
+    found = output.quantiles(parameters, checked_levels(np.array([0.1, 0.9], "float32")))
+    assert found.ravel().tolist() == [0.0, 4.0]
 
 
 def test_a_level_beyond_the_learnt_ones_is_refused_before_a_fit():

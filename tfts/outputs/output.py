@@ -233,8 +233,12 @@ def checked_levels(levels, name="quantiles"):
     """
     listed = list(levels) if isinstance(levels, list | tuple | np.ndarray) and np.ndim(levels) else None
     numbers = listed and all(
-        isinstance(level, int | float | np.number) and not isinstance(level, bool) for level in listed
+        isinstance(level, int | float | np.integer | np.floating) and not isinstance(level, bool)
+        for level in listed
     )
+    if numbers:
+        # As they are written: 1 - 0.9 is 0.1, and so is 0.1 in single precision.
+        listed = [round(float(str(level)), 15) for level in listed]
     if not numbers or not all(0 < level < 1 for level in listed) or sorted(set(listed)) != listed:
         raise SettingError(
             f"`{name}` must be levels between 0 and 1 in ascending order, each once, as in [0.1, 0.5, 0.9]. "
@@ -246,7 +250,7 @@ def checked_levels(levels, name="quantiles"):
             f"`{name}` must differ from each other, from 0 and from 1 within six digits, as their columns have these. "
             f"Received: {name}={listed}."
         )
-    return tuple(float(level) for level in listed)
+    return tuple(listed)
 
 
 def normal_scores(levels):
