@@ -385,6 +385,41 @@ class Forecaster:
         made._calibration = calibration_on(panel, made, self.predictor, self.scaler_, sizes, panel)
         return made
 
+    def with_errors_of(self, other: Forecaster) -> Forecaster:
+        """The same forecasts, with the quantiles and the held-out errors of another forecaster.
+
+        For one that was fitted again on all rows, so that none are left to measure errors on: those of
+        one like it that had not seen the last rows stand in, as they do for a baseline.
+
+        Args:
+            other: A fitted `Forecaster` of the same targets and horizon.
+
+        Returns:
+            A fitted forecaster with the `quantiles` and the `calibration` of the other.
+
+        Raises:
+            ValueError: If the other forecasts other rows or targets.
+
+        Example:
+
+        >>> import numpy as np, pandas as pd
+        >>> frame = pd.DataFrame({"y": np.arange(60.0) % 7}, index=pd.date_range("2024-01-01", periods=60))
+        >>> early = Forecaster("drift", context_length=3, horizon=1, quantiles=[0.1, 0.9]).fit(frame[:45])
+        >>> late = Forecaster("drift", context_length=3, horizon=1).fit(frame, validation=0)
+        >>> late.with_errors_of(early).predict(frame).columns[3:].tolist()
+        ['y', 'y_q0.1', 'y_q0.9']
+        """
+        if (self.targets, self.spec.horizon) != (other.targets, other.spec.horizon):
+            raise SettingError(
+                "Errors stand in for those of the same targets and horizon. Received: "
+                f"targets={list(other.targets)}, horizon={other.spec.horizon} for targets={list(self.targets)}, "
+                f"horizon={self.spec.horizon}."
+            )
+        asked = {name: other.settings[name] for name in ("quantiles", "calibration")}
+        made = self._with(self.predictor, **asked)
+        made._calibration = other._calibration
+        return made
+
     def _with(self, predictor, **changes):
         """A fitted forecaster with the same columns and scales, but another predictor and settings."""
         made = type(self)(**{**self._settings, **changes})
