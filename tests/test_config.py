@@ -99,11 +99,33 @@ def test_a_mistake_on_the_command_line_is_placed_there():
             "training.loss: `loss` must be 'auto', a Keras loss, its name or its config. Received: loss=3",
         ),
         ("data.calendar=[24]", "data.calendar: Input should be a valid string"),
+        (
+            "forecast.output=quantles",
+            "forecast: Unknown output 'quantles'. Expected one of: negative_",
+        ),
+        ("forecast.output=quantles", "Did you mean 'quantiles'?"),
+        ("forecast.quantiles=[0.9, 0.1]", "forecast: `quantiles` must be levels between 0 and 1"),
+        ("forecast.calibration=conformal", "forecast: calibration='conformal' acts on quantiles"),
+        (
+            "forecast={quantiles: [0.1, 0.9], calibration: none}",
+            "forecast: A point forecast has no quantiles. Make the forecaster with",
+        ),
+        (
+            "forecast={quantiles: [0.1], output: {name: quantiles, levels: [0.3]}}",
+            "forecast: The quantiles from 0.3 to 0.5 were learnt, and nothing beyond. Received: level 0.1",
+        ),
     ],
 )
 def test_wrong_changes(change, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         parse_settings(GOOD, [change])
+
+
+def test_a_sentence_of_a_mistake_ends_once():
+    with pytest.raises(ValueError, match=r"Received: quantiles=\[0.9, 0.1\]\.$"):
+        parse_settings(GOOD, ["forecast.quantiles=[0.9, 0.1]"])
+    with pytest.raises(ValueError, match=r"Did you mean 'quantiles'\?$"):
+        parse_settings(GOOD, ["forecast.output=quantles"])
 
 
 def test_dates_may_be_written_plainly():

@@ -74,6 +74,25 @@ def test_quantiles_and_paths_are_kept(calibrated, tmp_path):
     assert not paths.equals(forecaster.predict(frame, samples=7, seed=4))
 
 
+def test_a_folder_without_its_errors_is_refused(calibrated, tmp_path):
+    forecaster, _ = calibrated
+    forecaster.save(tmp_path / "saved")
+    kept = tmp_path / "saved" / "held_out.npz"
+    for broken in (b"", b"no archive", kept.read_bytes()[:200]):
+        kept.write_bytes(broken)
+        with pytest.raises(ValueError, match=r"held_out.npz can't be read: it was changed or cut off"):
+            Forecaster.load(tmp_path / "saved")
+    kept.unlink()
+    with pytest.raises(FileNotFoundError, match=r"saved lacks held_out.npz, which was saved with it"):
+        Forecaster.load(tmp_path / "saved")
+
+
+def test_no_origin_is_no_forecast(calibrated):
+    forecaster, frame = calibrated
+    with pytest.raises(ValueError, match=r"`rows` must hold at least one origin"):
+        forecaster.quantile_windows(forecaster.panel(frame), [])
+
+
 def test_rows_after_the_origin_change_no_quantile():
     frame = _frame(700, other=np.arange(700.0))
     noisy = frame.copy()
@@ -148,6 +167,32 @@ def test_the_weighted_quantile_loss_shown_is_that_of_the_table(eager):
     )
 
 
+def test_scores_of_an_interval_shown_are_those_of_the_table(eager):
+    frame, names = _frame(), ["coverage", "coverage_0.8", "width_0.8", "interval_score"]
+    levels = [0.1, 0.25, 0.5, 0.75, 0.9]
+    forecaster = Forecaster("linear", context_length=24, horizon=3, output="quantiles", quantiles=levels)
+    forecaster.fit(frame, metrics=[*names, "width_0.5"], **{**FIT, "epochs": 1})
+    panel = forecaster.parts(forecaster.panel(frame))[1]
+    expected = forecaster.error_sums(panel).score([*names, "width_0.5"]).iloc[0]
+    for name in [*names, "width_0.5"]:
+        assert forecaster.history_[f"val_{name}"][0] == pytest.approx(expected[name], rel=1e-4)
+    with pytest.raises(ValueError, match=r"The central interval of 0.6 lies between two levels"):
+        forecaster.fit(frame, metrics=["coverage_0.6"], **FIT)
+
+
+@pytest.mark.parametrize(
+    ("output", "why"),
+    [("point", "gives points"), ("negative_binomial", "has quantiles that Keras can't compute")],
+)
+def test_what_has_no_quantiles_while_it_learns_says_so(output, why):
+    forecaster = Forecaster("linear", context_length=24, horizon=3, output=output)
+    with pytest.raises(
+        ValueError,
+        match=rf"wql scores quantiles while a network learns, whose output {why}: score with evaluate",
+    ):
+        forecaster.fit(_frame().round(), metrics=["wql"], **FIT)
+
+
 def test_a_network_of_points_is_calibrated_by_rows_that_choose_nothing(eager):
     frame = _frame(800)
     forecaster = Forecaster("linear", context_length=24, horizon=3, quantiles=LEVELS)
@@ -214,6 +259,70 @@ def test_what_has_no_quantiles_says_how_to_get_some(calibrated):
         Forecaster("linear", context_length=24, horizon=3, output="normal").fit(frame, loss="mae", **FIT)
     with pytest.raises(ValueError, match=r"`samples` must be an int >= 1. Received: samples=0"):
         plain.predict(frame, samples=0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"quantiles": 0.5}, "`quantiles` must be levels between 0 and 1"),
+        ({"quantiles": ["0.1", "0.9"]}, "`quantiles` must be levels between 0 and 1"),
+        ({"samples": 1.5}, "`samples` must be an int >= 1. Received: samples=1.5"),
+        ({"samples": True}, "`samples` must be an int >= 1. Received: samples=True"),
+        ({"samples": 3, "seed": -1}, "`seed` must be an int >= 0. Received: seed=-1"),
+        ({"samples": 3, "seed": "a"}, "`seed` must be an int >= 0. Received: seed='a'"),
+        ({"samples": 3, "quantiles": [0.2]}, "each a table of its own. Expected one of them"),
+    ],
+)
+def test_what_can_not_be_asked_is_told_in_words(calibrated, asked, words):
+    forecaster, frame = calibrated
+    with pytest.raises(ValueError, match=words):
+        forecaster.predict(frame, **asked)
+
+
+def test_a_number_of_numpy_counts_samples(calibrated):
+    forecaster, frame = calibrated
+    paths = forecaster.predict(frame, samples=np.int64(4))
+    pd.testing.assert_frame_equal(paths, forecaster.predict(frame, samples=4))
+
+
+def test_no_column_of_the_table_is_lost_to_a_target_of_its_name():
+    frame = _frame().rename(columns={"load": "sample"})
+    forecaster = Forecaster("persistence", context_length=1, horizon=1, quantiles=LEVELS).fit(frame)
+    with pytest.raises(ValueError, match=r"column 'sample', which is the name of a target too. Rename it"):
+        forecaster.predict(frame, samples=3)
+
+
+@pytest.mark.parametrize("history", [0, -5, 2.5, "all"])
+def test_a_picture_has_at_least_one_row_of_history(calibrated, history):
+    forecaster, frame = calibrated
+    with pytest.raises(ValueError, match=r"`history` must be an int >= 1. Received: history="):
+        forecaster.plot(frame, history=history)
+
+
+def test_quantiles_of_rows_held_out_by_hand_need_levels(calibrated):
+    forecaster, frame = calibrated
+    with pytest.raises(ValueError, match=r"`quantiles` must be levels.*Received: quantiles=None"):
+        forecaster.calibrated(frame[900:], None)
+
+
+def test_too_few_held_out_origins_are_told_before_a_network_learns(monkeypatch):
+    monkeypatch.setattr("tfts.predictors.network.train_network", lambda *_: pytest.fail("It learnt."))
+    forecaster = Forecaster("linear", context_length=24, horizon=3, quantiles=[0.01, 0.99])
+    with pytest.raises(ValueError, match=r"quantile 0.01 needs the errors of at least 99 .*Received: 28\."):
+        forecaster.fit(_frame(400), **FIT)
+
+
+@pytest.mark.parametrize("calibration", ["conformal", "adaptive"])
+def test_a_part_of_the_season_in_which_no_row_was_held_out_has_the_errors_of_all(calibration):
+    # Ten hours in steps of five minutes: the held-out rows end at ten, and forecasts go on until midnight.
+    times = pd.date_range("2024-01-01", periods=280, freq="5min")
+    frame = pd.DataFrame({"load": np.random.default_rng(0).normal(size=280)}, index=times)
+    forecaster = Forecaster(
+        "persistence", context_length=6, horizon=2, quantiles=LEVELS, calibration=calibration
+    ).fit(frame[:120])
+    table = forecaster.predict(frame, origins="all")
+    assert np.isfinite(table.iloc[:, 3:].to_numpy()).all()
+    assert len(forecaster.held_out_.tables(LEVELS, ("",))[0][0]) == 12
 
 
 def test_too_few_held_out_origins_are_counted(calibrated):

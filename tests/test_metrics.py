@@ -344,6 +344,8 @@ def test_an_infinite_actual_is_an_error():
         (lambda: mase_scale([1.0], 2.0), "`season_length` must be an int >= 1.*Received: 2.0"),
         (lambda: mase_scale(np.zeros((2, 3, 5)), 1), r"`values` must be \(rows,\).*\(2, 3, 5\)"),
         (lambda: keras_metric("mase"), "mase needs a scale of each series"),
+        (lambda: keras_metric("sql", output="normal"), "sql needs a scale of each series"),
+        (lambda: keras_metric("coverage_0.8"), "coverage_0.8 scores quantiles while a network learns"),
         (lambda: keras_metric("rmes"), "Unknown metric 'rmes'.*Did you mean 'rmse'"),
         (lambda: keras_metric("mae", scale=0.0), r"`scale` must be > 0.*scale=0.0"),
     ],

@@ -90,6 +90,13 @@ def test_scores_of_each_group_are_those_of_its_points(by):
         assert row["width"] == pytest.approx((found[..., 2] - found[..., 0]).mean())
 
 
+@pytest.mark.parametrize("table", ["reliability", "intervals", "pit"])
+def test_an_unknown_grouping_is_told(table):
+    sums = ErrorSums(horizon=1, targets=["load"], levels=[0.1, 0.9])
+    with pytest.raises(ValueError, match=r"Unknown grouping 'steps'.*Did you mean 'step'"):
+        getattr(sums, table)(by="steps")
+
+
 def test_how_windows_are_batched_changes_nothing():
     pd.testing.assert_frame_equal(_sums(batches=1).score(by="step"), _sums(batches=4).score(by="step"))
     pd.testing.assert_frame_equal(_sums(batches=1).pit(), _sums(batches=4).pit())

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,33 @@ def write_table(frame, path):
             frame.to_csv(partial, index=False)
         else:
             frame.to_parquet(partial, index=False)
+
+
+def read_arrays(path):
+    """The arrays of an NPZ file, a dict by name.
+
+    Args:
+        path: Path of the file.
+
+    Raises:
+        FileNotFoundError: If it is not there.
+        ValueError: If it can't be read.
+
+    Example:
+
+    >>> np.savez("errors.npz", scores=np.arange(3))
+    >>> read_arrays("errors.npz")["scores"].tolist()
+    [0, 1, 2]
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"{path.parent} lacks {path.name}, which was saved with it. Save it again.")
+    try:
+        # NumPy leaves a file of its own open that is no archive.
+        with path.open("rb") as file, np.load(file) as arrays:
+            return dict(arrays)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise FolderError(f"{path} can't be read: it was changed or cut off since it was saved.") from error
 
 
 def check_table_path(path):

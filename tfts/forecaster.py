@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tfts._files import check_version, replacing_folder, write_json, written_by
+from tfts._files import check_version, read_arrays, replacing_folder, write_json, written_by
 from tfts._messages import unknown
 from tfts.baselines.seasonal_naive import season_length_of
-from tfts.calibration.held_out import HeldOut
+from tfts.calibration.held_out import HeldOut, check_enough
 from tfts.calibration.kinds import Calibration, calibration_for, no_quantiles
 from tfts.calibration.measuring import calibration_on, measured_calibration
 from tfts.calibration.splits import held_out_half
@@ -197,6 +197,8 @@ class Forecaster:
                 "series_embedding=True learns what is its own of each series. Expected `series`, the column of their "
                 "names. Received: series=None."
             )
+        if self._calibration_kind == "none":
+            self.output.check_levels(self._settings["quantiles"] or ())
         WindowSpec(context_length, horizon, stride=stride)
         self.spec = WindowSpec(context_length, horizon)
         Scaler(scaler, per_series)
@@ -418,10 +420,45 @@ class Forecaster:
         [3.0, -1.1..., 3.75...]
         """
         self._check_fitted()
-        made = self._with(self.predictor, quantiles=list(quantiles), calibration="conformal")
+        made = self._with(self.predictor, quantiles=checked_levels(quantiles), calibration="conformal")
         panel = made._own(held_out)
         sizes = self._learnt.scales_of(panel.series)
         made._calibration = calibration_on(panel, made, self.predictor, self.scaler_, sizes, panel)
+        return made
+
+    def with_errors_of(self, other: Forecaster) -> Forecaster:
+        """The same forecasts, with the quantiles and the held-out errors of another forecaster.
+
+        For one that was fitted again on all rows, so that none are left to measure errors on: those of
+        one like it that had not seen the last rows stand in, as they do for a baseline.
+
+        Args:
+            other: A fitted `Forecaster` of the same targets and horizon.
+
+        Returns:
+            A fitted forecaster with the `quantiles` and the `calibration` of the other.
+
+        Raises:
+            ValueError: If the other forecasts other rows or targets.
+
+        Example:
+
+        >>> import numpy as np, pandas as pd
+        >>> frame = pd.DataFrame({"y": np.arange(60.0) % 7}, index=pd.date_range("2024-01-01", periods=60))
+        >>> early = Forecaster("drift", context_length=3, horizon=1, quantiles=[0.1, 0.9]).fit(frame[:45])
+        >>> late = Forecaster("drift", context_length=3, horizon=1).fit(frame, validation=0)
+        >>> late.with_errors_of(early).predict(frame).columns[3:].tolist()
+        ['y', 'y_q0.1', 'y_q0.9']
+        """
+        if (self.targets, self.spec.horizon) != (other.targets, other.spec.horizon):
+            raise SettingError(
+                "Errors stand in for those of the same targets and horizon. Received: "
+                f"targets={list(other.targets)}, horizon={other.spec.horizon} for targets={list(self.targets)}, "
+                f"horizon={self.spec.horizon}."
+            )
+        asked = {name: other.settings[name] for name in ("quantiles", "calibration")}
+        made = self._with(self.predictor, **asked)
+        made._calibration = other._calibration
         return made
 
     def _with(self, predictor, **changes):
@@ -504,9 +541,9 @@ class Forecaster:
                 future. `"all"` forecasts from every row that has a whole context.
             quantiles: Levels in place of the forecaster's own; an empty list for none.
             samples: Int >= 1: paths in place of the forecast and its quantiles, so many of each
-                window. The steps, the targets and (from 20 held-out origins on) the series of
+                window; without `quantiles`. The steps, the targets and (from 20 held-out origins on) the series of
                 one path belong together, so that sums of them have the right spread.
-            seed: Of the paths.
+            seed: Int >= 0, of the paths.
 
         Returns:
             DataFrame with the columns `series`, `origin` (time of the last row seen),
@@ -514,16 +551,23 @@ class Forecaster:
             `"fallback"` `model` (the name of the model, or of what stands in for it, which
             has no quantiles and no paths), and for each target one of its name, the median of
             `output="quantiles"`, else the mean, followed by one for each level, as
-            `sales_q0.1`. With `samples` there is a column `sample` (from 1) after `time`, and
-            those of the targets.
+            `sales_q0.1`. The target's column stays the model's own forecast where quantiles come from
+            held-out errors: `sales_q0.5` then lies beside it by their median. With `samples` there is a
+            column `sample` (from 1) after `time`, and those of the targets.
 
         Raises:
             ValueError: If no forecast can be made; the message says what is missing.
         """
         self._check_fitted()
-        levels = self.quantiles if quantiles is None else checked_levels(quantiles) if len(quantiles) else ()
-        if samples is not None and (isinstance(samples, bool) or not isinstance(samples, int) or samples < 1):
-            raise SettingError(f"`samples` must be an int >= 1. Received: samples={samples!r}.")
+        levels = self._levels(quantiles)
+        if samples is not None:
+            _check_int("samples", samples, 1)
+            _check_int("seed", seed, 0)
+            if quantiles is not None and levels:
+                raise SettingError(
+                    "`samples` gives paths and `quantiles` quantiles, each a table of its own. Expected one of them. "
+                    f"Received: samples={samples}, quantiles={quantiles!r}."
+                )
         if origins not in ("last", "all"):
             raise SettingError(unknown("origins", origins, ("last", "all")))
         panel = self._own(data)
@@ -604,6 +648,8 @@ class Forecaster:
 
         self._check_fitted()
         panel = self._own(data)
+        if history is not None:
+            _check_int("history", history, 1)
         target = self.targets[0] if target is None else target
         if target not in self.targets:
             raise SettingError(unknown("target", target, self.targets))
@@ -722,6 +768,8 @@ class Forecaster:
             `tfts.outputs.predictive.Predictive`.
         """
         self._check_fitted()
+        if not np.size(rows):
+            raise DataError("`rows` must hold at least one origin to forecast from. Received: none.")
         return Predictive.joined(part for _, part in self._forecast(panel, rows))
 
     def quantile_windows(
@@ -857,12 +905,17 @@ class Forecaster:
         forecaster.scaler_ = Scaler.from_state(described["scaler"])
         held_out = None
         if "held_out" in described:
-            with np.load(folder / "held_out.npz") as arrays:
-                held_out = HeldOut.from_state(dict(arrays), described["held_out"])
+            held_out = HeldOut.from_state(read_arrays(folder / "held_out.npz"), described["held_out"])
         forecaster._calibration = Calibration(forecaster._calibration_kind, held_out)
         predictor.history = described["history"]
         forecaster.fit_seconds_ = described["fit_seconds"]
         return forecaster
+
+    def _levels(self, quantiles):
+        """The levels that are asked for: the forecaster's own for `None`, none for an empty list."""
+        if quantiles is None:
+            return self.quantiles
+        return checked_levels(quantiles) if np.size(quantiles) else ()
 
     def _check_fitted(self):
         if not self.is_fitted:
@@ -943,6 +996,9 @@ class Forecaster:
                     f"calibration={self._calibration_kind!r} takes the errors of held-out rows. Expected `validation` "
                     f"rows. Received: validation={validation!r}."
                 )
+            if held is not None and self._calibration_kind != "none":
+                # Before a network learns for hours.
+                check_enough(self.spec.count(held), self.quantiles)
         scaler = Scaler(self._settings["scaler"], self._settings["per_series"]).fit(train)
         known = self._settings["known_future"]
         later = None if self.predictor.holds_out else valid
@@ -986,6 +1042,11 @@ def _output_of(output, quantiles):
     if output == "quantiles" and quantiles is not None:
         return build_output({"name": output, "levels": checked_levels(quantiles)})
     return build_output(output)
+
+
+def _check_int(name, value, least):
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise SettingError(f"`{name}` must be an int >= {least}. Received: {name}={value!r}.")
 
 
 def _listed(names):

@@ -41,7 +41,7 @@ ERRORS = {
 
 
 # Of quantiles, and the levels of those, by default.
-QUANTILE_ERRORS = ("pinball", "crps", "wql")
+QUANTILE_ERRORS = ("pinball", "crps", "wql", "coverage", "interval_score", "width")
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
@@ -136,15 +136,16 @@ class MeanError(keras.metrics.Metric):
 
 @keras.saving.register_keras_serializable(package="tfts")
 class QuantileError(MeanError):
-    """The loss of an output's quantiles in original units: pinball, crps or wql, see `tfts.metrics`.
+    """A score of an output's quantiles in original units, see `tfts.metrics`.
 
     Args:
-        error: `"pinball"`, `"crps"` or `"wql"`.
+        error: `"pinball"`, `"crps"`, `"wql"`; or of an interval `"coverage"`, `"interval_score"` or `"width"`.
         offset: As of `MeanError`.
         scale: As of `MeanError`.
         log: As of `MeanError`.
         output: `Output` with quantiles, or its config.
         levels: Levels of the quantiles.
+        interval: Places in `levels` of the lower and the upper edge of the interval.
         name: As of `MeanError`.
         dtype: As of `MeanError`.
 
@@ -168,12 +169,14 @@ class QuantileError(MeanError):
         output="quantiles",
         levels=LEVELS,
         own_units=False,
+        interval=None,
         name=None,
         dtype=None,
     ):
         super().__init__("mae", offset, scale, log, output, name or error, dtype)
         if error not in QUANTILE_ERRORS:
             raise SettingError(unknown("error", error, QUANTILE_ERRORS))
+        self.interval = None if interval is None else list(interval)
         self.error, self.levels, self.own_units = error, list(levels), own_units
 
     def update_state(self, y_true, y_pred, sample_weight=None):
@@ -198,15 +201,31 @@ class QuantileError(MeanError):
             beside = ops.expand_dims(scale, -1), ops.expand_dims(offset, -1)
             actual = ops.exp(actual)
             error = ops.expand_dims(actual, -1) - ops.exp(quantiles * beside[0] + beside[1])
-        levels = ops.convert_to_tensor(self.levels, dtype=self.dtype)
-        loss = ops.mean(ops.maximum(levels * error, (levels - 1) * error), axis=-1)
+        loss = self._loss(error) if self.interval is None else self._of_interval(error)
         size = ops.abs(actual) if self.error == "wql" else ops.ones_like(actual)
-        factor = 1 if self.error == "pinball" else 2
-        self.numerator.assign_add(factor * ops.sum(ops.where(weight > 0, loss, 0)))
+        self.numerator.assign_add(ops.sum(ops.where(weight > 0, loss, 0)))
         self.denominator.assign_add(ops.sum(size * weight))
 
+    def _loss(self, error):
+        """The mean pinball loss over the levels, or twice that."""
+        levels = ops.convert_to_tensor(self.levels, dtype=self.dtype)
+        loss = ops.mean(ops.maximum(levels * error, (levels - 1) * error), axis=-1)
+        return loss if self.error == "pinball" else 2 * loss
+
+    def _of_interval(self, error):
+        """What a value says of the interval: of errors beside its lower and its upper quantile."""
+        above_low, above_high = (error[..., place] for place in self.interval)
+        if self.error == "coverage":
+            return ops.cast(ops.logical_and(above_low >= 0, above_high <= 0), self.dtype)
+        width = above_low - above_high
+        if self.error == "width":
+            return width
+        beyond = ops.maximum(-above_low, 0) + ops.maximum(above_high, 0)
+        return width + beyond / self.levels[self.interval[0]]
+
     def get_config(self):
-        return {**super().get_config(), "levels": self.levels, "own_units": self.own_units}
+        own = {"levels": self.levels, "own_units": self.own_units, "interval": self.interval}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="tfts")

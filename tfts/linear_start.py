@@ -99,10 +99,7 @@ def start_spread(model, panel, spec):
             "teacher": np.zeros_like(actual),
         }
     parameters = np.asarray(model.predict(inputs, verbose=0), dtype=np.float64)
-    middle = layer.of.at(parameters, np.zeros(actual.shape))
-    spread = np.maximum(layer.of.at(parameters, np.ones(actual.shape)) - middle, 1e-9)
-    ratio = np.sqrt(np.nanmean(((actual - middle) / spread) ** 2, axis=0))
-    layer.further.assign(layer.of.further_raw(ratio))
+    layer.further.assign(layer.of.further_from(parameters, actual))
 
 
 def linear_layers_of(model):

@@ -8,7 +8,7 @@ import pytest
 
 from tfts import Forecaster
 from tfts.calibration import HeldOut, adaptive_scores, calibration_for, earlier_and_later, held_out_half
-from tfts.calibration.cells import bounds_of, ranked
+from tfts.calibration.cells import bounds_of, ranked, ranked_in_cells
 from tfts.calibration.held_out import Origins, needed_for, spread_out, tail
 from tfts.calibration.kinds import moved_of, movement_rows, window_moved
 from tfts.calibration.phases import season_phases
@@ -102,6 +102,15 @@ def test_each_part_of_the_season_has_errors_of_its_own():
     for part in (light, ~light):
         assert 0.75 < inside[..., 0][part].mean() < 0.85
     assert np.ptp(found, axis=-1)[..., 0][light].mean() > 50 * np.ptp(found, axis=-1)[..., 0][~light].mean()
+
+
+def test_a_part_of_the_season_without_held_out_rows_has_the_errors_of_all():
+    scores = np.arange(1.0, 10.0)[:, None, None]
+    parts = np.tile([0, 1, 2], 3)[:, None]
+    found, medians = ranked_in_cells(scores, parts, [0.1, 0.5], 5, 5)
+    # No part has five errors of its own, and the last two have none at all.
+    np.testing.assert_allclose(found[:, 0, 0], [[1, 5]] * 5)
+    np.testing.assert_allclose(medians[:, 0, 0], [5] * 5)
 
 
 def test_what_a_target_never_passes_its_quantiles_do_not_pass():

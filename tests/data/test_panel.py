@@ -642,7 +642,10 @@ def test_series_without_a_name():
     ("column", "message"),
     [
         (["1.5", "n/a", "3"], r"holds 1 values of type \w+ that are no numbers \(first: 'n/a' at 2024-01-02"),
-        ([1, 2, "x"], r"holds 1 values .* \(first: 'x' at 2024-01-03 00:00:00\)\. Correct them, leave the column out"),
+        (
+            [1, 2, "x"],
+            r"holds 1 values .* \(first: 'x' at 2024-01-03 00:00:00\)\. Correct them, leave the column out",
+        ),
         (pd.Categorical(list("aba")), r"holds 3 values of type category .*\(first: 'a' at"),
         (pd.Categorical([None] * 3), r"holds 0 values of type category that are no numbers\. Correct"),
         ([1j, 2, 3], "holds 3 values of type complex128"),

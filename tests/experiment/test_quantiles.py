@@ -14,6 +14,7 @@ from tfts.config import parse_settings
 from tfts.experiment.forecasting import run
 from tfts.plots import forecasts
 from tfts.report import write_report
+from tfts.report.tuning import tuning_findings
 
 SETTINGS = """
 data: {source: file, path: PATH, time: day}
@@ -168,3 +169,56 @@ def test_a_search_by_the_loss_of_quantiles(eager, tmp_path):
         ValueError, match=r"objective='val_wql' scores quantiles, and the networks give points"
     ):
         search("linear", _frame(), space=space, objective="val_wql", context_length=7, horizon=2)
+    options["output"] = "negative_binomial"
+    with pytest.raises(ValueError, match=r"and the networks have quantiles that Keras can't compute"):
+        search("linear", _frame().round(), space=space, objective="val_wql", **options)
+
+
+@pytest.mark.parametrize("output", ["point", "normal"])
+def test_the_best_of_a_search_keeps_its_calibration_when_it_is_fitted_again(output, eager, tmp_path):
+    asked = {"quantiles": [0.1, 0.5, 0.9], "calibration": "conformal", "output": output}
+    found = search(
+        "linear",
+        _frame(),
+        space={"learning_rate": {"values": [1e-2]}},
+        max_trials=1,
+        objective="val_mae",
+        training={"epochs": 2},
+        directory=tmp_path / "found",
+        context_length=7,
+        horizon=2,
+        **asked,
+    )
+    early, late = found.best_forecaster(refit=False), found.best_forecaster()
+    assert (late.quantiles, late.calibration) == ((0.1, 0.5, 0.9), "conformal")
+    np.testing.assert_array_equal(late.held_out_.scores, early.held_out_.scores)
+    assert late.training_["end"] > early.training_["end"]
+    table = late.predict(_frame())
+    assert (table["sold_q0.1"] < table["sold_q0.9"]).all()
+    assert len(late.predict(_frame(), samples=3)) == 6
+    assert late.predict(_frame(), quantiles=[])["sold"].tolist() != early.predict(_frame())["sold"].tolist()
+    late.save(tmp_path / "late")
+    pd.testing.assert_frame_equal(Forecaster.load(tmp_path / "late").predict(_frame()), table)
+
+
+def test_errors_stand_in_for_those_of_the_same_rows():
+    made = {
+        horizon: Forecaster("drift", context_length=7, horizon=horizon, quantiles=[0.5]).fit(_frame())
+        for horizon in (1, 2)
+    }
+    with pytest.raises(
+        ValueError, match=r"same targets and horizon. Received: targets=\['sold'\], horizon=2"
+    ):
+        made[1].with_errors_of(made[2])
+
+
+def test_a_search_says_the_score_that_it_searched_by():
+    described = {
+        "settings": {"tune": {"model": "linear", "objective": "val_wql"}},
+        "search": {"best_trial": 0, "seconds": 1.0, "note": None, "changed": {}},
+    }
+    results = pd.DataFrame({"trial": [0], "status": "finished", "score": [0.5]})
+    scores = pd.DataFrame({"settings": ["default"], "target": "sold", "rmse": [3.0], "wql": [0.25]})
+    assert "sold, WQL on test rows: default 0.25." in tuning_findings(described, results, scores)
+    described["settings"]["tune"]["objective"] = "val_rmse"
+    assert "sold, RMSE on test rows: default 3." in tuning_findings(described, results, scores)

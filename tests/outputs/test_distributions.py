@@ -9,6 +9,7 @@ from scipy import special, stats
 from tfts import Forecaster
 from tfts.outputs import NegativeBinomial, Normal, Quantiles, StudentT
 from tfts.outputs.log_gamma import log_gamma
+from tfts.outputs.output import checked_levels
 
 LEVELS = [0.1, 0.5, 0.9]
 
@@ -127,6 +128,49 @@ def test_counts_are_those_of_the_table_whatever_the_network_sees():
     )
 
 
+@pytest.mark.parametrize(("level", "scale"), [(None, None), (0.0, 1.0), (1.5, 0.25)])
+def test_zeros_are_counts_of_the_mean_and_the_deviation_that_the_units_tell(level, scale):
+    # Variances: 9 = 4 + 5 / 16 * 4 ** 2; 0.01 is less than the mean of 0.02 and 100 what a mean of 100 has anyway.
+    output = NegativeBinomial().in_units([4.0, 0.02, 100.0], [3.0, 0.1, 10.0])
+    raw = keras.ops.zeros((2, 1, 3, 2), dtype="float32")
+    shifts = (
+        ()
+        if level is None
+        else tuple(keras.ops.full((2, 1, 3), number, "float32") for number in (level, scale))
+    )
+    parameters = np.asarray(output.parameters(raw, None, *shifts), dtype="float64")
+    np.testing.assert_allclose(parameters[..., 1], np.full((2, 1, 3), [0.3125, 1e-3, 1e-3]) + 1e-4, rtol=1e-3)
+    if level == 1.5:
+        np.testing.assert_array_less([4.0, 0.02, 100.0], output.mean_count(parameters)[0, 0])
+    else:
+        np.testing.assert_allclose(output.mean_count(parameters)[0, 0], [4, 0.02, 100], rtol=1e-3)
+
+
+def test_counts_start_as_dispersed_as_their_errors_are():
+    rng, output = np.random.default_rng(0), NegativeBinomial().in_units([20.0], [8.0])
+    counts = stats.nbinom.rvs(2, 2 / (2 + 20), size=(4000, 2, 1), random_state=rng).astype(float)
+    actual = (counts - 20) / 8
+    actual[7, 0, 0] = np.nan
+    parameters = np.asarray(output.parameters(np.zeros((4000, 2, 1, 2), "float32")), dtype="float64")
+    further = output.further_from(parameters, actual)
+    assert further.shape == (2, 1, 1)
+    raw = np.concatenate([np.zeros((1, 2, 1, 1)), further[None]], axis=-1).astype("float32")
+    found = np.asarray(output.parameters(raw))
+    np.testing.assert_allclose(found[..., 1], 0.5, rtol=0.1)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.05])
+def test_few_sales_are_forecast_as_few(rate, eager):
+    sold = (np.random.default_rng(1).random(600) < rate).astype(float)
+    frame = pd.DataFrame({"sold": sold}, index=pd.date_range("2024-01-01", periods=600))
+    forecaster = Forecaster(
+        "linear", context_length=7, horizon=2, output="negative_binomial", quantiles=[0.5, 0.9]
+    ).fit(frame, epochs=2, verbose=0)
+    found = forecaster.evaluate(frame, ["bias"])["bias"][0] + sold.mean()
+    assert 0.3 * sold.mean() < found < 3 * sold.mean()
+    assert forecaster.predict(frame[:-7])["sold_q0.9"].max() <= 1
+
+
 @pytest.mark.parametrize("output", [Normal(), StudentT(), Quantiles(LEVELS)])
 def test_scores_and_values_turn_into_each_other(output):
     rng = np.random.default_rng(0)
@@ -154,7 +198,19 @@ def test_scores_of_a_value_hold_all_that_is_below_it_and_it_too():
 
 
 @pytest.mark.parametrize(
-    "levels", [[], [0.0, 0.5], [0.5, 1.0], [0.9, 0.1], [0.5, 0.5], [0.5, "0.9"], 0.5, None]
+    "levels",
+    [
+        [],
+        [0.0, 0.5],
+        [0.5, 1.0],
+        [0.9, 0.1],
+        [0.5, 0.5],
+        [0.5, "0.9"],
+        0.5,
+        np.array(0.5),
+        [[0.1, 0.9]],
+        None,
+    ],
 )
 def test_levels_that_are_none_are_refused(levels):
     with pytest.raises(ValueError, match=r"must be levels between 0 and 1 in ascending order.*Received"):
@@ -162,6 +218,35 @@ def test_levels_that_are_none_are_refused(levels):
     if levels is not None:
         with pytest.raises(ValueError, match=r"`quantiles` must be levels between 0 and 1"):
             Forecaster("ridge", context_length=3, horizon=1, quantiles=levels)
+
+
+@pytest.mark.parametrize("levels", [[0.1, 0.1000000001], [1e-9, 0.9999999999]])
+def test_levels_whose_columns_would_have_one_name_are_refused(levels):
+    with pytest.raises(ValueError, match=r"must differ from each other, from 0 and from 1 within six digits"):
+        Quantiles(levels)
+
+
+def test_levels_are_those_that_are_written():
+    output = Quantiles([1 - 0.9, 0.1 + 0.2, np.float32(0.7), np.float64(0.9)])
+    assert output.levels == (0.1, 0.3, 0.7, 0.9)
+    parameters = np.arange(5.0)[None, None, None]
+    found = output.quantiles(parameters, checked_levels(np.array([0.1, 0.9], "float32")))
+    assert found.ravel().tolist() == [0.0, 4.0]
+
+
+def test_a_level_beyond_the_learnt_ones_is_refused_before_a_fit():
+    output = {"name": "quantiles", "levels": [0.2, 0.8]}
+    with pytest.raises(ValueError, match=r"from 0.2 to 0.8 were learnt.*Received: level 0.1"):
+        Forecaster("linear", context_length=3, horizon=1, output=output, quantiles=[0.1, 0.9])
+    made = Forecaster(
+        "linear",
+        context_length=3,
+        horizon=1,
+        output=output,
+        quantiles=[0.1, 0.9],
+        calibration="conformal",
+    )
+    assert made.quantiles == (0.1, 0.9)
 
 
 def test_a_level_beyond_the_learnt_ones_is_refused():
@@ -184,6 +269,19 @@ def test_a_count_that_is_missing_is_no_wrong_one(eager):
         "linear", context_length=5, horizon=2, output="negative_binomial", missing="drop"
     ).fit(frame, epochs=1, verbose=0)
     assert np.isfinite(forecaster.predict(frame)["y"]).all()
+
+
+def test_what_is_filled_between_counts_need_not_be_one(eager):
+    frame = pd.DataFrame({"y": np.arange(90.0) % 5}, index=pd.date_range("2024-01-01", periods=90))
+    frame.iloc[30:33, 0] = [2, np.nan, 3]
+    forecaster = Forecaster(
+        "linear", context_length=5, horizon=2, output="negative_binomial", missing="interpolate"
+    ).fit(frame, epochs=1, verbose=0)
+    assert forecaster.panel(frame).values[31, 0] == 2.5
+    assert np.isfinite(forecaster.predict(frame)["y"]).all()
+    frame.iloc[33] = 2.5
+    with pytest.raises(ValueError, match=r"Received: y=2.5 \(1 values are not counts\)"):
+        forecaster.fit(frame, epochs=1, verbose=0)
 
 
 def test_counts_take_one_scale_for_all():

@@ -35,6 +35,29 @@ def test_pit_bars_are_multiples_of_what_was_promised():
         plots.plot_pit(PIT.assign(count=0))
 
 
+def test_a_histogram_of_several_targets_takes_them_together():
+    both = pd.concat([PIT.assign(target="a"), PIT.assign(target="b", count=[1, 2])])
+    whole = PIT.assign(count=PIT["count"].to_numpy() + [1, 2])
+    heights = [[bar.get_height() for bar in plots.plot_pit(table).patches] for table in (both, whole)]
+    assert heights[0] == heights[1]
+
+
+def test_targets_have_a_line_each():
+    both = pd.concat([CALIBRATION.assign(target=name) for name in ("load", "price")])
+    assert labels(plots.plot_calibration(both)) == ["as promised", "load", "price"]
+    widths = WIDTHS.drop(columns="model")
+    assert labels(plots.plot_interval_width(widths)) == ["observed"]
+    pairs = pd.concat([both.assign(step=step) for step in (1, 2)])
+    with pytest.raises(ValueError, match=r"rows for each pair of target and step. Expected those of one"):
+        plots.plot_calibration(pairs)
+
+
+@pytest.mark.parametrize("draw", [plots.plot_calibration, plots.plot_pit, plots.plot_interval_width])
+def test_what_is_no_table_is_told(draw):
+    with pytest.raises(ValueError, match=r"`table` must be a pandas DataFrame. Received: NoneType"):
+        draw(None)
+
+
 def test_width_is_drawn_against_coverage():
     ax = plots.plot_interval_width(WIDTHS, units="MW")
     assert ax.get_ylabel() == "mean width of the interval (MW)"

@@ -90,6 +90,16 @@ def test_the_graph_of_a_ridge_has_the_size_of_each_series_and_of_a_new_one(eager
     np.testing.assert_allclose(found, expected, rtol=2e-5)
 
 
+def test_the_graph_knows_parts_of_the_season_without_held_out_rows(eager):
+    # The held-out rows end at ten in the morning.
+    times = pd.date_range("2024-01-01", periods=280, freq="5min")
+    frame = pd.DataFrame({"load": np.random.default_rng(0).normal(size=280)}, index=times)
+    forecaster = Forecaster("ridge", context_length=6, horizon=2, quantiles=LEVELS).fit(frame[:120])
+    found, expected, specs = _answer(forecaster.as_network(), frame, count=120)
+    assert "phase" in specs
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_quantiles_of_the_graph_stop_where_those_of_the_forecaster_do(eager):
     sold = np.maximum(np.random.default_rng(0).normal(size=300) * 5, 0)
     frame = pd.DataFrame({"sold": sold}, index=pd.date_range("2024-01-01", periods=300))

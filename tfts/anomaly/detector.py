@@ -69,7 +69,8 @@ class AnomalyDetector:
             `"fixed"` stay as calibrated; those of `"rolling_conformal"`, `"pot"` and
             `"dynamic"` go on learning, and so follow what lasts longer than `new_normal`.
             `"interval"` flags what lies outside the model's own quantiles and gives the
-            probability of what it flags; see `output` for where they come from.
+            probability of what it flags; see `output` for where they come from. `model="auto"` then
+            chooses among the methods that forecast; it never chooses the threshold.
         k: Deviations, for the thresholds `"std"` and `"mad"` alone.
         threshold_options: Dict of options of the other thresholds.
         min_size: The smallest residual worth an alarm, in original units of every series: a

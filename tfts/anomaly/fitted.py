@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tfts._files import check_version, replacing_folder, write_json, write_table, written_by
+from tfts._files import check_version, read_arrays, replacing_folder, write_json, write_table, written_by
 from tfts.anomaly.habits import Habits
 from tfts.anomaly.limits import Limits
 from tfts.anomaly.monitor import Monitor
@@ -180,8 +180,7 @@ class Fitted:
         method, subsequence = described["method"], None
         if method in SUBSEQUENCES:
             subsequence = SUBSEQUENCES[method](**settings.learning.model_options)
-            with np.load(path.parent / "subsequence.npz") as arrays:
-                subsequence.set_state(dict(arrays))
+            subsequence.set_state(read_arrays(path.parent / "subsequence.npz"))
         layout = Layout.from_state(described["layout"])
         made = cls.of(
             Plan(settings, forecaster, aides, subsequence, layout),

@@ -32,7 +32,7 @@ def num_parts(season_length):
     return min(_PARTS, season_length)
 
 
-def ranked_in_cells(scores, parts, levels, enough):
+def ranked_in_cells(scores, parts, levels, enough, count):
     """Scores at levels by part of the season and horizon step, `(parts, horizon, targets, levels)`.
 
     A cell holds the scores of one part of the season and of steps from one power of two to the next, in units of
@@ -43,6 +43,7 @@ def ranked_in_cells(scores, parts, levels, enough):
         parts: Int `(origins, horizon)`, as from `parts_of_season`, or one row for all.
         levels: Ascending levels.
         enough: Int >= 1.
+        count: Parts of the season, also those in which no origin was held out.
 
     Returns:
         Tuple of that array and of the medians of the same cells, `(parts, horizon, targets)`.
@@ -51,13 +52,13 @@ def ranked_in_cells(scores, parts, levels, enough):
 
     >>> scores = np.tile([1.0, 2.0, 3.0, 11.0, 12.0, 13.0], 2)[:, None, None]
     >>> parts = np.tile([0, 0, 0, 1, 1, 1], 2)[:, None]
-    >>> ranked_in_cells(scores, parts, [0.5], 6)[0].ravel().tolist()
+    >>> ranked_in_cells(scores, parts, [0.5], 6, 2)[0].ravel().tolist()
     [2.0, 12.0]
 
     Source: Intervals by category: Vovk, Conditional validity of inductive conformal predictors, 2012.
     """
     scores = scores.astype(np.float64)
-    horizon, count = scores.shape[1], int(parts.max()) + 1
+    horizon = scores.shape[1]
     whole, middle = ranked(scores, levels), np.nanmedian(scores, axis=0)
     found = np.repeat(whole[None], count, axis=0)
     medians = np.repeat(middle[None], count, axis=0)

@@ -155,14 +155,7 @@ class HeldOut:
 
     def check(self, levels):
         """Raises a ValueError where there are too few origins for a level."""
-        fewest = int((~np.isnan(self.scores)).sum(axis=0).min()) if len(self.scores) else 0
-        for level in levels:
-            if fewest < needed_for(level):
-                raise DataError(
-                    f"The quantile {level:g} needs the errors of at least {needed_for(level)} held-out origins at each "
-                    f"horizon step. Received: {fewest}. Give more rows, a larger `validation`, or levels nearer to "
-                    "0.5."
-                )
+        check_enough(int((~np.isnan(self.scores)).sum(axis=0).min()) if len(self.scores) else 0, levels)
 
     def quantiles(self, forecasts, levels, origins):
         """Quantiles that hold their level on exchangeable origins.
@@ -256,8 +249,9 @@ class HeldOut:
 
     def _table(self, rows, levels, enough):
         """Scores of some origins at levels, moved towards the forecast where independent origins are few."""
-        parts = parts_of_season(self.origins[rows], self.scores.shape[1], len(self.phases))
-        table, medians = ranked_in_cells(self.scores[rows], parts, levels, enough)
+        season = len(self.phases)
+        parts = parts_of_season(self.origins[rows], self.scores.shape[1], season)
+        table, medians = ranked_in_cells(self.scores[rows], parts, levels, enough, num_parts(season))
         return table - self._chance * medians[..., None]
 
     @property
@@ -373,6 +367,27 @@ def spread_out(times, numbers):
     kept = max(min(len(distinct), _TIMES), round(share * len(distinct)))
     chosen = np.unique(np.linspace(0, len(distinct) - 1, kept).round().astype(np.int64))
     return np.flatnonzero(np.isin(of, chosen))
+
+
+def check_enough(origins, levels):
+    """Raises a ValueError where so many held-out origins are too few for a level.
+
+    Args:
+        origins: Int.
+        levels: Levels.
+
+    Example:
+
+    >>> check_enough(8, [0.5, 0.9])
+    Traceback (most recent call last):
+    tfts.errors.DataError: The quantile 0.9 needs the errors of at least 9 held-out origins at each horizon step. Rec...
+    """
+    for level in levels:
+        if origins < needed_for(level):
+            raise DataError(
+                f"The quantile {level:g} needs the errors of at least {needed_for(level)} held-out origins at each "
+                f"horizon step. Received: {origins}. Give more rows, a larger `validation`, or levels nearer to 0.5."
+            )
 
 
 def needed_for(level):

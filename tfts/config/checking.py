@@ -56,7 +56,9 @@ def _sentence(tree, path, item, changed, choices):
     if item["type"] == "missing":
         return f"{place}: {name} is missing."
     if item["type"] == "value_error":
-        return f"{place}: {name}: {item['ctx']['error']}." if path else f"{item['ctx']['error']}."
+        said = str(item["ctx"]["error"])
+        said = said if said.endswith((".", "?")) else f"{said}."
+        return f"{place}: {name}: {said}" if path else said
     return f"{place}: {name}: {item['msg']}. Received: {item['input']!r}."
 
 

@@ -131,6 +131,14 @@ class Forecast(Section):
         "auto", description="where quantiles come from: the output itself, or errors on held-out rows"
     )
 
+    @pydantic.model_validator(mode="after")
+    def _can_be_had(self):
+        from tfts.forecaster import Forecaster
+
+        asked = {"output": self.output, "quantiles": self.quantiles, "calibration": self.calibration}
+        Forecaster("linear", context_length=1, horizon=1, **asked)
+        return self
+
 
 class Split(Section):
     """Shares, numbers, or first times, of the validation and the test rows."""

@@ -185,6 +185,9 @@ def forecast_paths(panel, rows, paths):
         DataFrame with the columns series, origin, time, sample (from 1) and one for each target; the
         paths one after another.
 
+    Raises:
+        ValueError: If a target has the name of the column of samples.
+
     Example:
 
     >>> from tfts.data.panel import Panel
@@ -196,6 +199,10 @@ def forecast_paths(panel, rows, paths):
     1 2024-01-04       2  9.0
     """
     count, _, horizon, _ = paths.shape
+    if "sample" in panel.targets:
+        raise DataError(
+            "The paths of one window are told apart by a column 'sample', which is the name of a target too. Rename it."
+        )
     table = pd.concat([_keys(panel, rows, horizon)] * count, ignore_index=True)
     table["sample"] = np.repeat(np.arange(1, count + 1), len(table) // count)
     for i, target in enumerate(panel.targets):

@@ -18,7 +18,6 @@ from tfts.errors import FolderError, SettingError, TftsError
 from tfts.experiment.folder import claim, now
 from tfts.experiment.tables import described_data, described_split, digests, forecaster_options, read_parts
 from tfts.forecaster import Forecaster
-from tfts.metrics import ErrorSums
 from tfts.report.tuning import tuning_findings, write_tuning_report
 
 _MARK = "# Found by `tfts tune`"
@@ -390,7 +389,8 @@ def score_alike(fitted, frame, split):
         split: `Split` of the settings.
 
     Returns:
-        DataFrame with the columns `settings`, `target`, `count`, `rmse`, `mae`, `r2`.
+        DataFrame with the columns `settings`, `target`, `count`, `rmse`, `mae`, `r2`, and of forecasters with
+        quantiles `wql`, `crps` and `pinball`.
 
     Example:
 
@@ -417,9 +417,8 @@ def score_alike(fitted, frame, split):
     for name, forecaster in fitted.items():
         test, rows = tests[name]
         rows = rows[places[name].isin(common)]
-        sums = ErrorSums(forecaster.spec.horizon, forecaster.targets)
-        forecaster.add_errors(sums, test, rows, forecaster.forecast_windows(test, rows))
-        scores.append(sums.score(["rmse", "mae", "r2"], by="target").assign(settings=name))
+        names = ["rmse", "mae", "r2", *(("wql", "crps", "pinball") if forecaster.quantiles else ())]
+        scores.append(forecaster.error_sums(test, rows).score(names, by="target").assign(settings=name))
     table = pd.concat(scores, ignore_index=True)
     return table[["settings", *table.columns.drop("settings")]]
 

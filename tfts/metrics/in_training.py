@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from tfts._messages import unknown
 from tfts.errors import DataError, SettingError
+from tfts.metrics.quantiles import OF_AN_INTERVAL, interval_of, quantile_metric
 
 if TYPE_CHECKING:
     import keras
@@ -27,22 +28,21 @@ def keras_metric(
     of that. To read a saved model that was compiled with it, `import tfts.keras_metrics` first.
 
     Args:
-        name: Name of METRICS, except mase, which needs a scale of each series.
+        name: Name of METRICS, except mase and sql, which need a scale of each series.
         offset: Float or one for each target, from the scaler.
         scale: Float > 0 or one for each target, from the scaler.
         log: Whether the scaled values are those of logarithms.
         own_units: Whether each window brings offset and scale of its own in place of sample
             weights, as `WindowMeanError` takes them; then for `weighted_metrics`.
-        output: `Output` of the model. Its point forecast is scored, or by pinball, crps and wql its
-            quantiles.
+        output: `Output` of the model. Its point forecast is scored, or its quantiles.
 
     Returns:
         A `keras.metrics.Metric` for `model.compile(metrics=[...])`. It sums in float32,
         and the mape guard grows with the rounding of the offset.
 
     Raises:
-        ValueError: If `name` is unknown or mase, of quantiles that the output lacks, or a scale is
-            not above 0.
+        ValueError: If `name` is unknown, mase or sql, of quantiles that the output lacks or that Keras
+            can't compute, or a scale is not above 0.
 
     Example:
 
@@ -64,17 +64,27 @@ def keras_metric(
     from tfts.outputs import build_output
 
     output = build_output(output)
-    choices = [*ERRORS, "r2", *(QUANTILE_ERRORS if output.has_distribution else ())]
-    if name == "mase":
+    has_quantiles = output.has_distribution and output.has_quantiles_in_graph
+    choices = [*ERRORS, "r2", *(QUANTILE_ERRORS if has_quantiles else ())]
+    if name in ("mase", "sql"):
         raise DataError(
-            "mase needs a scale of each series, which a Keras metric does not see; score with ErrorSums, or "
+            f"{name} needs a scale of each series, which a Keras metric does not see; score with ErrorSums, or "
             f"train with one of: {', '.join(sorted(choices))}."
         )
-    if name not in choices:
+    of_quantiles = quantile_metric(name)
+    if of_quantiles and not has_quantiles:
+        why = "gives points" if not output.has_distribution else "has quantiles that Keras can't compute"
+        raise SettingError(
+            f"{name} scores quantiles while a network learns, whose output {why}: score with evaluate, or train with "
+            f"one of: {', '.join(sorted(choices))}. Received: output={output!r}."
+        )
+    if name not in choices and not of_quantiles:
         raise SettingError(unknown("metric", name, choices))
-    if name in QUANTILE_ERRORS:
+    if of_quantiles:
         levels = getattr(output, "levels", LEVELS)
-        return QuantileError(name, offset, scale, log, output, levels, own_units)
+        kind, share = of_quantiles
+        interval = interval_of(levels, share) if kind in OF_AN_INTERVAL else None
+        return QuantileError(kind, offset, scale, log, output, levels, own_units, interval, name)
     if own_units:
         return WindowMeanError(name, log, output) if name != "r2" else WindowR2(offset, log, output)
     if name != "r2":

@@ -265,9 +265,6 @@ class ErrorSums:
             raise SettingError(f"`names` must be a list, as in [{names!r}]. Received: names={names!r}.")
         for name in names:
             self._check_name(name)
-        if by not in _BY:
-            raise SettingError(unknown("grouping", by, _BY))
-
         labels = self._labels(by)
         if by == "step":
             cells = self._sums
@@ -297,7 +294,7 @@ class ErrorSums:
             (share) and count.
 
         Raises:
-            ValueError: If there are no quantiles.
+            ValueError: If there are no quantiles, or `by` is unknown.
 
         Example:
 
@@ -309,7 +306,7 @@ class ErrorSums:
         1    0.9       0.5      2
         """
         self._check_name("crps")
-        cells, labels = self._quantiles.cells(by), self._labels(by)
+        labels, cells = self._labels(by), self._quantiles.cells(by)
         with np.errstate(invalid="ignore"):
             observed = cells.below / cells.count[:, None]
         num = len(self.levels)
@@ -334,7 +331,7 @@ class ErrorSums:
             them; without rows where the levels have no central interval.
 
         Raises:
-            ValueError: If there are no quantiles.
+            ValueError: If there are no quantiles, or `by` is unknown.
 
         Example:
 
@@ -368,7 +365,7 @@ class ErrorSums:
             count, and expected (share).
 
         Raises:
-            ValueError: If there are no quantiles.
+            ValueError: If there are no quantiles, or `by` is unknown.
 
         Example:
 
@@ -383,10 +380,11 @@ class ErrorSums:
         65, 2009.
         """
         self._check_name("crps")
-        edges, counts = np.array([0.0, *self.levels, 1.0]), self._quantiles.pit(by)
+        labels, edges = self._labels(by), np.array([0.0, *self.levels, 1.0])
+        counts = self._quantiles.pit(by)
         return pd.DataFrame(
             {
-                **{name: np.repeat(values, counts.shape[1]) for name, values in self._labels(by).items()},
+                **{name: np.repeat(values, counts.shape[1]) for name, values in labels.items()},
                 "low": np.tile(edges[:-1], len(counts)),
                 "high": np.tile(edges[1:], len(counts)),
                 "count": counts.ravel(),
@@ -396,6 +394,8 @@ class ErrorSums:
 
     def _labels(self, by):
         """Columns that name the groups of `by`."""
+        if by not in _BY:
+            raise SettingError(unknown("grouping", by, _BY))
         targets, steps = list(self.targets), list(range(1, self.horizon + 1))
         return {
             "step": {"step": steps},

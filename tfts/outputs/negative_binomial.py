@@ -11,6 +11,8 @@ from tfts.outputs.output import Output, constants, last_axis, softplus
 _LEAST_DISPERSION = 1e-4
 # The least mean.
 _LEAST_MEAN = 1e-6
+# The least and the largest dispersion that is started from.
+_FIRST_DISPERSIONS = 1e-3, 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +21,8 @@ class NegativeBinomial(Output):
 
     Parameters are a number whose softplus is the mean, and the dispersion: the variance is mean +
     dispersion * mean ** 2. It is learnt by maximum likelihood, of the counts themselves: a network
-    that sees scaled values has an output that knows their units, see `in_units`. Quantiles are
+    that sees scaled values has an output that knows their units, see `in_units`, and starts from counts of
+    that mean and spread: a sale in a hundred days is no further away than a hundred a day. Quantiles are
     counts; where most are 0, so is the median.
 
     Args:
@@ -43,6 +46,8 @@ class NegativeBinomial(Output):
     scale: tuple = (1.0,)
     width = 2
     has_distribution = True
+    # Keras lacks the incomplete beta function.
+    has_quantiles_in_graph = False
 
     def __post_init__(self):
         for name in ("offset", "scale"):
@@ -52,6 +57,13 @@ class NegativeBinomial(Output):
         from keras import ops
 
         return ops.stack([raw[..., 0], softplus(raw[..., 1]) + _LEAST_DISPERSION], axis=-1)
+
+    def parameters(self, raw, shape=None, level=None, scale=None):
+        """As `Output.parameters`: zeros are counts whose mean is `offset` and whose deviation is `scale`."""
+        location, dispersion = self._first()
+        before = np.stack([np.zeros_like(dispersion), dispersion], axis=-1)
+        found = super().parameters(raw + constants(before, raw), shape, level, scale)
+        return found + constants(np.stack([location, np.zeros_like(location)], axis=-1), found)
 
     def loss(self):
         from tfts.outputs.losses import OutputLoss
@@ -83,7 +95,9 @@ class NegativeBinomial(Output):
             )
         rows = panel.spans.rows()
         for target in targets:
-            self.check_values([panel.values[rows, panel.indices([target])[0]]], target)
+            column = panel.indices([target])[0]
+            # What was filled between counts need not be one: the likelihood takes the nearest.
+            self.check_values([panel.values[rows, column][~panel.filled[rows, column]]], target)
 
     def check_values(self, values, name):
         for part in values:
@@ -92,7 +106,7 @@ class NegativeBinomial(Output):
             if len(wrong):
                 raise DataError(
                     "Output 'negative_binomial' describes counts: 0, 1, 2 and so on. Received: "
-                    f"{name}={wrong[0]:g} ({len(wrong)} values are no counts)."
+                    f"{name}={wrong[0]:g} ({len(wrong)} values are not counts)."
                 )
 
     def restore(self, parameters, level, scale):
@@ -113,6 +127,13 @@ class NegativeBinomial(Output):
         from scipy import special, stats
 
         return self.to_values(stats.nbinom.ppf(special.ndtr(scores), *self._size_and_chance(parameters)))
+
+    def further_from(self, parameters, actual):
+        """As `Output.further_from`: the variance of the errors beyond the mean says how dispersed counts are."""
+        mean, counts = self.mean_count(parameters), self._counts(actual)
+        beyond = np.nanmean((counts - mean) ** 2 - mean, axis=0) / np.mean(mean**2, axis=0)
+        raw = _softplus_inverse(np.clip(beyond, *_FIRST_DISPERSIONS))
+        return (raw - _softplus_inverse(parameters[..., 1].mean(axis=0)))[..., None]
 
     def score_table(self, scores):
         """The probabilities of scores; a graph of TensorFlow counts up to them."""
@@ -141,6 +162,16 @@ class NegativeBinomial(Output):
             for up_to in (counts - 1, counts)
         )
 
+    def _first(self):
+        """What zeros stand for, in counts: the numbers beside them of each target, a tuple of two arrays."""
+        mean, deviation = np.asarray(self.offset), np.asarray(self.scale)
+        known = mean > 0
+        mean = np.where(known, mean, 1.0)
+        dispersion = np.clip((deviation**2 - mean) / mean**2, *_FIRST_DISPERSIONS)
+        # The softplus of the mean and of this is the mean.
+        location = np.log(-np.expm1(-mean)) / deviation
+        return np.where(known, location, 0.0), np.where(known, _softplus_inverse(dispersion), 0.0)
+
     def _counts(self, values):
         """Values as counts; of arrays or tensors."""
         return values * constants(self.scale, values) + constants(self.offset, values)
@@ -158,3 +189,8 @@ class NegativeBinomial(Output):
         parameters = np.asarray(parameters, dtype=np.float64)
         size = 1 / parameters[..., 1]
         return size, size / (size + self.mean_count(parameters))
+
+
+def _softplus_inverse(values):
+    """The numbers whose softplus is `values`, NumPy."""
+    return values + np.log(-np.expm1(-values))

@@ -31,6 +31,8 @@ class Output(abc.ABC):
 
     # Whether it says how probable other values than the forecast are.
     has_distribution = False
+    # Whether `quantiles` also takes tensors, so that quantiles can be scored while a network learns.
+    has_quantiles_in_graph = True
     # Weights for each horizon step and target that `head` takes beside the raw numbers.
     shape_size = 0
 
@@ -121,6 +123,20 @@ class Output(abc.ABC):
         """
         return np.zeros((*np.shape(ratio), self.width - 1))
 
+    def further_from(self, parameters, actual):
+        """What is added to the raw numbers beside the location, so that forecasts are as wide as their errors.
+
+        Args:
+            parameters: `(windows, horizon, targets, width)`, of forecasts that are good already.
+            actual: Float `(windows, horizon, targets)`, NaN where nothing was observed.
+
+        Returns:
+            Float `(horizon, targets, width - 1)`.
+        """
+        middle = self.at(parameters, np.zeros(actual.shape))
+        spread = np.maximum(self.at(parameters, np.ones(actual.shape)) - middle, 1e-9)
+        return self.further_raw(np.sqrt(np.nanmean(((actual - middle) / spread) ** 2, axis=0)))
+
     def score_table(self, scores):
         """Scores that stay the same, as `at_table` takes them, NumPy `(..., levels, numbers)` or `(..., levels)`.
 
@@ -172,6 +188,10 @@ class Output(abc.ABC):
         """
         return
 
+    def check_levels(self, levels):
+        """Raises a ValueError where the output says nothing of a level."""
+        return
+
     def check(self, panel, targets, scaler):
         """Raises a ValueError where the output can't describe the targets of a panel."""
         return
@@ -211,16 +231,26 @@ def checked_levels(levels, name="quantiles"):
     >>> checked_levels([0.1, 0.5, 0.9])
     (0.1, 0.5, 0.9)
     """
-    listed = list(levels) if isinstance(levels, list | tuple | np.ndarray) else None
+    listed = list(levels) if isinstance(levels, list | tuple | np.ndarray) and np.ndim(levels) else None
     numbers = listed and all(
-        isinstance(level, int | float | np.number) and not isinstance(level, bool) for level in listed
+        isinstance(level, int | float | np.integer | np.floating) and not isinstance(level, bool)
+        for level in listed
     )
+    if numbers:
+        # As they are written: 1 - 0.9 is 0.1, and so is 0.1 in single precision.
+        listed = [round(float(str(level)), 15) for level in listed]
     if not numbers or not all(0 < level < 1 for level in listed) or sorted(set(listed)) != listed:
         raise SettingError(
             f"`{name}` must be levels between 0 and 1 in ascending order, each once, as in [0.1, 0.5, 0.9]. "
             f"Received: {name}={levels!r}."
         )
-    return tuple(float(level) for level in listed)
+    told = [f"{level:g}" for level in listed]
+    if len({"0", *told, "1"}) < len(told) + 2:
+        raise SettingError(
+            f"`{name}` must differ from each other, from 0 and from 1 within six digits, as their columns have these. "
+            f"Received: {name}={listed}."
+        )
+    return tuple(listed)
 
 
 def normal_scores(levels):

@@ -115,13 +115,9 @@ class Quantiles(Output):
 
     def quantiles(self, parameters, levels):
         """Those learnt; between two of them as a normal distribution through both has them."""
+        self.check_levels(levels)
         learnt, found = self.learnt, []
         for level in levels:
-            if not learnt[0] <= level <= learnt[-1]:
-                raise SettingError(
-                    f"The quantiles from {learnt[0]:g} to {learnt[-1]:g} were learnt, and nothing beyond. Received: "
-                    f"level {level:g}. Fit with this level among `quantiles`, or calibrate with 'conformal'."
-                )
             k = int(np.searchsorted(learnt, level))
             if learnt[k] == level:
                 found.append(parameters[..., k])
@@ -130,6 +126,15 @@ class Quantiles(Output):
             share = float((place - low) / (high - low))
             found.append(parameters[..., k - 1] + share * (parameters[..., k] - parameters[..., k - 1]))
         return stacked(found)
+
+    def check_levels(self, levels):
+        learnt = self.learnt
+        for level in levels:
+            if not learnt[0] <= level <= learnt[-1]:
+                raise SettingError(
+                    f"The quantiles from {learnt[0]:g} to {learnt[-1]:g} were learnt, and nothing beyond. Received: "
+                    f"level {level:g}. Fit with this level among `quantiles`, or calibrate with 'conformal'."
+                )
 
     def at(self, parameters, scores):
         """As `Output.at`; beyond the outermost quantiles with the normal tail through the last two."""

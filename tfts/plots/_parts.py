@@ -1,6 +1,8 @@
 """What the pictures share: colours, lines, ticks, units of time."""
 
-from tfts.errors import SettingError
+import pandas as pd
+
+from tfts.errors import DataError, SettingError
 
 # Okabe and Ito's colours, told apart with every kind of colour vision, without the
 # yellow, which is too pale for a line.
@@ -50,6 +52,8 @@ def markers(num_points):
 
 
 def check_column(table, name, which):
+    if not isinstance(table, pd.DataFrame):
+        raise DataError(f"`table` must be a pandas DataFrame. Received: {type(table).__name__}.")
     if name not in table:
         raise SettingError(
             f"`table` needs a column {name!r} {which}. Its columns: {', '.join(map(str, table.columns))}."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tfts.errors import DataError
+from tfts.errors import DataError, SettingError
 from tfts.plots._parts import (
     COLOURS,
     GREY,
@@ -74,7 +74,7 @@ def plot_calibration(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Args:
         table: DataFrame with the columns `level` and `observed`, as from `ErrorSums.reliability`; with a
-            column `model` a line for each; with `step` one for the first, a middle and the last step.
+            column `model` or `target` a line for each; with `step` one for the first, a middle and the last step.
         ax: Axes to draw on. By default a new one.
 
     Returns:
@@ -119,7 +119,7 @@ def plot_pit(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Args:
         table: DataFrame with the columns `low`, `high` (levels), `count` and `expected` (share), as from
-            `ErrorSums.pit`.
+            `ErrorSums.pit`; those of several targets or steps are taken together.
         ax: Axes to draw on. By default a new one.
 
     Returns:
@@ -147,6 +147,7 @@ def plot_pit(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     total = table["count"].sum()
     if not total > 0:
         raise DataError("No value was counted in `table`, so there is nothing to draw.")
+    table = table.groupby(["low", "high"], as_index=False).agg({"count": "sum", "expected": "first"})
     ax = axes_for(ax, SQUARE)
     heights = table["count"] / total / table["expected"]
     ax.bar(
@@ -174,8 +175,8 @@ def plot_interval_width(table: pd.DataFrame, *, units: str | None = None, ax: Ax
     intervals, a line goes from the narrowest to the widest.
 
     Args:
-        table: DataFrame with the columns `model`, `width` and `coverage`, and `level`, what the interval
-            promises, as from `ErrorSums.intervals` of each model.
+        table: DataFrame with the columns `width` and `coverage`, and `level`, what the interval promises, as
+            from `ErrorSums.intervals`; with a column `model`, `target` or `step` as of `plot_calibration`.
         units: Str, the target's units.
         ax: Axes to draw on. By default a new one.
 
@@ -192,7 +193,6 @@ def plot_interval_width(table: pd.DataFrame, *, units: str | None = None, ax: Ax
     'share of values inside'
     """
     for name, which in (
-        ("model", "with the models' names"),
         ("width", "with the mean width"),
         ("coverage", "with the share inside"),
         ("level", "with the share promised"),
@@ -201,7 +201,7 @@ def plot_interval_width(table: pd.DataFrame, *, units: str | None = None, ax: Ax
     if table.empty:
         raise DataError("`table` has no rows, so there is nothing to draw.")
     ax = axes_for(ax, SQUARE)
-    for number, (name, rows) in enumerate(table.groupby("model", sort=False)):
+    for number, (name, rows) in enumerate(_lines(table)):
         rows, style = rows.sort_values("level"), line_style(number)
         ax.plot(rows["coverage"], rows["width"], marker="o", label=as_written(name), **style)
     for level in table["level"].unique():
@@ -218,6 +218,13 @@ def _lines(table):
     """Names and rows of each line."""
     if "model" in table:
         yield from table.groupby("model", sort=False)
+    elif {"target", "step"} <= set(table):
+        raise SettingError(
+            "`table` has rows for each pair of target and step. Expected those of one target, or of all: by='step' or "
+            "by='target'."
+        )
+    elif "target" in table:
+        yield from table.groupby("target", sort=False)
     elif "step" in table:
         steps = sorted(table["step"].unique())
         for step in sorted({steps[0], steps[len(steps) // 2], steps[-1]}):

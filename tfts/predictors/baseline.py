@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from tfts._files import read_arrays
 from tfts.baselines import BASELINES, Ridge, build_baseline
 from tfts.errors import ModelError
 from tfts.predictors.network import NetworkPredictor
@@ -139,6 +140,5 @@ class BaselinePredictor(Predictor):
         """As `Predictor.load`."""
         predictor = cls(model, model_options)
         predictor.model = build_baseline(model, **model_options)
-        with np.load(folder / "baseline.npz") as arrays:
-            predictor.model.set_state({**described["state"], **arrays})
+        predictor.model.set_state({**described["state"], **read_arrays(folder / "baseline.npz")})
         return predictor

@@ -114,12 +114,14 @@ def tuning_findings(described, results, scores):
         ]
     if search["note"]:
         sentences.append(search["note"])
+    asked = tune["objective"].removeprefix("val_")
+    metric = asked if asked in scores else "rmse"
     for target, part in scores.groupby("target", sort=False):
         told = [
-            f"{name} {rmse:.4g}"
-            for name, rmse in zip(part["settings"].iloc[::-1], part["rmse"].iloc[::-1], strict=True)
+            f"{name} {score:.4g}"
+            for name, score in zip(part["settings"].iloc[::-1], part[metric].iloc[::-1], strict=True)
         ]
-        sentences.append(f"{target}, RMSE on test rows: {'; '.join(told)}.")
+        sentences.append(f"{target}, {metric.upper()} on test rows: {'; '.join(told)}.")
     sentences.append("Test rows were scored once, after the search: no trial and no choice has seen them.")
     return sentences
 

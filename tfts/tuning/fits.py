@@ -140,9 +140,10 @@ class Trials:
 
     def _check_objective(self, output):
         """Refuses the score of quantiles where networks give none."""
-        if self.metric in QUANTILE_ERRORS and not output.has_distribution:
+        if self.metric in QUANTILE_ERRORS and not (output.has_distribution and output.has_quantiles_in_graph):
+            why = "give points" if not output.has_distribution else "have quantiles that Keras can't compute"
             raise SettingError(
-                f"objective='val_{self.metric}' scores quantiles, and the networks give points. Search with "
+                f"objective='val_{self.metric}' scores quantiles, and the networks {why}. Search with "
                 "output='quantiles' (or 'normal', 'student_t'), or take objective='val_mae'. Received: "
                 f"output={output!r}."
             )

@@ -110,7 +110,8 @@ class Search:
         Args:
             refit: Whether it is fitted anew on training and validation rows together, for
                 the number of epochs that was best; `False` gives it as the search left it,
-                fitted on training rows alone.
+                fitted on training rows alone. Quantiles that come from held-out errors are then those
+                of the latter, which has not seen the rows.
 
         Returns:
             A fitted `Forecaster`; a `keras.Model` where the search was given windows, which gives what
@@ -134,7 +135,10 @@ class Search:
                 "A search that was loaded has no data to refit on. Make the same call of search again: its trials are "
                 "not repeated; or give refit=False."
             )
-        return self._trials.refit(best["settings"], best["epochs"], self._seed)
+        found = self._trials.refit(best["settings"], best["epochs"], self._seed)
+        if not isinstance(found, Forecaster):
+            return found
+        return found.with_errors_of(self.best_forecaster(refit=False))
 
     def _best(self):
         best = best_record(read_records(self.directory))

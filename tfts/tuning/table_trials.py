@@ -83,8 +83,11 @@ class TableTrials(Trials):
         return Forecaster(self.model, **copy.deepcopy(options))
 
     def refit(self, settings, epochs, seed):
-        """A `Forecaster` fitted on training and validation rows together."""
+        """A `Forecaster` fitted on training and validation rows together; no row is left to calibrate on."""
         forecaster = self.forecaster(settings)
+        if forecaster.calibration != "none":
+            plain = {**forecaster.settings, "quantiles": None, "calibration": "auto"}
+            forecaster = Forecaster(**plain)
         train, valid = self._own_rows(forecaster)
         spans = train.spans.replace(observed_end=valid.spans.observed_end, end=valid.spans.end)
         options = self.options(settings, seed, epochs)
