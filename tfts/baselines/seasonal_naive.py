@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from tfts._units import offset_of, plain_alias
+from tfts._units import is_rows, offset_of, plain_alias
 from tfts.baselines.baseline import Baseline
 from tfts.errors import SettingError
 
@@ -98,7 +98,8 @@ def season_length_of(freq):
     Steps of whole days have a week, business days a week of 5; weeks, months and
     quarters have a year (52, 12, 4 rows); shorter steps down to a minute have a day; and
     those below a minute have an hour. Where the season is not a whole number of steps, or
-    there is none (years), the answer is 1.
+    there is none (years, row numbers), the answer is 1. Of some days of the week
+    (`"B-MON-WED-FRI"`) a season is a week of them.
 
     Args:
         freq: pandas offset alias.
@@ -112,6 +113,8 @@ def season_length_of(freq):
     [96, 24, 7, 5, 52, 12, 4, 1]
     """
     offset = offset_of(plain_alias(freq))
+    if is_rows(freq):
+        return 1
     if isinstance(offset, pd.tseries.offsets.Day):
         return _whole(364 if offset.n % 7 == 0 else 7, offset.n)
     if isinstance(offset, pd.tseries.offsets.Tick):
@@ -121,7 +124,7 @@ def season_length_of(freq):
         return _whole(day if offset.nanos >= _MINUTE else 60 * _MINUTE, offset.nanos)
     name = offset.rule_code.split("-")[0]
     if name in ("B", "C"):
-        return _whole(5, offset.n)
+        return _whole(5 if name == "B" else sum(offset.calendar.weekmask), offset.n)
     for start, count in _PER_YEAR.items():
         if name.startswith(start):
             return _whole(count, offset.n)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tfts._messages import unknown
+from tfts._units import is_rows
 from tfts.errors import DataError, SettingError
 
 if TYPE_CHECKING:
@@ -94,6 +95,11 @@ def add_calendar(panel: Panel, features: Sequence[str]) -> Panel:
     >>> add_calendar(panel, ["hour", "24h"]).known_future
     ('hour', 'sin_24h', 'cos_24h')
     """
+    if is_rows(panel.freq):
+        raise DataError(
+            f"The panel counts rows, so it has no calendar: the time column holds whole numbers. Expected dates for "
+            f"the calendar columns {list(features)}. Leave them out, or give the table dates."
+        )
     calendar = calendar_columns(panel.times, features)
     for name in calendar.columns:
         if name in panel.columns:

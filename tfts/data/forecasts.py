@@ -164,8 +164,8 @@ def _keys(panel, rows, horizon):
     return pd.DataFrame(
         {
             "series": np.repeat(series, horizon),
-            "origin": panel.times[np.repeat(rows, horizon)],
-            "time": future_times(panel, rows, horizon),
+            "origin": panel.shown(panel.times[np.repeat(rows, horizon)]),
+            "time": panel.shown(future_times(panel, rows, horizon)),
         }
     )
 
