@@ -72,6 +72,7 @@ TABLES = {
     "REGRESSIONS",
     "SCALERS",
     "SCORES",
+    "SOURCES",
     "SPACES",
     "SUBSEQUENCES",
     "THRESHOLDS",

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tfts.anomaly import AnomalyDetector
 from tfts.data.calendar import add_calendar
 from tfts.data.panel import Panel
 from tfts.errors import DataError
@@ -79,3 +80,9 @@ def test_row_numbers_have_no_calendar():
     panel = Panel.from_frame(rows(0, 1, 2), time="step")
     with pytest.raises(DataError, match=r"counts rows, so it has no calendar"):
         add_calendar(panel, ["hour"])
+
+
+def test_a_detector_needs_times():
+    detector = AnomalyDetector("running_median", context_length=2, time="step")
+    with pytest.raises(DataError, match=r"needs times, but the rows are numbered.*data\.stamps"):
+        detector.fit(rows(*range(60)))

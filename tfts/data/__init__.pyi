@@ -9,6 +9,7 @@ from tfts.data.sales import SyntheticSales as SyntheticSales
 from tfts.data.sales import make_sales as make_sales
 from tfts.data.scaling import SCALERS as SCALERS
 from tfts.data.scaling import Scaler as Scaler
+from tfts.data.sources import SOURCES as SOURCES
 from tfts.data.split import Split as Split
 from tfts.data.split import chronological_split as chronological_split
 from tfts.data.synthetic import SyntheticSeries as SyntheticSeries

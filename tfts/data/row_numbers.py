@@ -7,7 +7,7 @@ from tfts._units import is_rows
 from tfts.errors import DataError
 
 # Numbers from here on may be years, dates such as 20240131 or seconds since 1970.
-_MAY_BE_DATES = 1000
+MAY_BE_DATES = 1000
 
 
 def times_of_rows(column, name, freq):
@@ -42,7 +42,7 @@ def times_of_rows(column, name, freq):
             f"freq={freq!r} counts rows, but {what} does not hold a whole number in every row. Expected row "
             f"numbers. Received: values of type {column.dtype}. For dates give another `freq`, or None."
         )
-    if not whole or not (asked or (freq is None and name is not None and column.min() < _MAY_BE_DATES)):
+    if not whole or not (asked or (freq is None and name is not None and column.min() < MAY_BE_DATES)):
         return None
     return pd.DatetimeIndex(column.to_numpy(dtype=np.int64).astype("datetime64[s]")).as_unit("us")
 

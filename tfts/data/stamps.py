@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.api import guess_datetime_format
 
+from tfts.data.numbered import check_not_epoch, numbered_stamps
 from tfts.errors import DataError
 
 # Names of periods, and what their parts mean.
@@ -35,15 +36,18 @@ def parse_stamps(column, time_format=None, option="time_format={}"):
     """The times of a column of texts, years, dates or datetimes, all written alike.
 
     Quarters (2020Q1), months (2020M01) and weeks (2020-W01, of ISO 8601) are the times at which they begin.
+    Whole numbers of which the smallest is below 1000 are row numbers, and stay numbers.
 
     Args:
         column: `pandas.Series`.
-        time_format: How the stamps are written, as in `datetime.strptime`. `None` finds it:
-            days and months are told apart by the whole column.
+        time_format: How the stamps are written, as in `datetime.strptime`, or a name of
+            `tfts.data.numbered.COUNTED`. `None` finds it: days and months are told apart by the
+            whole column.
         option: How the caller's user gives a format, with `{}` for it.
 
     Returns:
-        `pandas.Series` of datetimes, in UTC where the texts have offsets from UTC.
+        `pandas.Series` of datetimes, in UTC where the texts have offsets from UTC; of int64 for row
+        numbers.
 
     Raises:
         ValueError: If a stamp can't be read, or the column can be read in two ways.
@@ -58,7 +62,11 @@ def parse_stamps(column, time_format=None, option="time_format={}"):
         return column
     text = column.astype("string").str.strip()
     check_stamps(text, text, "a time", option)
+    numbered = numbered_stamps(text.rename(column.name), time_format)
+    if numbered is not None:
+        return numbered
     if time_format is None:
+        check_not_epoch(text.rename(column.name), option)
         check_no_fractions(text.rename(column.name), option)
         periods = _starts_of_periods(text)
         if periods is not None:

@@ -100,7 +100,11 @@ def times_of(frame, time, freq=None):
     """
     if time is not None and time not in frame.columns:
         raise UnknownNameError(unknown("time column", time, frame.columns))
-    counted = times_of_rows(frame.index if time is None else frame[time], time, freq)
+    column = frame.index if time is None else frame[time]
+    if time is not None and are_texts(column):
+        _check_present(column)
+        column = parse_stamps(column, option="pandas.to_datetime(..., format={})")
+    counted = times_of_rows(column, time, freq)
     if counted is not None:
         name = frame.index.name if time is None else time
         return counted, "time" if name is None else str(name), row_step(counted) if freq is None else freq
@@ -115,8 +119,8 @@ def times_of(frame, time, freq=None):
             )
         times, name = index, "time" if index.name is None else str(index.name)
     else:
-        _check_present(frame[time])
-        times, name = _of_column(frame[time], time), str(time)
+        _check_present(column)
+        times, name = _of_column(column, time), str(time)
     _check_present(times)
     # Stamps of seconds reach far, but can't hold the steps of a finer `freq`.
     return times if times.unit in ("us", "ns") else times.as_unit("us"), name, freq
@@ -140,8 +144,6 @@ def _of_column(column, time):
         )
     if isinstance(column.dtype, pd.PeriodDtype):
         column = column.dt.to_timestamp()
-    if are_texts(column):
-        return pd.DatetimeIndex(parse_stamps(column, option="pandas.to_datetime(..., format={})"))
     try:
         with warnings.catch_warnings():
             # Before version 3 pandas warns where time zones are mixed.
