@@ -31,6 +31,7 @@ PUBLIC = [
     "TftsError",
     "WindowSpec",
     "add_calendar",
+    "add_holidays",
     "anomaly",
     "attention",
     "attention_scores",

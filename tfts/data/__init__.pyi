@@ -3,6 +3,7 @@ from tfts.data.calendar import calendar_columns as calendar_columns
 from tfts.data.datasets import DATASETS as DATASETS
 from tfts.data.datasets import load_dataset as load_dataset
 from tfts.data.panel import Panel as Panel
+from tfts.data.public_holidays import add_holidays as add_holidays
 from tfts.data.readers import read_m4 as read_m4
 from tfts.data.readers import read_table as read_table
 from tfts.data.sales import SyntheticSales as SyntheticSales

@@ -67,7 +67,9 @@ def read_table(
             dict of column name to list.
         series: Name of the column that tells the series apart, or a list of names, which become one
             column. Ids stay texts: `007` stays `007`, and `NA` is an id.
-        **options: Options of the source.
+        **options: Options of the source. Those of `"file"` are `ends` (`"h"` for stamps that end an hour,
+            `24:00` or `1` to `24`, `25` where the clock is put back) and `timezone` (of stamps without
+            one). Intervals such as `2024-01-31 00:00 - 2024-01-31 01:00` are the times at which they begin.
 
     Returns:
         `pandas.DataFrame` with one row for each row of the file, in the file's order.

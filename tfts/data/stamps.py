@@ -15,6 +15,8 @@ _PERIODS = {
     "month": r"(\d{4})-?M(0?[1-9]|1[0-2])",
     "week": r"(\d{4})-?W(0[1-9]|[1-4]\d|5[0-3])",
 }
+# 24:00 is midnight at the end of the day.
+_MIDNIGHT = r"(?<=[T ])24:00(?=(?::00(?:\.0+)?)?(?![:\d]))"
 # A year and a single digit: a quarter, a month, or October that lost its zero.
 _FRACTION = r"\d{4}\.\d"
 
@@ -36,7 +38,8 @@ def parse_stamps(column, time_format=None, option="time_format={}"):
     """The times of a column of texts, years, dates or datetimes, all written alike.
 
     Quarters (2020Q1), months (2020M01) and weeks (2020-W01, of ISO 8601) are the times at which they begin.
-    Whole numbers of which the smallest is below 1000 are row numbers, and stay numbers.
+    24:00 is midnight at the end of its day. Whole numbers of which the smallest is below 1000 are row numbers, and
+    stay numbers.
 
     Args:
         column: `pandas.Series`.
@@ -71,6 +74,10 @@ def parse_stamps(column, time_format=None, option="time_format={}"):
         periods = _starts_of_periods(text)
         if periods is not None:
             return periods
+    # The end of a day, which pandas does not know.
+    late = text.str.contains(_MIDNIGHT, regex=True)
+    if late.any():
+        text = text.str.replace(_MIDNIGHT, "00:00", regex=True)
     formats = [time_format] if time_format is not None else _formats(text.iloc[0])
     # Stamps with an offset from UTC end in it, or in Z, after a time of day.
     offset = text.str.contains(r":.*(?:[+-]\d\d(?::?\d\d)?|Z)$", regex=True)
@@ -89,7 +96,8 @@ def parse_stamps(column, time_format=None, option="time_format={}"):
             f"Time column {column.name!r} is ambiguous: every stamp can be read as {whole[0]!r} and as "
             f"{whole[1]!r} (first row: {text.iloc[0]!r}). Say which by {first} or {second}."
         )
-    return readings[whole[0]]
+    found = readings[whole[0]]
+    return found + pd.to_timedelta(late.astype("int64"), unit="D") if late.any() else found
 
 
 def _starts_of_periods(text):

@@ -9,8 +9,8 @@ import pandas as pd
 
 from tfts._messages import unknown
 from tfts.data.frames import as_pandas, with_one_id
+from tfts.data.hours import joined_times, read_times
 from tfts.data.sources._paths import existing_file
-from tfts.data.stamps import check_stamps, parse_stamps
 from tfts.errors import DataError, SettingError, UnknownNameError
 
 ENDINGS = (".csv", ".parquet")
@@ -25,6 +25,8 @@ def read_file(
     encoding=None,
     na_values=None,
     series=None,
+    ends=None,
+    timezone=None,
 ):
     """A CSV or Parquet file, or a table of another library, with its times and ids read; see `read_table`.
 
@@ -36,6 +38,10 @@ def read_file(
         encoding: As in `read_table`.
         na_values: As in `read_table`.
         series: As in `read_table`.
+        ends: Length of the periods that the stamps end, such as `"h"`; they become the times at which
+            these begin. Hours beside a date are then 1 to 24. `None` where stamps begin their period.
+        timezone: Zone of stamps without one, such as `"Europe/Berlin"`: days of 23 and 25 hours are
+            then what they are, whether hours are counted (to 25) or named by the clock (one twice).
 
     Returns:
         `pandas.DataFrame`.
@@ -69,7 +75,11 @@ def read_file(
     for column in ids:
         # Whole numbers of a Parquet file are the texts that a CSV file has.
         frame = frame.assign(**{column: frame[column].astype("string").replace("", pd.NA).astype(object)})
-    frame, times = _with_times(frame, times, time_format, columns, name)
+    if (ends is not None or timezone is not None) and not times:
+        raise SettingError("`ends` and `timezone` were given, but no `time` column that they could apply to.")
+    clock = {"time_format": time_format, "ends": ends, "timezone": timezone}
+    clock["series"] = frame.groupby(ids, dropna=False).ngroup() if ids and timezone is not None else None
+    frame, times = _with_times(frame, times, clock, columns, name)
     if len(ids) > 1:
         frame, joined = with_one_id(frame, ids)
         columns = None if columns is None else [joined, *(c for c in columns if c not in ids)]
@@ -103,17 +113,17 @@ def _table(path, times, ids, encoding, na_values):
     return frame, name
 
 
-def _with_times(frame, times, time_format, columns, name):
+def _with_times(frame, times, clock, columns, name):
     """The table with its times read, and the name of their column in a list."""
     if len(times) == 1:
-        return frame.assign(**{times[0]: parse_stamps(frame[times[0]], time_format)}), times
+        return frame.assign(**{times[0]: read_times(frame[times[0]], **clock)}), times
     if len(times) == 2:
         if "time" in frame.columns and "time" not in times:
             raise DataError(
                 f"{name} already has a column 'time', so {times[0]!r} and {times[1]!r} can't be joined "
                 "under that name. Give time='time', or rename the column."
             )
-        joined = _join(frame[times[0]], frame[times[1]], time_format)
+        joined = joined_times(frame[times[0]], frame[times[1]], **clock)
         frame = frame.drop(columns=[name for name in times if name not in (columns or []) or name == "time"])
         frame.insert(0, "time", joined)
         return frame, ["time"]
@@ -168,20 +178,3 @@ def _read_parquet(path, times, ids, encoding, na_values):
     elif not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index()
     return frame if na_values is None else frame.mask(frame.isin(na_values))
-
-
-def _join(dates, hours, time_format):
-    """The times of a date column and a column with the hour, or time, of the day."""
-    text = hours.astype("string").str.strip()
-    check_stamps(text, text, "an hour")
-    if ":" in text.iloc[0]:
-        days = dates.dt.strftime("%Y-%m-%d") if pd.api.types.is_datetime64_any_dtype(dates) else dates
-        return parse_stamps((days.astype("string") + " " + text).rename(dates.name), time_format)
-    hour = pd.to_numeric(text, errors="coerce")
-    bad = np.flatnonzero(~hour.between(0, 24).fillna(False))
-    if len(bad):
-        raise DataError(
-            f"Hour column {hours.name!r} holds {text.iloc[bad[0]]!r} in row {bad[0] + 1} (the first "
-            "below the heading is 1). Expected hours from 0 to 24, or times of day such as 13:45."
-        )
-    return parse_stamps(dates, time_format) + pd.to_timedelta(hour.astype("float64"), unit="h")
