@@ -75,6 +75,8 @@ def test_numbers_of_arrow_are_not_copied():
 def test_what_is_no_table_is_refused():
     with pytest.raises(DataError, match=r"Expected a table: a pandas DataFrame, or .* Received: ndarray"):
         as_pandas(np.zeros((2, 2)))
+    with pytest.raises(DataError, match=r"Expected a table: .* Received: DoubleArray"):
+        as_pandas(pa.array([1.0]))
 
 
 def test_polars_gives_the_same_panel_and_forecasts():

@@ -1,9 +1,13 @@
+import io
+
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from tfts.config import parse_settings
 from tfts.data.readers import read_table
 from tfts.experiment.attention import read_again
+from tfts.experiment.forecasting import run
 from tfts.experiment.tables import forecaster_options, load_frame, read_parts
 from tfts.forecaster import Forecaster
 
@@ -65,3 +69,34 @@ def test_seconds_since_1970_of_a_file(tmp_path):
     made = settings(f"{{source: file, path: {path}, time: t, time_format: epoch seconds}}")
     panel = read_parts(made)[2]
     assert (panel.freq, str(panel.times[0])) == ("h", "2024-01-01 00:00:00+00:00")
+
+
+def test_hours_to_25_of_a_file(tmp_path):
+    path = tmp_path / "a.csv"
+    lines = [
+        f"2024-10-{day},{hour},{hour}"
+        for day, n in ((26, 24), (27, 25), (28, 24))
+        for hour in range(1, n + 1)
+    ]
+    path.write_text("day,he,mw\n" + "\n".join(lines))
+    panel = read_parts(
+        settings(
+            f"{{source: file, path: {path}, time: [day, he], options: {{ends: h, timezone: Europe/Berlin}}}}"
+        )
+    )[2]
+    assert (panel.freq, len(panel.times), str(panel.times.tz)) == ("h", 73, "Europe/Berlin")
+
+
+def test_a_run_of_numbered_rows_has_a_report(tmp_path):
+    path = tmp_path / "a.tsf"
+    lines = [f"{name}:" + ",".join(str(10 + i % 7) for i in range(60)) for name in ("007", "NA")]
+    path.write_text("@attribute series_name string\n@data\n" + "\n".join(lines))
+    made = parse_settings(
+        f"data: {{source: tsf, path: {path}}}\nwindow: {{context_length: 7, horizon: 2}}\n"
+        "baselines: {persistence: {}, seasonal_naive: {season_length: 7}}"
+    )
+    run(made, tmp_path / "out", console=Console(file=io.StringIO()))
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert f"{path} (tsf)" in page
+    assert "0 to 59" in page
+    assert "1970" not in page

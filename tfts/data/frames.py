@@ -1,5 +1,7 @@
 """Tables of other libraries, and ids of several columns, as the package works with them."""
 
+import contextlib
+
 import numpy as np
 import pandas as pd
 
@@ -49,7 +51,9 @@ def as_pandas(frame):
     if hasattr(frame, "__arrow_c_stream__") or hasattr(frame, "__arrow_c_array__"):
         import pyarrow
 
-        return _from_arrow(pyarrow.table(frame))
+        # A single column gives a stream too.
+        with contextlib.suppress(pyarrow.ArrowInvalid, TypeError):
+            return _from_arrow(pyarrow.table(frame))
     raise DataError(
         "Expected a table: a pandas DataFrame, or one of Polars, Arrow or another library that narwhals "
         f"knows. Received: {type(frame).__name__}."

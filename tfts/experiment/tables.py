@@ -300,8 +300,8 @@ def described_data(panel):
         "targets": list(panel.targets),
         "known_future": list(panel.known_future),
         "series": len(panel.series),
-        "start": str(panel.times[at].min()),
-        "end": str(panel.times[at].max()),
+        "start": str(panel.shown(panel.times[at]).min()),
+        "end": str(panel.shown(panel.times[at]).max()),
         "freq": panel.freq,
         "timezone": None if panel.times.tz is None else str(panel.times.tz),
         "gaps": {
@@ -334,7 +334,7 @@ def described_split(parts, window):
     for name, part in parts._asdict().items():
         if part is None:
             continue
-        times = part.times[part.spans.rows()]
+        times = part.shown(part.times[part.spans.rows()])
         stride = window.stride if name == "train" else 1
         spec = WindowSpec(window.context_length, window.horizon, stride=stride)
         described[_PARTS[name]] = {
