@@ -1,8 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot
 
 from tfts.anomaly import AnomalyDetector
+from tfts.backtesting import backtest
 from tfts.data.calendar import add_calendar
 from tfts.data.panel import Panel
 from tfts.errors import DataError
@@ -38,7 +40,9 @@ def test_forecasts_have_row_numbers_and_a_saved_forecaster_too(tmp_path):
         assert forecast["origin"].tolist() == [29, 29]
         assert forecast["time"].tolist() == [30, 31]
         np.testing.assert_allclose(forecast["y"], [46.0, 47.5])
-    assert made.plot(frame).get_lines()[0].get_xdata()[-1] == 29
+    axes = made.plot(frame)
+    assert axes.get_lines()[0].get_xdata()[-1] == 29
+    pyplot.close(axes.figure)
 
 
 def test_row_numbers_that_may_be_dates_need_a_word():
@@ -86,3 +90,14 @@ def test_a_detector_needs_times():
     detector = AnomalyDetector("running_median", context_length=2, time="step")
     with pytest.raises(DataError, match=r"needs times, but the rows are numbered.*data\.stamps"):
         detector.fit(rows(*range(60)))
+
+
+def test_a_backtest_at_row_numbers():
+    forecaster = Forecaster("drift", context_length=5, horizon=2, time="step")
+    table = backtest(forecaster, rows(*range(40)), origins=[30, 33])
+    assert table["origin"].unique().tolist() == [30, 33]
+    assert table.loc[0, ["time", "actual", "forecast"]].tolist() == [31, 47.5, 47.5]
+    with pytest.raises(
+        DataError, match=r"The origin 77 is no time of the table, which goes from 0 to 39 at freq='row'"
+    ):
+        backtest(forecaster, rows(*range(40)), origins=[77])

@@ -1,5 +1,7 @@
 """Hours that are named by their end, numbered through the day, or written as intervals."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -35,9 +37,9 @@ def read_times(column, time_format=None, ends=None, timezone=None, series=None):
     [0]
     """
     length = _length(ends)
-    text = column.astype("string")
-    parts = text.str.extract(_INTERVAL)
-    if time_format is None and not pd.api.types.is_datetime64_any_dtype(column) and parts[0].notna().iloc[0]:
+    if time_format is None and len(column) and re.match(_INTERVAL, str(column.iloc[0])):
+        text = column.astype("string")
+        parts = text.str.extract(_INTERVAL)
         if ends is not None:
             raise SettingError(
                 f"`ends` is for single stamps, but column {column.name!r} holds intervals. Leave it out."

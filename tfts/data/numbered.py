@@ -1,5 +1,7 @@
 """Numbers that stand for times: seconds since 1970, and row numbers."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -47,7 +49,10 @@ def numbered_stamps(text, time_format):
     [0, 15]
     """
     if time_format is None:
-        small = text.str.fullmatch(r"-?\d{1,18}").all() and text.astype("int64").min() < MAY_BE_DATES
+        # Dates are told by the first text, at no cost.
+        whole = re.compile(r"-?\d{1,18}")
+        small = whole.fullmatch(text.iloc[0]) and text.str.fullmatch(whole.pattern).all()
+        small = small and text.astype("int64").min() < MAY_BE_DATES
         return text.astype("int64") if small else None
     if time_format.startswith(("epoch", "row")) and time_format not in COUNTED:
         raise SettingError(unknown("time_format", time_format, COUNTED))
@@ -108,8 +113,8 @@ def check_not_epoch(text, option):
     Traceback (most recent call last):
     tfts.errors.DataError: Time column 't' holds 1704067200, which may be counted from 1970 on. Say so by ...
     """
-    digits = text.str.fullmatch(r"\d+").all() and len(text.iloc[0])
-    if digits in _DIGITS:
+    digits = len(text.iloc[0]) if text.iloc[0].isdecimal() else 0
+    if digits in _DIGITS and text.str.fullmatch(r"\d+").all():
         way = option.format(repr(_DIGITS[digits]))
         if not option.startswith("time_format"):
             way = f"pandas.to_datetime(..., unit={COUNTED[_DIGITS[digits]]!r})"

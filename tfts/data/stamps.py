@@ -75,8 +75,9 @@ def parse_stamps(column, time_format=None, option="time_format={}"):
         if periods is not None:
             return periods
     # The end of a day, which pandas does not know.
-    late = text.str.contains(_MIDNIGHT, regex=True)
+    late = text.str.contains("24:00", regex=False)
     if late.any():
+        late = text.str.contains(_MIDNIGHT, regex=True)
         text = text.str.replace(_MIDNIGHT, "00:00", regex=True)
     formats = [time_format] if time_format is not None else _formats(text.iloc[0])
     # Stamps with an offset from UTC end in it, or in Z, after a time of day.

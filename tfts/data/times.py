@@ -283,7 +283,7 @@ def find_frequency(times, codes, names, series):
         usual = days[np.argmax(day_counts)]
         if usual == 1 and days.max() >= 3 and (local.day_of_week < 5).all():
             return "B"
-        pattern = weekday_pattern(local, codes)
+        pattern = weekday_pattern(local, codes) if days.max() > 1 else None
         if pattern is not None:
             return pattern
         if not (days % usual).any():

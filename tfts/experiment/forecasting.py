@@ -167,7 +167,8 @@ def _write_attention(fitted, parts, rows, known, output, settings, console):
 
     looks = {"query": first.query, "variables": first.variables}
     axes = plots.plot_attention(first.stack[0], freq=first.freq, **looks)
-    newest = f"{first.windows['origin'].iloc[0]:%Y-%m-%d %H:%M}"
+    origin = first.windows["origin"].iloc[0]
+    newest = f"{origin:%Y-%m-%d %H:%M}" if isinstance(origin, pd.Timestamp) else f"row {origin}"
     axes.set_title(f"{first.model}: window up to {newest}, mean of {first.stack.shape[1]} heads", loc="left")
     write_figure(axes.figure, output / "attention_heatmap_example0.png")
     axes = ["window", "head", *(["target", "variable"] if first.variables else [first.query, "lag"])]
