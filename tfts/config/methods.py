@@ -175,7 +175,7 @@ def method_options(method):
 
     >>> from tfts.baselines import BASELINES
     >>> method_options(BASELINES["seasonal_naive"])
-    ['season_length', 'num_seasons']
+    ['season_length', 'num_seasons', 'season']
     """
     # What a run says itself: the task, and the name under which its settings list a method.
     own = ("self", "task", "name")
