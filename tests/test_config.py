@@ -78,7 +78,10 @@ def test_a_mistake_on_the_command_line_is_placed_there():
     [
         ("window.horizon", "Expected section.key=value. Received: 'window.horizon'"),
         ("seed.x=1", "'seed.x' can't be set: 'seed' holds 7"),
-        ("data.source=table", "data.source: Input should be 'synthetic', 'sales', 'dataset', 'file' or 'm4'"),
+        (
+            "data.source=table",
+            "data.source: Input should be 'synthetic', 'sales', 'dataset', 'file', 'gluonts'",
+        ),
         ("window.horizon=0", "window.horizon: Input should be greater than or equal to 1"),
         ("data.name=null", "data: `name` is missing"),
         ("data.source=file", "data: `path` is missing. Give it in the file, or with --set data.path=FILE"),

@@ -105,11 +105,16 @@ def test_835_years_are_forecast_kept_and_evaluated(unit, tmp_path):
 @pytest.mark.parametrize("missing", ["drop", "interpolate"])
 def test_holidays_of_business_days_are_not_lost(missing):
     holidays = pd.offsets.CustomBusinessDay(holidays=["2024-03-01"])
-    frame = numbered(pd.date_range("2024-01-01", periods=40, freq=holidays))
-    with pytest.raises(
-        ValueError, match=r"CustomBusinessDay> can't be kept: its name 'C' does not say all of it"
-    ):
-        Forecaster("drift", context_length=5, horizon=3, freq=holidays, missing=missing).fit(frame)
+    frame = numbered(pd.date_range("2024-01-01", periods=50, freq=holidays))
+    forecaster = Forecaster("drift", context_length=5, horizon=3, freq=holidays, missing=missing).fit(frame)
+    assert forecaster.freq == "B except 2024-03-01"
+    assert not forecaster.panel(frame).filled.any()
+    # The first of March is a Friday.
+    assert forecaster.predict(frame[:43])["time"].dt.strftime("%d.%m.").tolist() == [
+        "29.02.",
+        "04.03.",
+        "05.03.",
+    ]
 
 
 def test_nothing_is_lost_between_a_table_and_its_forecast_table():

@@ -21,6 +21,7 @@ from tfts.baselines import BASELINES as BASELINES
 from tfts.data.calendar import add_calendar as add_calendar
 from tfts.data.datasets import load_dataset as load_dataset
 from tfts.data.panel import Panel as Panel
+from tfts.data.public_holidays import add_holidays as add_holidays
 from tfts.data.readers import read_table as read_table
 from tfts.data.sales import make_sales as make_sales
 from tfts.data.scaling import SCALERS as SCALERS

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tfts._units import is_rows
 from tfts.comparison import compare_windows
+from tfts.data.row_numbers import times_of_rows
 from tfts.errors import DataError, SettingError
 
 if TYPE_CHECKING:
@@ -216,14 +218,17 @@ def _warn_of_missing(panel, counts, wanted):
 
 
 def _given_times(panel, origins):
-    wanted = pd.DatetimeIndex(origins)
+    if is_rows(panel.freq):
+        wanted = times_of_rows(pd.Index(origins), "origins", panel.freq)
+    else:
+        wanted = pd.DatetimeIndex(origins)
     if panel.times.tz is not None and wanted.tz is None:
         wanted = wanted.tz_localize(panel.times.tz)
     absent = wanted[~wanted.isin(panel.times)]
     if len(absent):
         raise DataError(
-            f"The origin {absent[0]} is no time of the table, which goes from {panel.times.min()} to "
-            f"{panel.times.max()} at freq={panel.freq!r}."
+            f"The origin {panel.shown(absent)[0]} is no time of the table, which goes from "
+            f"{panel.shown(panel.times).min()} to {panel.shown(panel.times).max()} at freq={panel.freq!r}."
         )
     return wanted.unique().sort_values()
 

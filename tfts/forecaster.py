@@ -30,9 +30,11 @@ from tfts.data.forecasts import (
     last_rows,
     quantile_column,
 )
+from tfts.data.frames import as_pandas, with_one_id
 from tfts.data.panel import Panel
 from tfts.data.scaling import Scaler
 from tfts.data.split import chronological_split, together
+from tfts.data.times import alias_of
 from tfts.data.windows import WindowSpec
 from tfts.errors import DataError, MissingFileError, NotFittedError, SettingError
 from tfts.metrics import ErrorSums
@@ -67,8 +69,10 @@ class Forecaster:
         calendar: Calendar features to add as known columns, see `add_calendar`:
             `"hour"`, `"weekday"`, `"month"`, `"day_of_year"`, or periods such as `"24h"`.
         time: Name of the time column. `None` takes the index.
-        series: Name of the column that tells the series apart, if there are many.
-        freq: Time step as a pandas offset alias. `None` finds it in `fit`.
+        series: Name of the column that tells the series apart, if there are many, or a list of
+            names, where several columns do so together.
+        freq: Time step as a pandas offset alias, or in the other forms of `Panel.from_frame`. `None`
+            finds it in `fit`.
         missing: What to do about missing values, see `Panel.from_frame`.
         limit: Longest gap in rows that `missing="interpolate"` fills.
         duplicates: What to do about rows with one time, see `Panel.from_frame`.
@@ -145,8 +149,8 @@ class Forecaster:
         known_future: str | Sequence[str] = (),
         calendar: str | Sequence[str] = (),
         time: str | None = None,
-        series: str | None = None,
-        freq: str | None = None,
+        series: str | Sequence[str] | None = None,
+        freq: str | int | pd.offsets.BaseOffset | None = None,
         missing: Literal["raise", "interpolate", "drop"] = "raise",
         limit: int | None = 10,
         duplicates: Literal["raise", "first", "last", "mean"] = "raise",
@@ -172,7 +176,7 @@ class Forecaster:
             "calendar": _listed(calendar),
             "time": time,
             "series": series,
-            "freq": freq,
+            "freq": freq if freq is None or isinstance(freq, str | int) else alias_of(freq),
             "missing": missing,
             "limit": limit,
             "duplicates": duplicates,
@@ -316,13 +320,14 @@ class Forecaster:
         """
         settings = self._settings
         learnt = self._learnt if self.is_fitted else None
-        if learnt is not None and isinstance(frame, pd.DataFrame):
-            keys = [k for k in (settings["time"], settings["series"]) if k is not None]
+        frame, series = with_one_id(as_pandas(frame), settings["series"])
+        if learnt is not None:
+            keys = [k for k in (settings["time"], series) if k is not None]
             frame = learnt.chosen(frame, keys)
         panel = Panel.from_frame(
             frame,
             time=settings["time"],
-            series=settings["series"],
+            series=series,
             freq=settings["freq"],
             clock=None if learnt is None else learnt.clock,
             targets=settings["targets"] if learnt is None else learnt.targets,
@@ -331,7 +336,7 @@ class Forecaster:
             limit=settings["limit"],
             duplicates=settings["duplicates"],
             allow_constant=allow_constant,
-            static=[*settings["static"], *([settings["series"]] if settings["series_embedding"] else [])],
+            static=[*settings["static"], *([series] if settings["series_embedding"] else [])],
             categories=settings["categories"],
             labels=None if learnt is None else learnt.labels,
         )
@@ -588,7 +593,7 @@ class Forecaster:
     @property
     def _stands_in(self):
         """Whether a series that can't be forecast is left to a simpler method."""
-        return self._settings["on_problem"] == "fallback" and self._settings["series"] is not None
+        return self._settings["on_problem"] == "fallback" and bool(self._settings["series"])
 
     def _last_rows(self, panel):
         """The newest origins of the series that can be forecast, and the places of the others."""
@@ -662,7 +667,7 @@ class Forecaster:
         rows = max(4 * self.spec.horizon, self.spec.context_length) if history is None else history
         seen = slice(max(span.start, span.observed_end - rows), span.observed_end)
         values = panel.values[seen, panel.indices([target])[0]]
-        past = pd.Series(values, index=panel.times[seen], name=target)
+        past = pd.Series(values, index=panel.shown(panel.times[seen]), name=target)
         names = {level: quantile_column(target, level) for level in self.quantiles}
         fans = table[list(names.values())].set_axis(list(names), axis=1)
         return plot_forecast(

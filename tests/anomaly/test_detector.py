@@ -380,7 +380,7 @@ def test_wrong_tables_are_told(tmp_path):
     fitted = detector().fit(usual)
     with pytest.raises(KeyError, match="The detector was fitted with 'sold'"):
         fitted.detect(new.rename(columns={"sold": "sales"}))
-    with pytest.raises(ValueError, match="Expected a pandas DataFrame"):
+    with pytest.raises(ValueError, match="Expected a table: a pandas DataFrame, or"):
         fitted.detect(new.to_numpy())
     with pytest.raises(ValueError, match="The table is empty"):
         fitted.detect(new[:0])

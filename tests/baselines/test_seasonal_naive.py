@@ -109,3 +109,109 @@ def test_season_length_of_usual_frequencies(freq, season):
 def test_a_season_that_is_no_count_of_rows_is_an_error(value):
     with pytest.raises(ValueError, match=r"`season_length` must be an int >= 1 .* Received: season_length="):
         build_baseline("seasonal_naive", season_length=value)
+
+
+# By the clock
+
+
+def local_hours(first, days, freq="h", values=None):
+    times = pd.date_range(first, periods=days * 24, freq=freq, tz="Europe/Berlin")
+    hours = times.hour + times.minute / 60 if values is None else values
+    return Panel.from_frame(pd.DataFrame({"y": np.asarray(hours, dtype=float)}, index=times))
+
+
+def by_clock(panel, horizon, rows, **options):
+    spec = WindowSpec(1, horizon)
+    naive = build_baseline("seasonal_naive", season="clock", **options).fit(panel, spec)
+    return naive.predict(panel, spec, np.array(rows))[..., 0]
+
+
+@pytest.mark.parametrize(("first", "length"), [("2024-03-30", 23), ("2024-10-26", 25)])
+@pytest.mark.parametrize("season_length", [24, 168])
+def test_the_hour_of_the_clock_is_repeated_where_the_clock_was_changed(first, length, season_length):
+    first = pd.Timestamp(first) - pd.Timedelta(days=7)
+    panel = local_hours(first, 9)
+    origins = np.arange(7 * 24 - 1, 8 * 24 + 5)
+    found = by_clock(panel, 40, origins, season_length=season_length)
+    expected = np.stack([panel.future_times(row, 40).hour for row in origins]).astype(float)
+    if length == 23:
+        # Where the day before is seen, it has no hour from 2 to 3 for the first of April.
+        day_after = np.stack(
+            [panel.future_times(row, 40).strftime("%d.%m. %H") == "01.04. 02" for row in origins]
+        )
+        seen = panel.times[origins] >= pd.Timestamp("2024-03-31 03:00", tz="Europe/Berlin")
+        expected[day_after & seen[:, None] & (season_length == 24)] = 3
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_season_of_rows_is_an_hour_off_after_the_change():
+    panel = local_hours("2024-03-24", 9)
+    row = panel.times.get_loc(pd.Timestamp("2024-03-31 12:00", tz="Europe/Berlin"))
+    spec = WindowSpec(1, 1)
+    naive = build_baseline("seasonal_naive").fit(panel, spec)
+    assert naive.predict(panel, spec, [row])[0, 0, 0] == 12
+    assert by_clock(panel, 1, [row])[0, 0] == 13
+
+
+def test_no_row_after_the_origin_is_seen_on_a_day_of_23_hours():
+    panel = local_hours("2024-03-28", 6, values=np.arange(144.0))
+    for row in range(60, 100):
+        assert (by_clock(panel, 60, [row]) <= row).all()
+
+
+def test_missing_values_and_several_seasons_by_the_clock():
+    values = np.repeat([1.0, 10.0, 3.0, 4.0], 24)
+    values[72 + 5] = np.nan
+    panel = Panel.from_frame(
+        pd.DataFrame(
+            {"y": values}, index=pd.date_range("2024-06-01", periods=96, freq="h", tz="Europe/Berlin")
+        ),
+        missing="drop",
+    )
+    # Five in the morning is missing on the last day.
+    assert by_clock(panel, 24, [95])[0, 4:7].tolist() == [4.0, 3.0, 4.0]
+    assert by_clock(panel, 24, [95], num_seasons=3)[0, 4:7].tolist() == [4.0, 3.0, 4.0]
+    assert by_clock(panel, 24, [95], num_seasons=4)[0, 4] == 3.5
+
+
+def test_quarters_of_an_hour_of_several_series():
+    times = pd.date_range("2024-10-25", "2024-10-28 23:45", freq="15min", tz="Europe/Berlin")
+    clock = times.hour * 60.0 + times.minute
+    frame = pd.DataFrame(
+        {"s": ["a"] * len(times) + ["b"] * len(times), "t": [*times, *times], "y": [*clock, *(clock + 1)]}
+    )
+    panel = Panel.from_frame(frame, time="t", series="s")
+    row = times.get_loc(pd.Timestamp("2024-10-27 12:00", tz="Europe/Berlin"))
+    found = by_clock(panel, 3, [row, row + len(times)])
+    assert found.tolist() == [[735, 750, 765], [736, 751, 766]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [({"tz": None}, {}), ({"freq": "D"}, {}), ({}, {"season_length": 36})],
+)
+def test_a_clock_that_the_rows_do_not_have_is_refused(changes, options):
+    times = pd.date_range("2024-06-01", periods=48, **{"freq": "h", "tz": "Europe/Berlin", **changes})
+    panel = Panel.from_frame(pd.DataFrame({"y": np.arange(48.0)}, index=times))
+    with pytest.raises(
+        ValueError, match=r"Expected times with a zone, rows shorter than a day and a season of whole"
+    ):
+        by_clock(panel, 1, [47], **options)
+
+
+def test_an_unknown_season():
+    with pytest.raises(ValueError, match=r"Unknown season 'day'\. Expected one of: clock, rows"):
+        build_baseline("seasonal_naive", season="day")
+
+
+def test_a_detector_goes_by_the_clock_too():
+    from tfts.anomaly import AnomalyDetector
+
+    times = pd.date_range("2024-03-11", "2024-03-31 23:00", freq="h", tz="Europe/Berlin")
+    noise = np.random.default_rng(0).normal(scale=0.1, size=len(times))
+    frame = pd.DataFrame({"y": 10.0 * times.hour + noise}, index=times)
+    options = {"season": "clock"}
+    detector = AnomalyDetector("seasonal_naive", context_length=24, model_options=options).fit(frame[:440])
+    judged = detector.detect(frame[440:]).tail(12)
+    # The hours after the change, each compared with the same hour of the clock.
+    assert judged["residual"].abs().max() < 1

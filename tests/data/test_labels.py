@@ -119,7 +119,7 @@ def test_the_series_itself_may_be_an_attribute():
             {"static_frame": pd.DataFrame({"y": [1, 2]}, index=["a", "b"])},
             r"'y' is in the table and in `static_frame`",
         ),
-        ({}, {"static_frame": [1]}, r"`static_frame` must be a pandas DataFrame. Received: list"),
+        ({}, {"static_frame": [1]}, r"Expected a table: a pandas DataFrame.* Received: list"),
     ],
 )
 def test_what_can_not_be_used_is_named(columns, options, said):

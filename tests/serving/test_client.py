@@ -242,7 +242,7 @@ def test_predicts_what_a_regression_predicts(url, folder, running):
             client.predict(table.assign(dose="much"))
         with pytest.raises(ValueError, match="The table is empty"):
             client.predict(table[:0])
-        with pytest.raises(ValueError, match=r"Expected a pandas DataFrame\. Received: list"):
+        with pytest.raises(ValueError, match=r"Expected a table: a pandas DataFrame, or .* Received: list"):
             client.predict([1, 2])
         with pytest.raises(ValueError, match="A regression has no `origins`"):
             client.predict(table, origins="all")

@@ -14,6 +14,7 @@ from tfts.anomaly.learning import learn
 from tfts.anomaly.monitor import Monitor
 from tfts.anomaly.settings import Settings, signature
 from tfts.anomaly.tables import in_zone, names_of, times_of
+from tfts.data.frames import as_pandas
 from tfts.errors import DataError, NotFittedError, SettingError
 from tfts.forecaster import Forecaster
 
@@ -205,7 +206,8 @@ class AnomalyDetector:
         """Learns the usual from a table.
 
         Args:
-            frame: DataFrame in original units, with few anomalies or none.
+            frame: DataFrame in original units (any that `Panel.from_frame` takes), with few
+                anomalies or none.
             exclude: Pairs `(first, last)` of times, both within: rows that are known to be
                 wrong, such as an outage. Nothing is learnt from their targets.
             **training: Options of `Forecaster.fit`, such as `epochs` and `seed`.
@@ -216,7 +218,7 @@ class AnomalyDetector:
         Raises:
             ValueError: If the table can't be used; too few rows among the reasons.
         """
-        self._fitted, self._earlier = self._learn(frame, exclude, training), []
+        self._fitted, self._earlier = self._learn(as_pandas(frame), exclude, training), []
         return self
 
     def fine_tune(self, recent, **training):
@@ -243,7 +245,7 @@ class AnomalyDetector:
             raise DataError(
                 "A fitted forecaster that was given is not fitted again. Make the detector by the name of its model."
             )
-        columns = self._settings.columns
+        recent, columns = as_pandas(recent), self._settings.columns
         recent = in_zone(recent, columns, self.plan_.clock.tz)
         judged = self.judge(recent).rows
         cleaned = recent.copy()
@@ -324,7 +326,7 @@ class AnomalyDetector:
 
     def judge(self, frame):
         """`detect` and the list of `Event` in one pass: a `Detection`."""
-        return judge(self._learnt, frame)
+        return judge(self._learnt, as_pandas(frame))
 
     def monitor(self, state=None):
         """A live monitor, which goes on from the rows of `fit`.

@@ -64,8 +64,6 @@ def judge(fitted, frame):
 
 def _read(plan, own_time, frame):
     """Times in nanoseconds, series codes, values and series names of a table."""
-    if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"Expected a pandas DataFrame. Received: {type(frame).__name__}.")
     if frame.empty:
         raise DataError("The table is empty. Expected at least one row.")
     for column in plan.keys:

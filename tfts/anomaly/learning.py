@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tfts._messages import unknown
+from tfts._units import is_rows
 from tfts.anomaly.fitted import Fitted, Layout
 from tfts.anomaly.habits import learn_habits
 from tfts.anomaly.limits import learn_limits
@@ -257,6 +258,11 @@ class _Lesson:
             raise DataError(
                 "A detector takes columns of numbers, no labels or attributes of series. Leave them out of the "
                 f"forecaster. Received: labels={list(panel.labels)}, static={list(panel.static)}."
+            )
+        if is_rows(panel.freq):
+            raise DataError(
+                "A detector counts alarms a day, so it needs times, but the rows are numbered. Give them times, e.g. "
+                "with pandas.date_range; in a file of settings with data.stamps."
             )
         times = panel.times if self.steps is None else self.steps.times
         # What else is missing is still an error where it was one, as the panel is whole by now.

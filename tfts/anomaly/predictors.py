@@ -213,4 +213,9 @@ def predictor_of(forecaster):
     kinds[RunningMedian] = _Median
     if isinstance(forecaster.predictor, NetworkPredictor):
         return _Network(forecaster)
+    if getattr(forecaster.model, "season", None) == "clock":
+        made = _Table(forecaster)
+        # A day of 25 hours, also of rows of a minute, and one season more where the clock was put forward.
+        made.memory = int(forecaster.model.season_length_ * (forecaster.model.num_seasons + 1) * 25 / 24) + 1
+        return made
     return kinds.get(type(forecaster.model), _Table)(forecaster)

@@ -124,6 +124,11 @@ class Columns:
             _set(self, **{name: _listed(getattr(self, name))})
         if self.irregular not in IRREGULAR:
             raise SettingError(unknown("way of irregular time steps", self.irregular, IRREGULAR))
+        if not isinstance(self.series, str | None):
+            raise SettingError(
+                "`series` of a detector must be the name of one column, as rows that come live have one id: join "
+                f"several columns into one first. Received: series={self.series!r}."
+            )
         Scaler(self.scaler, self.per_series)
 
     @property

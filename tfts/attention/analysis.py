@@ -229,7 +229,7 @@ def analyse_attention(
         windows=pd.DataFrame(
             {
                 "series": np.asarray(panel.series, dtype=object)[panel.series_of(rows)],
-                "origin": panel.times[rows],
+                "origin": panel.shown(panel.times[rows]),
             }
         ),
         summary=summarize(stack, freq=panel.freq, **about),

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from tfts._units import offset_of, plain_alias
 from tfts.baselines.seasonal_naive import season_length_of
 
 
@@ -22,7 +23,7 @@ def season_phases(times, freq):
     >>> season_phases(pd.date_range("2024-01-01 22:00", periods=3, freq="h"), "h")
     (array([22, 23,  0]), 24)
     """
-    season, offset = season_length_of(freq), pd.tseries.frequencies.to_offset(freq)
+    season, offset = season_length_of(freq), offset_of(plain_alias(freq))
     clock = times.tz_localize(None)
     if season == 1:
         return np.zeros(len(times), dtype=np.int64), 1
@@ -30,8 +31,12 @@ def season_phases(times, freq):
         return clock.as_unit("us").asi8 // (86_400_000_000 * offset.n) % season, season
     if isinstance(offset, pd.tseries.offsets.Tick):
         return clock.as_unit("us").asi8 * 1000 // offset.nanos % season, season
-    if offset.rule_code.split("-")[0] in ("B", "C") and offset.n == 1:
+    name = offset.rule_code.split("-")[0]
+    if name == "B" and offset.n == 1:
         return clock.day_of_week.to_numpy().astype(np.int64) % season, season
+    if name == "C" and offset.n == 1:
+        place = np.cumsum(np.asarray(offset.calendar.weekmask, dtype=np.int64)) - 1
+        return place[clock.day_of_week.to_numpy()] % season, season
     if 12 % season == 0:
         months = clock.year.to_numpy().astype(np.int64) * 12 + clock.month.to_numpy() - 1
         return months // (12 // season) % season, season

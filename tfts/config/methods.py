@@ -17,6 +17,9 @@ from tfts.config.suites import (
 )
 from tfts.training import TrainingSettings
 
+# What a source takes from the section itself.
+_KEYS = ("columns", "time", "time_format", "encoding", "na_values", "series")
+
 
 def method_mistakes(kind, tree, changed):
     """A sentence for each wrong name and option of the listed methods."""
@@ -51,15 +54,22 @@ def method_mistakes(kind, tree, changed):
 
 
 def _source_mistakes(tree, changed):
-    """A sentence for each option that the maker of a synthetic table does not take."""
+    """A sentence for each option that the maker or reader of the table does not take."""
     data = tree.get("data")
     source, options = (data.get("source"), data.get("options")) if isinstance(data, dict) else (None, None)
-    if not isinstance(options, dict) or source not in ("synthetic", "sales"):
+    if not isinstance(options, dict) or source == "dataset":
         return []
     from tfts.data.sales import make_sales
+    from tfts.data.sources import SOURCES
     from tfts.data.synthetic import make_series
 
-    valid = inspect.signature(make_series if source == "synthetic" else make_sales).parameters
+    made = {"synthetic": make_series, "sales": make_sales}
+    if source not in (*made, *SOURCES):
+        return []
+    valid = list(inspect.signature({**made, **SOURCES}[source]).parameters)
+    if source in SOURCES:
+        # The section has keys of its own for the others.
+        valid = [name for name in valid[1:] if name not in _KEYS]
     return [
         f"{place_of(tree, ('data', 'options', key), changed)}: {unknown(f'option of {source} data', key, valid)}"
         for key in options
@@ -165,7 +175,7 @@ def method_options(method):
 
     >>> from tfts.baselines import BASELINES
     >>> method_options(BASELINES["seasonal_naive"])
-    ['season_length', 'num_seasons']
+    ['season_length', 'num_seasons', 'season']
     """
     # What a run says itself: the task, and the name under which its settings list a method.
     own = ("self", "task", "name")

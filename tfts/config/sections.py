@@ -51,26 +51,46 @@ class Resample(Section):
     )
 
 
+# Sources that read no file.
+_MADE = ("synthetic", "sales", "dataset")
+
+
 class Data(Section):
     """Where the table comes from and what its columns mean."""
 
-    source: typing.Literal["synthetic", "sales", "dataset", "file", "m4"] = Field(
-        description="synthetic (make_series), sales (make_sales), dataset (ships with statsmodels), file (path) or "
-        "m4 (path of a training file of the competition, its test file beside it)"
+    source: typing.Literal[
+        "synthetic",
+        "sales",
+        "dataset",
+        "file",
+        "gluonts",
+        "influx",
+        "m4",
+        "m5",
+        "nab",
+        "nixtla",
+        "sql",
+        "ts",
+        "tsb",
+        "tsf",
+    ] = Field(
+        description="synthetic (make_series), sales (make_sales), dataset (ships with statsmodels), file (CSV or "
+        "Parquet) or another source of read_table"
     )
     name: str | None = Field(None, description="name of the dataset")
-    path: str | None = Field(None, description="CSV or Parquet file")
-    options: dict[str, typing.Any] = Field({}, description="options of make_series or make_sales")
+    path: str | None = Field(None, description="file, folder or URL, as the source has it")
+    options: dict[str, typing.Any] = Field({}, description="options of make_series, make_sales or the source")
     columns: list[str] | None = Field(None, description="columns to keep")
     encoding: str | None = Field(None, description="encoding of a CSV file")
     na_values: list[str | float] | None = Field(None, description="further marks of a missing value")
     time: str | list[str] | None = Field(None, description="time column, or date and hour columns")
-    series: str | None = Field(None, description="column that tells the series apart")
+    time_format: str | None = Field(None, description="how stamps are written, such as epoch seconds")
+    series: str | list[str] | None = Field(None, description="column, or columns, that tell the series apart")
     wide: bool = Field(False, description="whether each column but the time is a series of its own")
     shortest: int | None = Field(None, ge=1, description="rows; series with fewer are left out")
     stamps: Stamps | None = Field(None, description="times that take the place of those of the file")
     resample: Resample | None = Field(None, description="a longer time step")
-    freq: str | None = Field(None, description="time step")
+    freq: str | int | None = Field(None, description="time step; a number counts rows")
     start: Time | None = Field(None, description="first time that is used")
     end: Time | None = Field(None, description="last time that is used")
     targets: list[str] | None = Field(None, description="columns to forecast")
@@ -91,13 +111,21 @@ class Data(Section):
         "seasonal_naive", description="what forecasts such a series"
     )
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _keys_of_the_source(cls, given):
+        # Sources but these two name their columns themselves.
+        if isinstance(given, dict) and given.get("source") not in (*_MADE, "file", "sql"):
+            return {"time": "time", "series": "series", **given}
+        return given
+
     @pydantic.model_validator(mode="after")
     def _one_source(self):
-        if self.source in ("file", "m4") and self.path is None:
+        if self.source not in _MADE and self.path is None:
             raise SettingError("`path` is missing. Give it in the file, or with --set data.path=FILE")
         if self.source == "dataset" and self.name is None:
             raise SettingError("`name` is missing: the name of the dataset")
-        if self.wide and self.series is None:
+        if self.wide and not isinstance(self.series, str):
             raise SettingError("`series` is missing: what the column is to be called that holds their names")
         if self.series_embedding and self.series is None:
             raise SettingError("`series_embedding` learns what is its own of each series: give `series`")

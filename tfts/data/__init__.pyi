@@ -3,12 +3,14 @@ from tfts.data.calendar import calendar_columns as calendar_columns
 from tfts.data.datasets import DATASETS as DATASETS
 from tfts.data.datasets import load_dataset as load_dataset
 from tfts.data.panel import Panel as Panel
+from tfts.data.public_holidays import add_holidays as add_holidays
 from tfts.data.readers import read_m4 as read_m4
 from tfts.data.readers import read_table as read_table
 from tfts.data.sales import SyntheticSales as SyntheticSales
 from tfts.data.sales import make_sales as make_sales
 from tfts.data.scaling import SCALERS as SCALERS
 from tfts.data.scaling import Scaler as Scaler
+from tfts.data.sources import SOURCES as SOURCES
 from tfts.data.split import Split as Split
 from tfts.data.split import chronological_split as chronological_split
 from tfts.data.synthetic import SyntheticSeries as SyntheticSeries

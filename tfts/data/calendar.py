@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from tfts._messages import unknown
+from tfts._units import is_rows, offset_of
+from tfts.data.public_holidays import PREFIX, holiday_flags
 from tfts.errors import DataError, SettingError
 
 if TYPE_CHECKING:
@@ -31,8 +33,9 @@ def calendar_columns(times: pd.DatetimeIndex, features: Sequence[str]) -> pd.Dat
         times: `pandas.DatetimeIndex` of length `rows`.
         features: Names, each one of `"hour"` (0 to 23), `"weekday"` (Monday is 0),
             `"month"` (1 to 12), `"day_of_year"` (1 to 366), in the local time of a
-            zone-aware index; or a period as a pandas `Timedelta` such as `"24h"`,
-            `"168h"` or `"365.25D"`.
+            zone-aware index; a period as a pandas `Timedelta` such as `"24h"`,
+            `"168h"` or `"365.25D"`; or public holidays such as `"holidays:DE"` and
+            `"holidays:DE-BY"`, see `add_holidays`.
 
     Returns:
         Float64 `pandas.DataFrame` indexed by `times`: a column for each name, or
@@ -62,6 +65,9 @@ def calendar_columns(times: pd.DatetimeIndex, features: Sequence[str]) -> pd.Dat
     for feature in _checked(features):
         if feature in _CLOCK:
             columns[feature] = getattr(times, _CLOCK[feature]).astype(np.float64)
+        elif feature.startswith(PREFIX):
+            place = feature.removeprefix(PREFIX).replace("-", "_")
+            columns[f"holiday_{place}"] = holiday_flags(times, feature)
         else:
             # Integer arithmetic up to the last step: half a century in float64 would blur short periods.
             period = _microseconds(feature)
@@ -94,6 +100,12 @@ def add_calendar(panel: Panel, features: Sequence[str]) -> Panel:
     >>> add_calendar(panel, ["hour", "24h"]).known_future
     ('hour', 'sin_24h', 'cos_24h')
     """
+    if is_rows(panel.freq):
+        raise DataError(
+            f"The panel counts rows, so it has no calendar: the time column holds whole numbers. Expected dates for "
+            f"the calendar columns {list(features)}. Leave them out, or give the table dates."
+        )
+    _check_holidays(panel, features)
     calendar = calendar_columns(panel.times, features)
     for name in calendar.columns:
         if name in panel.columns:
@@ -111,10 +123,28 @@ def add_calendar(panel: Panel, features: Sequence[str]) -> Panel:
     )
 
 
+def _check_holidays(panel, features):
+    """Refuses holidays of rows that hold many days, of which one column can't say which."""
+    features = [features] if isinstance(features, str) else features
+    asked = [feature for feature in features if str(feature).startswith(PREFIX)]
+    offset = offset_of(panel.freq)
+    if isinstance(offset, pd.tseries.offsets.Tick | pd.tseries.offsets.Day):
+        is_long = (
+            offset.n > 1 if isinstance(offset, pd.tseries.offsets.Day) else offset.nanos > 86_400_000_000_000
+        )
+    else:
+        is_long = offset.rule_code.split("-")[0] not in ("B", "C")
+    if asked and is_long:
+        raise DataError(
+            f"{asked[0]!r} says whether a day is a holiday, but the rows are at freq={panel.freq!r}. Expected rows not "
+            "longer than a day. Count the holidays of each row in a column of your own, as known_future."
+        )
+
+
 def _checked(features):
     features = [features] if isinstance(features, str) else list(features)
     for feature in features:
-        if feature not in _CLOCK:
+        if feature not in _CLOCK and not str(feature).startswith(PREFIX):
             _microseconds(feature)
     return list(dict.fromkeys(features))
 
@@ -129,7 +159,7 @@ def _microseconds(period):
     if length is pd.NaT:
         raise DataError(
             f"{unknown('calendar feature', period, _CLOCK)} A period is given as a length of time, e.g. "
-            "'24h' or '365.25D'."
+            "'24h' or '365.25D'; holidays with a country, e.g. 'holidays:DE'."
         )
     microseconds = length // pd.Timedelta(1, unit="us")
     if microseconds < 1:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from tfts._messages import unknown
+from tfts.data.frames import as_pandas, with_one_id
 from tfts.data.labels import check_few, constant_of, encode, is_text, with_missing
 from tfts.errors import DataError, SettingError, UnknownNameError
 
@@ -103,11 +104,13 @@ class Labels:
         return found
 
 
-def rows_of_series(frame, series, names):
+def rows_of_series(frame, ids, series, names):
     """The table of attributes with a row for each series, in order.
 
     Args:
-        frame: DataFrame with a row for each series, named in its column `series` or its index.
+        frame: DataFrame with a row for each series, named in its column `series`, in columns that do so
+            together, or in its index.
+        ids: Names of these columns, or of the one column.
         series: Name of the column that tells the series apart.
         names: Names of the series.
 
@@ -119,15 +122,16 @@ def rows_of_series(frame, series, names):
 
     Example:
 
-    >>> rows_of_series(pd.DataFrame({"size": [3, 4]}, index=["a", "b"]), "shop", ["b"])["size"].tolist()
+    >>> rows_of_series(pd.DataFrame({"size": [3, 4]}, index=["a", "b"]), "shop", "shop", ["b"])["size"].tolist()
     [4]
     """
-    if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"`static_frame` must be a pandas DataFrame. Received: {type(frame).__name__}.")
     if series is None:
         raise SettingError(
             "`static_frame` has a row for each series, so the table needs the column of their names: `series`."
         )
+    frame = as_pandas(frame)
+    if isinstance(ids, list | tuple) and set(ids) <= set(frame.columns):
+        frame = with_one_id(frame, ids)[0]
     frame = frame.set_index(series) if series in frame.columns else frame
     twice = frame.index[frame.index.duplicated()]
     if len(twice):

@@ -79,8 +79,8 @@ class FittedTable:
             own=tuple(c for c in train.columns if c not in train.known_future or c in known_future),
             mase_scales=scales,
             span={
-                "start": str(times.min()),
-                "end": str(times.max()),
+                "start": str(train.shown(times).min()),
+                "end": str(train.shown(times).max()),
                 "rows": len(times),
                 "timezone": None if times.tz is None else str(times.tz),
             },

@@ -218,8 +218,8 @@ def _keys(panel, rows, horizon, places=None):
     table = pd.DataFrame(
         {
             "series": np.repeat(np.asarray(panel.series, dtype=object)[places], horizon),
-            "origin": panel.times[np.repeat(np.maximum(rows, starts), horizon)],
-            "time": future_times(panel, np.maximum(rows, starts), horizon),
+            "origin": panel.shown(panel.times[np.repeat(np.maximum(rows, starts), horizon)]),
+            "time": panel.shown(future_times(panel, np.maximum(rows, starts), horizon)),
         }
     )
     if not seen.all():
@@ -229,8 +229,8 @@ def _keys(panel, rows, horizon, places=None):
         stamps = np.concatenate(
             [panel.times[starts[~seen]].asi8[:, None], first.asi8.reshape(-1, horizon - 1)], axis=1
         )
-        table.loc[none, "time"] = as_times(stamps.ravel(), panel.times)
-        table.loc[none, "origin"] = pd.NaT
+        table.loc[none, "time"] = panel.shown(as_times(stamps.ravel(), panel.times))
+        table["origin"] = table["origin"].mask(none)
     return table
 
 

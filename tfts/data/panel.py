@@ -13,7 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from tfts._messages import unknown
+from tfts._units import shown_times
 from tfts.data.columns import Labels, numbers_of, rows_of_series
+from tfts.data.frames import as_pandas, with_one_id
 from tfts.data.labels import decode
 from tfts.data.spans import Spans
 from tfts.data.times import (
@@ -23,12 +25,14 @@ from tfts.data.times import (
     as_times,
     check_duplicates,
     find_frequency,
+    local_times,
     regularise,
     repeated,
     time_grid,
     times_of,
     to_periods,
 )
+from tfts.data.weekdays import moved_weeks
 from tfts.errors import DataError, SettingError, UnknownNameError
 
 MISSING = ("raise", "interpolate", "drop")
@@ -97,8 +101,8 @@ class Panel:
         frame: pd.DataFrame,
         *,
         time: str | None = None,
-        series: str | None = None,
-        freq: str | None = None,
+        series: str | Sequence[str] | None = None,
+        freq: str | int | pd.offsets.BaseOffset | None = None,
         targets: str | Sequence[str] | None = None,
         known_future: str | Sequence[str] = (),
         missing: Literal["raise", "interpolate", "drop"] = "raise",
@@ -119,11 +123,15 @@ class Panel:
         the frequency asks for and the table lacks are inserted as missing values.
 
         Args:
-            frame: `pandas.DataFrame`, in original units. It is not changed.
-            time: Name of the time column. `None` takes the index.
-            series: Name of the column that tells the series apart, if there are many.
-            freq: pandas offset alias such as `"h"`, `"15min"`, `"W-SAT"`, `"MS"`. `None`
-                finds it. When given, a stamp inside a period is moved to its start, or to its
+            frame: DataFrame of pandas, Polars, Arrow or another library that narwhals knows, in
+                original units. It is not changed.
+            time: Name of the time column: dates, or row numbers. `None` takes the index.
+            series: Name of the column that tells the series apart, if there are many; a list,
+                where several do so together: their values are joined with `/`.
+            freq: pandas offset alias such as `"h"`, `"15min"`, `"W-SAT"`, `"MS"`; `"MS-28"`, the
+                28th of every month; `"B-MON-WED-FRI"`, days of the week; a `CustomBusinessDay` with
+                holidays; `"W"`, weeks that end on the weekday of the rows; or the distance of row
+                numbers, an int. `None` finds it. When given, a stamp inside a period is moved to its start, or to its
                 end for `"W"`, `"ME"`, `"QE"` and `"YE"`, as in `pandas.DataFrame.resample`.
             targets: Names of the columns to forecast. `None` takes every column that is
                 not in `known_future`.
@@ -169,19 +177,21 @@ class Panel:
         >>> Panel.from_frame(frame)
         Panel(1 series, 4 rows from 2024-01-01 00:00:00 to 2024-01-01 03:00:00, freq='h', targets=['load'])
         """
+        ids = series
+        frame, series = with_one_id(as_pandas(frame), series)
         _check_options(frame, missing, limit, duplicates)
-        times, time_name = times_of(frame, time)
+        times, time_name, freq = times_of(frame, time, freq if clock is None else clock.freq)
         times = times if clock is None else clock.convert(times)
         codes, names = _series_codes(frame, series)
 
         def where(row):
             of = f"series {names[codes[row]]!r}, " if series is not None else ""
-            return f"{of}{times[row]}"
+            return f"{of}{shown_times(times, freq)[row]}"
 
         static = _names("static", static, [str(c) for c in frame.columns])
         labelled = [c for c in frame.columns if c not in (time, series) and str(c) not in static]
         columns = tuple(map(str, labelled))
-        more = None if static_frame is None else rows_of_series(static_frame, series, names)
+        more = None if static_frame is None else rows_of_series(static_frame, ids, series, names)
         found = {str(c): frame[c] for c in frame.columns if c not in (time, series)}
         found |= {} if more is None else dict(more)
         coded = Labels(found, targets, categories, labels, series if series in static else None)
@@ -208,7 +218,7 @@ class Panel:
             check_duplicates(times, codes, duplicates, where)
             freq = find_frequency(times, codes, names, series)
         else:
-            freq = alias_of(freq)
+            freq = moved_weeks(freq, alias_of(freq), local_times(times))
             times = to_periods(times, codes, freq)
             check_duplicates(times, codes, duplicates, where)
         of_labels = [i for i, c in enumerate(columns) if c in coded.names]
@@ -259,9 +269,10 @@ class Panel:
         return self
 
     def __repr__(self):
+        times = self.shown(self.times)
         text = (
-            f"Panel({len(self.series)} series, {len(self.times)} rows from {self.times.min()} to "
-            f"{self.times.max()}, freq={self.freq!r}, targets={list(self.targets)}"
+            f"Panel({len(self.series)} series, {len(self.times)} rows from {times.min()} to "
+            f"{times.max()}, freq={self.freq!r}, targets={list(self.targets)}"
         )
         for name in ("known_future", "static"):
             text += f", {name}={list(getattr(self, name))}" if getattr(self, name) else ""
@@ -285,6 +296,10 @@ class Panel:
     def future_times(self, row: int, steps: int) -> pd.DatetimeIndex:
         """Times of the `steps` rows after `row`, also past the end of the table."""
         return time_grid(self.times[row], self.freq, periods=steps + 1)[1:]
+
+    def shown(self, times: pd.DatetimeIndex) -> pd.Index:
+        """Times as the user's table has them: whole numbers where it counts rows."""
+        return shown_times(times, self.freq)
 
     def extend(self, steps: int) -> Panel:
         """A panel with `steps` rows more after each series, as known future still empty."""
@@ -323,7 +338,9 @@ class Panel:
     def to_frame(self) -> pd.DataFrame:
         """The table as a DataFrame: the rows that belong to the panel, context rows too."""
         rows = self.spans.rows(first=self.spans.start, stop=self.spans.end)
-        frame = pd.DataFrame(self.values[rows], columns=list(self.columns), index=self.times[rows])
+        frame = pd.DataFrame(
+            self.values[rows], columns=list(self.columns), index=self.shown(self.times[rows])
+        )
         frame.index.name = self.time_name
         of = self.series_of(rows)
         for i, name in enumerate(self.static):
@@ -446,7 +463,7 @@ class Panel:
 
     def _where(self, row):
         of = f"series {self.series[self.series_of(row)]!r}, " if self.series_name is not None else ""
-        return f"{of}{self.times[row]}"
+        return f"{of}{self.shown(self.times)[row]}"
 
     def _check_known_future(self):
         for column in self.known_future:
@@ -527,8 +544,6 @@ def _check_options(frame, missing, limit, duplicates):
     _check_choice("duplicates", duplicates, DUPLICATES)
     if limit is not None and (not isinstance(limit, int | np.integer) or limit < 1):
         raise SettingError(f"`limit` must be an int >= 1 (rows) or None. Received: limit={limit!r}.")
-    if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"Expected a pandas DataFrame. Received: {type(frame).__name__}.")
     if frame.empty:
         raise DataError(
             f"The table is empty ({len(frame)} rows, {frame.shape[1]} columns). Expected at least one row "

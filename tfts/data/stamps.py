@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.api import guess_datetime_format
 
+from tfts.data.numbered import check_not_epoch, numbered_stamps
 from tfts.errors import DataError
 
 # Names of periods, and what their parts mean.
@@ -14,6 +15,8 @@ _PERIODS = {
     "month": r"(\d{4})-?M(0?[1-9]|1[0-2])",
     "week": r"(\d{4})-?W(0[1-9]|[1-4]\d|5[0-3])",
 }
+# 24:00 is midnight at the end of the day.
+_MIDNIGHT = r"(?<=[T ])24:00(?=(?::00(?:\.0+)?)?(?![:\d]))"
 # A year and a single digit: a quarter, a month, or October that lost its zero.
 _FRACTION = r"\d{4}\.\d"
 
@@ -35,15 +38,19 @@ def parse_stamps(column, time_format=None, option="time_format={}"):
     """The times of a column of texts, years, dates or datetimes, all written alike.
 
     Quarters (2020Q1), months (2020M01) and weeks (2020-W01, of ISO 8601) are the times at which they begin.
+    24:00 is midnight at the end of its day. Whole numbers of which the smallest is below 1000 are row numbers, and
+    stay numbers.
 
     Args:
         column: `pandas.Series`.
-        time_format: How the stamps are written, as in `datetime.strptime`. `None` finds it:
-            days and months are told apart by the whole column.
+        time_format: How the stamps are written, as in `datetime.strptime`, or a name of
+            `tfts.data.numbered.COUNTED`. `None` finds it: days and months are told apart by the
+            whole column.
         option: How the caller's user gives a format, with `{}` for it.
 
     Returns:
-        `pandas.Series` of datetimes, in UTC where the texts have offsets from UTC.
+        `pandas.Series` of datetimes, in UTC where the texts have offsets from UTC; of int64 for row
+        numbers.
 
     Raises:
         ValueError: If a stamp can't be read, or the column can be read in two ways.
@@ -58,11 +65,20 @@ def parse_stamps(column, time_format=None, option="time_format={}"):
         return column
     text = column.astype("string").str.strip()
     check_stamps(text, text, "a time", option)
+    numbered = numbered_stamps(text.rename(column.name), time_format)
+    if numbered is not None:
+        return numbered
     if time_format is None:
+        check_not_epoch(text.rename(column.name), option)
         check_no_fractions(text.rename(column.name), option)
         periods = _starts_of_periods(text)
         if periods is not None:
             return periods
+    # The end of a day, which pandas does not know.
+    late = text.str.contains("24:00", regex=False)
+    if late.any():
+        late = text.str.contains(_MIDNIGHT, regex=True)
+        text = text.str.replace(_MIDNIGHT, "00:00", regex=True)
     formats = [time_format] if time_format is not None else _formats(text.iloc[0])
     # Stamps with an offset from UTC end in it, or in Z, after a time of day.
     offset = text.str.contains(r":.*(?:[+-]\d\d(?::?\d\d)?|Z)$", regex=True)
@@ -81,7 +97,8 @@ def parse_stamps(column, time_format=None, option="time_format={}"):
             f"Time column {column.name!r} is ambiguous: every stamp can be read as {whole[0]!r} and as "
             f"{whole[1]!r} (first row: {text.iloc[0]!r}). Say which by {first} or {second}."
         )
-    return readings[whole[0]]
+    found = readings[whole[0]]
+    return found + pd.to_timedelta(late.astype("int64"), unit="D") if late.any() else found
 
 
 def _starts_of_periods(text):

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from tfts._messages import unknown
-from tfts._units import offset_of, plain_alias, todays_alias
+from tfts._units import is_own, is_rows, offset_of, plain_alias, todays_alias, workdays_alias
+from tfts.data.row_numbers import row_step, times_of_rows
 from tfts.data.stamps import are_texts, check_no_fractions, parse_stamps
+from tfts.data.weekdays import weekday_pattern
 from tfts.errors import DataError, UnknownNameError
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
@@ -59,10 +61,10 @@ class Clock(NamedTuple):
         Raises:
             ValueError: If the time steps differ.
         """
-        steps, counts = _steps(_local(times) if _by_clock(offset_of(self.freq)) else times, codes)
+        steps, counts = _steps(local_times(times) if _by_clock(offset_of(self.freq)) else times, codes)
         if not len(steps):
             return
-        grid = time_grid(_local(times[:1])[0], self.freq, periods=8)
+        grid = time_grid(local_times(times[:1])[0], self.freq, periods=8)
         # The most common step: business days are three days apart at a weekend.
         lengths, often = np.unique(np.diff(grid.as_unit(times.unit).asi8), return_counts=True)
         fitted, usual = lengths[np.argmax(often)], steps[np.argmax(counts)]
@@ -75,15 +77,17 @@ class Clock(NamedTuple):
             )
 
 
-def times_of(frame, time):
-    """The times of a table and the name of its time column or index.
+def times_of(frame, time, freq=None):
+    """The times of a table, the name of its time column or index, and its time step as far as it is known.
 
     Args:
         frame: `pandas.DataFrame`.
         time: Name of the time column. `None` takes the index.
+        freq: Time step, where it is given. A whole number says that rows are counted.
 
     Returns:
-        Tuple `(times, name)`: a `DatetimeIndex` of microseconds or nanoseconds, and a str.
+        Tuple `(times, name, freq)`: a `DatetimeIndex` of microseconds or nanoseconds, a str, and
+        `freq`, which is found here for row numbers alone.
 
     Raises:
         ValueError: If there are none, or they can't be read.
@@ -94,6 +98,16 @@ def times_of(frame, time):
     >>> times_of(pd.DataFrame({"when": ["31.01.2024 13:00", "1.2.2024 13:00"]}), "when")[0].strftime("%b %d").tolist()
     ['Jan 31', 'Feb 01']
     """
+    if time is not None and time not in frame.columns:
+        raise UnknownNameError(unknown("time column", time, frame.columns))
+    column = frame.index if time is None else frame[time]
+    if time is not None and are_texts(column):
+        _check_present(column)
+        column = parse_stamps(column, option="pandas.to_datetime(..., format={})")
+    counted = times_of_rows(column, time, freq)
+    if counted is not None:
+        name = frame.index.name if time is None else time
+        return counted, "time" if name is None else str(name), row_step(counted) if freq is None else freq
     if time is None:
         index = frame.index
         if isinstance(index, pd.PeriodIndex):
@@ -105,13 +119,11 @@ def times_of(frame, time):
             )
         times, name = index, "time" if index.name is None else str(index.name)
     else:
-        if time not in frame.columns:
-            raise UnknownNameError(unknown("time column", time, frame.columns))
-        _check_present(frame[time])
-        times, name = _of_column(frame[time], time), str(time)
+        _check_present(column)
+        times, name = _of_column(column, time), str(time)
     _check_present(times)
     # Stamps of seconds reach far, but can't hold the steps of a finer `freq`.
-    return times if times.unit in ("us", "ns") else times.as_unit("us"), name
+    return times if times.unit in ("us", "ns") else times.as_unit("us"), name, freq
 
 
 def _check_present(times):
@@ -128,12 +140,10 @@ def _of_column(column, time):
         raise DataError(
             f"Time column {time!r} holds numbers (first: {column.iloc[0]}). Expected dates; convert it with "
             "pandas.to_datetime(..., unit=...) first, whole years with "
-            "pandas.to_datetime(column.astype(str), format='%Y')."
+            "pandas.to_datetime(column.astype(str), format='%Y'). Where they count rows, say so by freq=1."
         )
     if isinstance(column.dtype, pd.PeriodDtype):
         column = column.dt.to_timestamp()
-    if are_texts(column):
-        return pd.DatetimeIndex(parse_stamps(column, option="pandas.to_datetime(..., format={})"))
     try:
         with warnings.catch_warnings():
             # Before version 3 pandas warns where time zones are mixed.
@@ -155,13 +165,19 @@ def alias_of(freq):
 
     Example:
 
-    >>> alias_of("60min"), alias_of(pd.Timedelta("2h")), alias_of("MS-28")
-    ('60min', '2h', 'MS-28')
+    >>> alias_of("60min"), alias_of(pd.Timedelta("2h")), alias_of("MS-28"), alias_of(5)
+    ('60min', '2h', 'MS-28', '5row')
     """
     text = (
         f"`freq` must be a pandas offset alias such as 'h', '15min', 'D', 'W-SUN' or 'MS', or 'MS-28' for the 28th "
-        f"of every month, and lead forward in time. Received: freq={freq!r}."
+        f"of every month, or 'B-MON-WED-FRI' for days of the week, and lead forward in time. Received: freq={freq!r}."
     )
+    if is_rows(freq) and not isinstance(freq, str):
+        if freq < 1:
+            raise DataError(text)
+        return "row" if freq == 1 else f"{freq}row"
+    if isinstance(freq, pd.offsets.CustomBusinessDay) and not freq.offset:
+        freq = workdays_alias(freq) if is_own(workdays_alias(freq)) else f"{freq.n}B"
     today = todays_alias(freq)
     if today != freq:
         warnings.warn(
@@ -171,7 +187,7 @@ def alias_of(freq):
         freq = today
     try:
         offset = offset_of(freq)
-        alias = freq if plain_alias(freq) != freq else offset.freqstr
+        alias = freq if is_own(freq) else offset.freqstr
     except (TypeError, ValueError) as error:
         raise DataError(text) from error
     if offset.n < 1:
@@ -182,9 +198,8 @@ def alias_of(freq):
         kept = False
     if not kept:
         raise DataError(
-            f"The time step {offset!r} can't be kept: its name {alias!r} does not say all of it (holidays, hours, "
-            "days). Expected a pandas offset alias. For days without work take freq='B' and missing='interpolate' "
-            "or 'drop'."
+            f"The time step {offset!r} can't be kept: its name {alias!r} does not say all of it (hours, days). "
+            "Expected a pandas offset alias, or a CustomBusinessDay for days of the week and holidays."
         )
     return alias
 
@@ -256,7 +271,7 @@ def find_frequency(times, codes, names, series):
         raise DataError(
             "The frequency can't be found, because no series has two rows with different times. Give `freq`."
         )
-    local, day = _local(times), _ticks(times, 86_400_000_000_000)
+    local, day = local_times(times), _ticks(times, 86_400_000_000_000)
     # A local day has 23 or 25 hours when the clock changes, so days are counted on the clock.
     days, day_counts = (steps, counts) if times.tz is None else _steps(local, codes)
     if not (days % day).any():
@@ -268,6 +283,9 @@ def find_frequency(times, codes, names, series):
         usual = days[np.argmax(day_counts)]
         if usual == 1 and days.max() >= 3 and (local.day_of_week < 5).all():
             return "B"
+        pattern = weekday_pattern(local, codes) if days.max() > 1 else None
+        if pattern is not None:
+            return pattern
         if not (days % usual).any():
             return "D" if usual == 1 else f"{usual}D"
     usual = steps[np.argmax(counts)]
@@ -316,7 +334,14 @@ def _ticks(times, nanoseconds):
     return nanoseconds // NANOSECONDS[times.unit]
 
 
-def _local(times):
+def local_times(times):
+    """The times of the local clock, without a zone.
+
+    Example:
+
+    >>> local_times(pd.DatetimeIndex(["2024-01-01"], tz="Europe/Paris")).tz is None
+    True
+    """
     return times.tz_localize(None) if times.tz is not None else times
 
 
@@ -357,7 +382,7 @@ def to_periods(times, codes, freq):
     [0, 1, 1]
     """
     offset = offset_of(freq)
-    local = _local(times)
+    local = local_times(times)
     if not _by_clock(offset):
         if offset.nanos % NANOSECONDS[times.unit]:
             times = times.as_unit("ns")

@@ -22,7 +22,7 @@ from tfts.config import DetectionSettings
 from tfts.data.readers import read_table
 from tfts.errors import DataError, MissingFileError, SettingError, TftsError, UnknownNameError
 from tfts.experiment.folder import claim, frame_digest, is_made_of, mark, now, say_changed
-from tfts.experiment.tables import load_frame, moment, time_name, times_of
+from tfts.experiment.tables import load_frame, moment, series_name, table_of, time_name, times_of
 from tfts.report.detection import write_detection_report
 
 # Rows after which the state of a live feed is written, if no alarm came before.
@@ -170,7 +170,7 @@ def _new_detector(settings):
         known_future=data.known_future if "known_future" in data.model_fields_set else None,
         calendar=data.calendar,
         time=_time_of(data),
-        series="store" if data.source == "sales" and data.series is None else data.series,
+        series="store" if data.source == "sales" and data.series is None else series_name(data),
         freq=data.freq,
         missing=data.missing,
         limit=data.limit,
@@ -292,13 +292,11 @@ def detect_file(run_dir, path, console=None):
     """
     settings, detector = read_run(run_dir)
     data, name = settings.data, detector.plan_.time_name
-    frame = read_table(
-        path,
-        columns=data.columns,
-        time=data.time or name,
-        encoding=data.encoding,
-        na_values=data.na_values,
-    )
+    if data.source in ("synthetic", "sales", "dataset"):
+        columns, encoding, marks = data.columns, data.encoding, data.na_values
+        frame = read_table(path, columns=columns, time=data.time or name, encoding=encoding, na_values=marks)
+    else:
+        frame = table_of(data.model_copy(update={"time": data.time or name}), path)
     if detector.settings["time"] is None:
         frame = frame.set_index(name)
     console = console or Console()

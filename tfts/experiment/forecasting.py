@@ -167,7 +167,8 @@ def _write_attention(fitted, parts, rows, known, output, settings, console):
 
     looks = {"query": first.query, "variables": first.variables}
     axes = plots.plot_attention(first.stack[0], freq=first.freq, **looks)
-    newest = f"{first.windows['origin'].iloc[0]:%Y-%m-%d %H:%M}"
+    origin = first.windows["origin"].iloc[0]
+    newest = f"{origin:%Y-%m-%d %H:%M}" if isinstance(origin, pd.Timestamp) else f"row {origin}"
     axes.set_title(f"{first.model}: window up to {newest}, mean of {first.stack.shape[1]} heads", loc="left")
     write_figure(axes.figure, output / "attention_heatmap_example0.png")
     axes = ["window", "head", *(["target", "variable"] if first.variables else [first.query, "lag"])]
@@ -179,13 +180,13 @@ def _draw_forecasts(first, test, scores, output):
     from tfts import plots
 
     target, table, row = test.targets[0], scores.table, np.array([scores.example])
-    times = pd.DatetimeIndex(first.table(test, row, first.actual(test, row))["time"])
+    times = pd.Index(first.table(test, row, first.actual(test, row))["time"])
     ranked = table.loc[table["target"] == target, "model"]
     shown = [name for name in ranked if name != "oracle"][:4] + [name for name in ranked if name == "oracle"]
     column = test.columns.index(target)
     seen = slice(row[0] - first.spec.context_length + 1, row[0] + 1)
     axes = plots.plot_forecast(
-        pd.Series(test.values[seen, column], index=test.times[seen], name=target),
+        pd.Series(test.values[seen, column], index=test.shown(test.times[seen]), name=target),
         {name: pd.Series(scores.examples[name][:, 0], index=times) for name in shown},
         actual=pd.Series(first.actual(test, row)[0, :, 0], index=times),
         # One fan: more would hide each other.

@@ -225,6 +225,6 @@ def write_test_rows(test, path, context_length):
     """
     at = test.spans.rows(first=np.maximum(test.spans.start, test.spans.target_start - context_length))
     series = np.asarray(test.series, dtype=object)[test.series_of(at)]
-    table = pd.DataFrame({"series": series, "time": test.times[at]})
+    table = pd.DataFrame({"series": series, "time": test.shown(test.times[at])})
     table[list(test.targets)] = test.values[at][:, test.indices(test.targets)]
     write_table(table, path)

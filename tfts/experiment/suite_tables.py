@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tfts.comparison import Difference, compare_windows, marks, verdict
+from tfts.experiment.tables import series_name
 
 # What recurrence and attention earn over a line is seen where they stand apart.
 _FAMILIES = {
@@ -118,7 +119,7 @@ def differences(settings, done, folder):
             with np.load(folder / f"{key}.npz") as kept:
                 of = losses.setdefault(record["horizon"], {}).setdefault(record["label"], [])
                 of.append(kept[loss].astype(np.float64))
-                places[record["horizon"]] = _places(kept, len(of[-1]), settings.data.series)
+                places[record["horizon"]] = _places(kept, len(of[-1]), series_name(settings.data))
     tables = []
     for horizon in settings.protocol.horizons:
         if len(losses.get(horizon, ())) > 1:

@@ -5,7 +5,7 @@ import pandas as pd
 
 from tfts._messages import unknown
 from tfts.data.datasets import load_dataset
-from tfts.data.readers import read_m4, read_table
+from tfts.data.readers import read_table
 from tfts.data.reshaping import long_table, resampled, restamped
 from tfts.data.sales import make_sales
 from tfts.data.split import chronological_split
@@ -44,13 +44,9 @@ def load_frame(settings):
         frame = make_sales(**{"seed": settings.seed, **data.options}).frame
     elif data.source == "dataset":
         frame = load_dataset(data.name)
-    elif data.source == "m4":
-        frame = read_m4(data.path)
     else:
-        frame = read_table(
-            data.path, columns=data.columns, time=data.time, encoding=data.encoding, na_values=data.na_values
-        )
-    if data.source != "file" and data.columns is not None:
+        frame = table_of(data, data.path)
+    if data.source in ("synthetic", "sales", "dataset") and data.columns is not None:
         for name in data.columns:
             if name not in frame.columns:
                 raise UnknownNameError(unknown("column of data.columns", name, frame.columns))
@@ -72,6 +68,29 @@ def load_frame(settings):
     return frame if data.resample is None else _longer_steps(frame, data), truth
 
 
+def table_of(data, path):
+    """The table in a file, or another place, that is of the kind which the settings describe.
+
+    Args:
+        data: `Data` of the settings, whose source reads a file.
+        path: Where it is: `data.path`, or a newer file.
+
+    Example:
+
+    >>> from pathlib import Path
+    >>> from tfts.config import Data
+    >>> _ = Path("shops.csv").write_text("shop,day,sold\\n007,2024-01-31,3\\n")
+    >>> data = Data(source="file", path="shops.csv", time="day", series="shop")
+    >>> table_of(data, "shops.csv")["shop"].tolist()
+    ['007']
+    """
+    named = {"columns": data.columns, "encoding": data.encoding, "na_values": data.na_values}
+    if data.source in ("file", "sql"):
+        # A wide table has no series yet; that is what its columns are going to be.
+        named |= {"time": data.time, "series": None if data.wide else data.series}
+    return read_table(path, data.source, time_format=data.time_format, **named, **data.options)
+
+
 def _reshaped(frame, data):
     """The table with the times and the series that the settings ask for."""
     if data.stamps is not None:
@@ -79,7 +98,8 @@ def _reshaped(frame, data):
     if data.wide:
         frame = long_table(frame, data.time, data.series)
     if data.shortest is not None:
-        rows = frame.groupby(data.series)[data.series].transform("size")
+        name = series_name(data)
+        rows = frame.groupby(name)[name].transform("size")
         frame = frame[rows >= data.shortest]
         if frame.empty:
             raise DataError(
@@ -90,7 +110,7 @@ def _reshaped(frame, data):
 
 def _longer_steps(frame, data):
     frame = frame.assign(**{data.time: times_of(frame, data.time)})
-    return resampled(frame, data.time, data.resample.step, data.resample.how, data.series)
+    return resampled(frame, data.time, data.resample.step, data.resample.how, series_name(data))
 
 
 def times_of(frame, name):
@@ -163,7 +183,7 @@ def forecaster_options(settings, network=False):
         "known_future": data.known_future,
         "calendar": data.calendar,
         "time": time_name(data),
-        "series": data.series,
+        "series": series_name(data),
         "freq": data.freq,
         "missing": data.missing,
         "limit": data.limit,
@@ -190,6 +210,18 @@ def time_name(data):
     return "time" if isinstance(data.time, list) else data.time
 
 
+def series_name(data):
+    """The series column of the table as it is read: several columns become one.
+
+    Example:
+
+    >>> from tfts.config import Data
+    >>> series_name(Data(source="file", path="sales.csv", series=["store", "item"]))
+    'store/item'
+    """
+    return "/".join(data.series) if isinstance(data.series, list) else data.series
+
+
 def read_parts(settings):
     """The table that settings name, checked and split.
 
@@ -214,7 +246,7 @@ def read_parts(settings):
     (309, 1963)
     """
     frame, truth = load_frame(settings)
-    some = settings.data.series is not None and settings.data.on_problem == "fallback"
+    some = bool(settings.data.series) and settings.data.on_problem == "fallback"
     try:
         shown = Forecaster("persistence", **forecaster_options(settings))
         panel = shown.panel(frame, allow_constant="some" if some else False)
@@ -275,8 +307,8 @@ def described_data(panel):
         "targets": list(panel.targets),
         "known_future": list(panel.known_future),
         "series": len(panel.series),
-        "start": str(panel.times[at].min()),
-        "end": str(panel.times[at].max()),
+        "start": str(panel.shown(panel.times[at]).min()),
+        "end": str(panel.shown(panel.times[at]).max()),
         "freq": panel.freq,
         "timezone": None if panel.times.tz is None else str(panel.times.tz),
         "gaps": {
@@ -309,7 +341,7 @@ def described_split(parts, window):
     for name, part in parts._asdict().items():
         if part is None:
             continue
-        times = part.times[part.spans.rows()]
+        times = part.shown(part.times[part.spans.rows()])
         stride = window.stride if name == "train" else 1
         spec = WindowSpec(window.context_length, window.horizon, stride=stride)
         described[_PARTS[name]] = {

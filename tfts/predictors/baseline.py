@@ -51,9 +51,7 @@ class BaselinePredictor(Predictor):
         options.check_unused(f"The baseline {self.name!r}", ("verbose",))
         began = time.monotonic()
         baseline = build_baseline(self.name, **self.model_options)
-        baseline.skips_series = (
-            settings.get("on_problem") == "fallback" and settings.get("series") is not None
-        )
+        baseline.skips_series = settings.get("on_problem") == "fallback" and bool(settings.get("series"))
         own = BASELINES[self.name]
         train, valid = (rows.train, rows.validation) if own.copies_values else rows.scaled(own.dtype)
         self._say_unused(train)

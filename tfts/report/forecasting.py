@@ -186,14 +186,22 @@ def _findings(scores, settings, described, compared):
     return sentences
 
 
+def _source(data):
+    """Where the table comes from; not the URL of a database, which may hold a password."""
+    kind = data["source"]
+    if kind == "dataset":
+        return f"dataset {data['name']}"
+    if kind in ("synthetic", "sales", "sql"):
+        return {"sql": "an SQL query"}.get(kind, kind)
+    return data["path"] if kind == "file" else f"{data['path']} ({kind})"
+
+
 def _data(page, described):
     data, settings = described["data"], described["settings"]
     source = settings["data"]
     page.section("Data")
     facts = {
-        "source": {"file": source["path"], "dataset": f"dataset {source['name']}", "synthetic": "synthetic"}[
-            source["source"]
-        ],
+        "source": _source(source),
         "rows": data["rows"],
         "span": f"{shown_time(data['start'])} to {shown_time(data['end'])}",
         "frequency": data["freq"],
@@ -395,10 +403,10 @@ def _examples(page, run_dir, described, scores):
     length = min(window["context_length"], max(6 * horizon, 48))
     for which, number in chosen.items():
         here = slice(number * horizon, (number + 1) * horizon)
-        first, times = rows.iloc[number * horizon], pd.DatetimeIndex(rows["time"].iloc[here])
+        first, times = rows.iloc[number * horizon], pd.Index(rows["time"].iloc[here])
         past = seen[(seen["series"] == first["series"]) & (seen["time"] <= first["origin"])].iloc[-length:]
         ax = plots.plot_forecast(
-            pd.Series(past[target].to_numpy(), index=pd.DatetimeIndex(past["time"]), name=target),
+            pd.Series(past[target].to_numpy(), index=pd.Index(past["time"]), name=target),
             {name: pd.Series(values[name][number], index=times) for name in shown},
             actual=pd.Series(values["actual"][number], index=times),
             quantiles={name: table.iloc[here].set_axis(times) for name, table in fan.items()},
@@ -442,7 +450,7 @@ def _read(path, target, timezone, levels=()):
             na_values={name: [""] for name in numbers},
         )
         for name in ("origin", "time"):
-            if name in frame:
+            if name in frame and not pd.api.types.is_integer_dtype(frame[name]):
                 times = pd.to_datetime(frame[name], utc=True)
                 frame[name] = times.dt.tz_convert(timezone) if timezone else times.dt.tz_localize(None)
     frame["series"] = frame["series"].astype(object).where(frame["series"].notna(), "").astype(str)

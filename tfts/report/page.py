@@ -209,7 +209,7 @@ def shown_time(time):
     """A time as it is read: of a midnight, the date; with its time zone, if it has one.
 
     Args:
-        time: `Timestamp`, datetime, or their text.
+        time: `Timestamp`, datetime, or their text; or a row number, which is shown as it is.
 
     Returns:
         The text.
@@ -219,6 +219,8 @@ def shown_time(time):
     >>> shown_time("2024-03-01 00:00:00"), shown_time("2024-03-01T07:05:00+00:00")
     ('2024-03-01', '2024-03-01 07:05 UTC')
     """
+    if str(time).lstrip("-").isdigit():
+        return str(time)
     time = pd.Timestamp(time)
     clock = "" if time == time.normalize() else " %H:%M:%S" if time.second else " %H:%M"
     return time.strftime(f"%Y-%m-%d{clock}{' %Z' if time.tzinfo else ''}")

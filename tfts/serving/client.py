@@ -15,6 +15,7 @@ import pandas as pd
 from tfts._messages import unknown
 from tfts.calibration.phases import season_phases
 from tfts.data.fitted_table import FittedTable
+from tfts.data.frames import as_pandas
 from tfts.data.scaling import Scaler
 from tfts.errors import DataError, ModelError, SettingError, UnknownNameError
 from tfts.forecaster import Forecaster
@@ -409,8 +410,7 @@ class _RemoteRegression:
     def predict(self, frame, origins):
         if origins != "last":
             raise ModelError(f"A regression has no `origins`. Received: origins={origins!r}.")
-        if not isinstance(frame, pd.DataFrame):
-            raise DataError(f"Expected a pandas DataFrame. Received: {type(frame).__name__}.")
+        frame = as_pandas(frame)
         if frame.empty:
             raise DataError("The table is empty. Expected at least one row.")
         for column in self._columns:
