@@ -4,9 +4,9 @@ import argparse
 
 from benchmarks import (
     arima_origins,
+    attributes,
     comparison_errors,
     fit_time,
-    gift,
     hourly_reference,
     monitor_rows,
     nab,
@@ -35,9 +35,9 @@ def main():
     fit_time.main([])
     prediction.main([])
     arima_origins.main(where)
+    attributes.main([])
     comparison_errors.main([])
     hourly_reference.main(where)
-    gift.main(where)
     nab.main(where)
     smap_msl.main(where)
     sales_anomalies.main([])
