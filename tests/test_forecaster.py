@@ -310,6 +310,8 @@ def test_training_that_diverges_is_an_error():
         ("loss", "mae"),
         ("loss", {"class_name": "Huber", "config": {"delta": 0.1}}),
         ("batch_size", 16),
+        ("windows_per_epoch", 20),
+        ("sampling", "series"),
         ("epochs", 3),
         ("seed", 9),
         ("validation", 0.4),

@@ -86,7 +86,7 @@ class Forecaster:
             `linear_regression` a weight; a label that training has not seen is one they were trained
             for. Other methods do not use them, and say so.
         series_embedding: Whether the series themselves are labels, so that a network learns what is
-            its own of each.
+            its own of each. Baselines do not use it.
         stride: Rows from one training window to the next.
         model_options: Dict of further options of the builder or baseline.
         output: What a network gives for each target and step: `"point"`; `"quantiles"` (of the levels

@@ -527,3 +527,49 @@ def test_a_longer_history_gives_the_windows_of_a_longer_context():
 def test_a_history_holds_the_context():
     with pytest.raises(ValueError, match=r"`history` must be None or at least context_length=5.*history=3"):
         WindowSpec(5, 3, history=3)
+
+
+def _two_series(short=20, long=180):
+    days = [pd.date_range("2024-01-01", periods=rows) for rows in (short, long)]
+    frame = pd.DataFrame(
+        {
+            "shop": ["a"] * short + ["b"] * long,
+            "day": days[0].append(days[1]),
+            "y": np.r_[np.arange(short), 1000.0 + np.arange(long)],
+        }
+    )
+    return Panel.from_frame(frame, time="day", series="shop")
+
+
+def _last_values(dataset):
+    return np.concatenate([past[:, -1, 0] for past, _ in dataset.as_numpy_iterator()])
+
+
+def test_some_windows_of_a_pass_are_others_in_the_next():
+    panel = _two_series()
+    dataset = WindowSpec(3, 2).dataset(panel, batch_size=16, shuffle=True, seed=1, count=50)
+    one, two = _last_values(dataset), _last_values(dataset)
+    assert (len(one), len(dataset)) == (50, 4)
+    assert len(set(one)) == 50
+    assert set(one) != set(two)
+    everything = WindowSpec(3, 2).dataset(panel, batch_size=16, shuffle=True, seed=1, count=10_000)
+    assert len(_last_values(everything)) == WindowSpec(3, 2).count(panel)
+
+
+def test_every_series_may_have_an_equal_chance():
+    panel, spec = _two_series(), WindowSpec(3, 2)
+    dataset = spec.dataset(panel, batch_size=64, shuffle=True, seed=1, count=4000, by_series=True)
+    found = _last_values(dataset)
+    assert len(found) == 4000
+    assert np.mean(found < 1000) == pytest.approx(0.5, abs=0.03)
+    # Every window of a series has an equal chance too: 16 of the short one, 176 of the long one.
+    assert np.bincount(found[found < 1000].astype(int))[2:].tolist() == pytest.approx([125] * 16, rel=0.35)
+    assert len(set(found[found >= 1000])) == 176
+    plain = _last_values(spec.dataset(panel, batch_size=64, shuffle=True, seed=1))
+    assert np.mean(plain < 1000) == pytest.approx(16 / 192)
+
+
+@pytest.mark.parametrize("options", [{"count": 5}, {"count": 0, "shuffle": True}])
+def test_a_number_of_windows_is_drawn_at_random(options):
+    with pytest.raises(ValueError, match=r"`count` must be an int >= 1 \(windows\), with shuffle=True"):
+        WindowSpec(3, 2).dataset(_two_series(), **options)

@@ -373,12 +373,15 @@ class Panel:
         """The panel in plain columns of numbers, for methods that know no others.
 
         In place of a column of labels there is one for each label, called `column=label`, which is
-        1 where it stands, else 0. Attributes become columns that are known ahead.
+        1 where it stands, else 0. Attributes become columns that are known ahead, but not the
+        series itself, of which there may be very many.
         """
         of = np.searchsorted(self.spans.end, np.arange(len(self.values)), side="right")
         of = np.minimum(of, len(self.series) - 1)
         columns = {name: self.values[:, i] for i, name in enumerate(self.columns)}
-        columns |= {name: self.attributes[of, i] for i, name in enumerate(self.static)}
+        columns |= {
+            name: self.attributes[of, i] for i, name in enumerate(self.static) if name != self.series_name
+        }
         ahead = {*self.known_future, *self.static}
         made, filled, known = {}, {}, []
         for name, values in columns.items():

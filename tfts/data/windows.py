@@ -194,6 +194,8 @@ class WindowSpec:
         teacher_forcing: bool = False,
         epoch: Any = None,
         beside: Any = None,
+        count: int | None = None,
+        by_series: bool = False,
     ) -> tf.data.Dataset:
         """All windows as batches for `model.fit`.
 
@@ -208,6 +210,9 @@ class WindowSpec:
                 depends; else it depends on how often the dataset was gone through.
             beside: Function of the origins of a batch, int `(batch,)`, which gives a tensor
                 that comes third in each batch, where Keras looks for sample weights.
+            count: With `shuffle`, windows of one pass, others in each, int >= 1; `None` takes all.
+            by_series: With `shuffle`, whether windows are drawn so that every series has an equal
+                chance, however many it has; one may come twice in a pass.
 
         Returns:
             `tf.data.Dataset` of `(inputs, future)`. `inputs` is `past`, float32 `(batch,
@@ -225,6 +230,10 @@ class WindowSpec:
             raise SettingError(
                 f"`batch_size` must be an int >= 1 (windows). Received: batch_size={batch_size!r}."
             )
+        if count is not None and (not shuffle or not count >= 1):
+            raise SettingError(
+                f"`count` must be an int >= 1 (windows), with shuffle=True. Received: {count=}, {shuffle=}."
+            )
         rows = self.origins(panel)
         inputs, future = self._gatherers(panel)
 
@@ -234,19 +243,24 @@ class WindowSpec:
                 made = {**(made if isinstance(made, dict) else {"past": made}), "teacher": after}
             return (made, after) if beside is None else (made, after, beside(at))
 
-        count = len(rows)
+        whole = len(rows)
+        count = whole if count is None else count if by_series else min(count, whole)
         origins = _places(rows, panel)
         if not shuffle:
             return _plain(_batches(lambda at: batch(tf.gather(origins, at)), count, batch_size))
+        drawn = _drawn_by_series(panel, rows, count) if by_series else None
 
         def order_of(pair):
-            if count <= _SORTED:
+            if drawn is not None:
+                order = tf.gather(origins, drawn(pair))
+                return _batches(lambda at: batch(tf.gather(order, at)), count, batch_size)
+            if whole <= _SORTED:
                 order = tf.random.experimental.stateless_shuffle(origins, pair)
                 return _batches(lambda at: batch(tf.gather(order, at)), count, batch_size)
 
             def far(at):
                 # Place by place, because sorting so many origins would take seconds and memory.
-                place = tf.random.experimental.index_shuffle(at, tf.cast(pair, tf.int32), count - 1)
+                place = tf.random.experimental.index_shuffle(at, tf.cast(pair, tf.int32), whole - 1)
                 return batch(tf.gather(origins, place))
 
             return _batches(far, count, batch_size)
@@ -436,6 +450,24 @@ class WindowSpec:
             return tf.gather(target_table, rows(origins, 1, horizon + 1))
 
         return inputs, future
+
+
+def _drawn_by_series(panel, rows, count):
+    """A function from a pair of seeds to places of windows, drawn so that every series has an equal chance."""
+    import tensorflow as tf
+
+    of = panel.series_of(rows)
+    first = np.flatnonzero(np.append(True, of[1:] != of[:-1]))
+    sizes = np.diff(first, append=len(rows))
+
+    def draw(pair):
+        series = tf.random.stateless_uniform((count,), pair, maxval=len(first), dtype=tf.int32)
+        share = tf.random.stateless_uniform((count,), pair + 1, dtype=tf.float64)
+        return tf.gather(first, series) + tf.cast(
+            share * tf.gather(sizes.astype(np.float64), series), tf.int64
+        )
+
+    return draw
 
 
 def _places(rows, panel):

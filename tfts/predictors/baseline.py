@@ -113,10 +113,13 @@ class BaselinePredictor(Predictor):
         return (panel.extend(horizon) if panel.static and horizon else panel).with_indicators()
 
     def _say_unused(self, panel):
-        unused = sorted({*panel.labels, *panel.static})
-        if unused and not BASELINES[self.name].uses_columns:
+        unused = {*panel.labels, *panel.static}
+        if BASELINES[self.name].uses_columns:
+            unused &= {panel.series_name}
+        if unused:
             warnings.warn(
-                f"The baseline {self.name!r} does not use labels and attributes of series: {', '.join(unused)}.",
+                f"The baseline {self.name!r} does not use labels and attributes of series: "
+                f"{', '.join(sorted(unused))}.",
                 stacklevel=4,
             )
 

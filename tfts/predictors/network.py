@@ -22,7 +22,17 @@ from tfts.training.described import told
 # Windows in one batch of a forecast.
 _BATCH = 256
 # Options that act on a network which brings its own optimizer and loss.
-_OF_ANY_NETWORK = ("epochs", "batch_size", "patience", "seed", "callbacks", "folder", "verbose")
+_OF_ANY_NETWORK = (
+    "epochs",
+    "batch_size",
+    "windows_per_epoch",
+    "sampling",
+    "patience",
+    "seed",
+    "callbacks",
+    "folder",
+    "verbose",
+)
 
 
 class NetworkPredictor(Predictor):

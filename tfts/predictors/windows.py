@@ -41,6 +41,9 @@ class TableWindows:
         units = rows.scaler.affine(None, self._spec.target_columns(rows.train))
         self.task = self._spec.task(self._train, rows.output.in_units(*units))
         count = len(self._spec.origins(self._train))
+        if options.windows_per_epoch is not None:
+            by_series = options.sampling == "series"
+            count = options.windows_per_epoch if by_series else min(options.windows_per_epoch, count)
         self.options = options.for_windows(count)
         self.steps = -(-count // self.options.batch_size)
         self._own_units = bool(options.metrics) and needs_window_units(rows.scaler, self._train, self._valid)
@@ -66,6 +69,7 @@ class TableWindows:
     def datasets(self, teacher_forcing):
         """What gives the training windows of an epoch's order, and the validation windows or `None`."""
         size, order = self.options.batch_size, {"shuffle": True, "seed": self.options.seed}
+        order |= {"count": self.options.windows_per_epoch, "by_series": self.options.sampling == "series"}
         train = self._maker(self._rows.scaler, self._spec, self._train, size, teacher_forcing, **order)
         if self._valid is None:
             return train, None

@@ -52,6 +52,9 @@ class TrainingSettings(pydantic.BaseModel):
             1,000 training steps.
         batch_size: Windows in a training step; `"auto"` is 64, and less (down to 8) where one pass
             would have fewer than 8 steps.
+        windows_per_epoch: Windows of one pass, others in each; `None` takes all.
+        sampling: `"windows"`, every window has an equal chance, so that a long series counts more; or
+            `"series"`, every series has.
         optimizer: `"adamw"` or `"adam"`.
         learning_rate: The first (largest) learning rate.
         schedule: `"cosine"` (down to a hundredth over `epochs`) or `"constant"`.
@@ -106,6 +109,8 @@ class TrainingSettings(pydantic.BaseModel):
 
     epochs: _Auto | _Count = "auto"
     batch_size: _Auto | _Count = "auto"
+    windows_per_epoch: _Count | None = None
+    sampling: typing.Literal["windows", "series"] = "windows"
     optimizer: typing.Literal["adam", "adamw"] = "adamw"
     learning_rate: float = Field(3e-3, gt=0, allow_inf_nan=False)
     schedule: typing.Literal["cosine", "constant"] = "cosine"
@@ -286,6 +291,7 @@ _EXPECTED = {
     "epochs": "must be 'auto' or an int >= 1",
     "batch_size": "must be 'auto' or an int >= 1",
     "patience": "must be 'auto', None or an int >= 1",
+    "windows_per_epoch": "must be None or an int >= 1",
     "folder": "must be a path or None",
 }
 
@@ -302,6 +308,8 @@ class TrainingArguments(typing.TypedDict, total=False):
 
     epochs: int | typing.Literal["auto"]
     batch_size: int | typing.Literal["auto"]
+    windows_per_epoch: int | None
+    sampling: typing.Literal["windows", "series"]
     optimizer: typing.Literal["adam", "adamw"]
     learning_rate: float
     schedule: typing.Literal["cosine", "constant"]

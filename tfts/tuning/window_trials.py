@@ -44,7 +44,7 @@ class WindowTrials(Trials):
     """
 
     rolling_origins = 1
-    fixed = ("batch_size",)
+    fixed = ("batch_size", "windows_per_epoch", "sampling")
 
     def __init__(self, model, data, training, model_options=None, objective="val_rmse", output="point"):
         super().__init__(model, training, objective)
@@ -110,11 +110,12 @@ class WindowTrials(Trials):
                 "linear_start='ridge' fits a ridge to the rows of a table, and the windows are made already. Give a "
                 f"DataFrame or a Panel, or leave it out. Received: linear_start={training['linear_start']!r}."
             )
-        if "batch_size" in training:
-            raise DataError(
-                "The windows are made already, in batches of their own, so `batch_size` does nothing. Leave it out, or "
-                f"give a DataFrame or a Panel. Received: batch_size={training['batch_size']!r}."
-            )
+        for name in self.fixed:
+            if name in training:
+                raise DataError(
+                    f"The windows are made already, in batches of their own, so `{name}` does nothing. Leave it out, "
+                    f"or give a DataFrame or a Panel. Received: {name}={training[name]!r}."
+                )
 
 
 class ReadyWindows:
