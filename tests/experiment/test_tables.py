@@ -100,3 +100,15 @@ def test_a_run_of_numbered_rows_has_a_report(tmp_path):
     assert f"{path} (tsf)" in page
     assert "0 to 59" in page
     assert "1970" not in page
+
+
+def test_a_file_of_made_stores_keeps_the_column_of_its_times(tmp_path):
+    settings = parse_settings(
+        """
+        data: {source: sales, options: {num_stores: 2, days: 50, types: 2}, time: time, series: store}
+        window: {context_length: 7, horizon: 2}
+        """
+    )
+    frame = load_frame(settings)[0]
+    frame.to_csv(tmp_path / "later.csv", index=False)
+    pd.testing.assert_frame_equal(read_again(settings, tmp_path / "later.csv"), frame, check_dtype=False)

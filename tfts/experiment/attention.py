@@ -188,5 +188,7 @@ def read_again(settings, path):
     frame = read_table(
         path, columns=source.columns, time=source.time, encoding=source.encoding, na_values=source.na_values
     )
+    if source.time is not None:
+        return frame
     # Tables that ship have their times in the index; in a file they are the first column.
     return frame.iloc[:, 1:].set_index(times_of(frame, frame.columns[0]))
