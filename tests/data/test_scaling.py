@@ -224,3 +224,30 @@ def test_scale_then_inverse_is_the_identity(values, kind, per_series):
     wide = scaler.transform(panel, np.float64).values
     restored = scaler.inverse(wide[:, None, :], panel, np.arange(len(values)), panel.columns)[:, 0]
     assert (np.abs(restored - panel.values) <= 1e-14 * reach).all()
+
+
+@pytest.mark.parametrize("kind", list(SCALERS))
+def test_scales_of_many_series_are_those_of_each_by_itself(kind):
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 9, size=29)
+    frame = pd.DataFrame(
+        {
+            "shop": np.repeat(np.arange(29), lengths),
+            "day": np.concatenate([pd.date_range("2024-01-01", periods=length) for length in lengths]),
+            "y": rng.gamma(2.0, 3.0, lengths.sum()),
+            "flat": 7.0,
+        }
+    )
+    frame.loc[rng.random(len(frame)) < 0.2, "y"] = np.nan
+    frame = frame[frame.groupby("shop")["y"].transform("count") > 0]
+    made = {"time": "day", "series": "shop", "targets": ["y"], "missing": "drop", "freq": "D"}
+    panel = Panel.from_frame(frame, **made, allow_constant=True)
+    scaler = Scaler(kind, per_series=True).fit(panel)
+    unseen = Scaler(kind, per_series=True).fit(panel.of_series([0])).with_unseen(panel, 5)[0]
+    for name in panel.series:
+        own = frame[frame["shop"] == name]
+        for many, one in ((scaler, own), (unseen, own[:5] if name != panel.series[0] else own)):
+            if one["y"].count() < 2:
+                continue
+            alone = Scaler(kind).fit(Panel.from_frame(one, **made, allow_constant=True))
+            np.testing.assert_allclose(many.affine(name, ["y"]), alone.affine(name, ["y"]), rtol=1e-13)

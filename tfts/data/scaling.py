@@ -15,6 +15,7 @@ from sklearn import preprocessing
 from tfts._messages import unknown
 from tfts.data.labels import moved
 from tfts.data.panel import aligned_empty
+from tfts.data.spans import Spans
 from tfts.errors import NotFittedError, SettingError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -138,16 +139,18 @@ class Scaler:
         self.labels = {name: _used(panel, name, rows) for name in panel.labels}
         self._learn_static(panel)
         # One column at a time, so that a float64 copy of the table is never held.
-        learnt = [self._learn(panel, rows, slice(i, i + 1)) for i in range(len(self.columns))]
+        learnt = [
+            self._learn(panel.values[rows, i : i + 1], panel.filled[rows, i : i + 1], (column,))
+            for i, column in enumerate(self.columns)
+        ]
         self.offset, self.scale = (np.concatenate(pair) for pair in zip(*learnt, strict=True))
         self.series_offset, self.series_scale = {}, {}
         if self.per_series:
-            # Thousands of short series: checking the scaler's own arguments would take most of the time.
-            with sklearn.config_context(skip_parameter_validation=True, assume_finite=True):
-                for name, span in zip(panel.series, panel.spans, strict=True):
-                    part = slice(span.target_start, span.observed_end)
-                    learnt = self._learn(panel, part, slice(None))
-                    self.series_offset[name], self.series_scale[name] = learnt
+            spans = panel.spans
+            found = self._learn_each(panel, spans.target_start, spans.observed_end)
+            self.series_offset, self.series_scale = (
+                dict(zip(panel.series, part, strict=True)) for part in found
+            )
         return self
 
     def _learn_static(self, panel):
@@ -160,12 +163,28 @@ class Scaler:
             found = SCALERS[self.kind](panel.attributes[:, numbers].astype(np.float64))
             self.static_offset[numbers], self.static_scale[numbers] = found
 
-    def _learn(self, panel, rows, columns):
-        table = np.array(panel.values[rows, columns], dtype=np.float64)
-        table[panel.filled[rows, columns]] = np.nan
-        self._take_logarithms(table, self.columns[columns])
+    def _learn_each(self, panel, first, stop):
+        """Offsets and scales from the rows `first .. stop - 1` of each of some series, `(series, columns)`."""
+        shape = len(first), len(self.columns)
+        offset, scale, lengths = np.zeros(shape), np.ones(shape), np.maximum(stop - first, 0)
+        # Thousands of short series: checking the scaler's own arguments would take most of the time.
+        with sklearn.config_context(skip_parameter_validation=True, assume_finite=True):
+            for length in np.unique(lengths[lengths > 0]):
+                # A column of each series is a column of one table.
+                at = np.flatnonzero(lengths == length)
+                rows = first[at][:, None] + np.arange(length)
+                tables = (of[rows].swapaxes(0, 1).reshape(length, -1) for of in (panel.values, panel.filled))
+                learnt = self._learn(*tables, self.columns * len(at))
+                offset[at], scale[at] = (part.reshape(len(at), -1) for part in learnt)
+        return offset, scale
+
+    def _learn(self, values, filled, columns):
+        """Offset and scale of a table `(rows, columns)`."""
+        table = np.array(values, dtype=np.float64)
+        table[filled] = np.nan
+        self._take_logarithms(table, columns)
         offset, scale = np.zeros(table.shape[1]), np.ones(table.shape[1])
-        known = ~np.isnan(table).all(axis=0) & [c not in self.labels for c in self.columns[columns]]
+        known = ~np.isnan(table).all(axis=0) & [c not in self.labels for c in columns]
         if known.any():
             offset[known], scale[known] = SCALERS[self.kind](table[:, known])
         return offset, scale
@@ -251,27 +270,35 @@ class Scaler:
             return self, []
         more = copy.copy(self)
         more.series_offset, more.series_scale = dict(self.series_offset), dict(self.series_scale)
-        for i in at:
-            name, span = panel.series[i], panel.spans[i]
-            rows = slice(span.start, min(span.start + num_rows, span.observed_end))
-            offset, scale = self._learn(panel, rows, slice(None))
-            flat = np.ptp(panel.values[rows], axis=0)
-            pooled = np.array([c in panel.known_future for c in self.columns])
-            more.series_offset[name] = np.where(pooled, self.offset, offset)
-            more.series_scale[name] = np.where(pooled | ~(flat > 0), self.scale, scale)
-        return more, [panel.series[i] for i in at]
+        first, names = panel.spans.start[at], [panel.series[i] for i in at]
+        stop = np.minimum(first + num_rows, panel.spans.observed_end[at])
+        offset, scale = self._learn_each(panel, first, stop)
+        low, high = np.full((2, *scale.shape), np.nan)
+        there = stop > first
+        if there.any():
+            rows = Spans(first, first, stop, stop)[there].rows()
+            begins = np.cumsum((stop - first)[there]) - (stop - first)[there]
+            low[there] = np.fmin.reduceat(panel.values[rows], begins)
+            high[there] = np.fmax.reduceat(panel.values[rows], begins)
+        # Of what has no value there, all training rows tell more.
+        pooled = np.array([c in panel.known_future for c in self.columns]) | np.isnan(low)
+        more.series_offset |= zip(names, np.where(pooled, self.offset, offset), strict=True)
+        more.series_scale |= zip(names, np.where(pooled | ~(high > low), self.scale, scale), strict=True)
+        return more, names
 
     def _take_logarithms(self, table, columns):
         """Puts logarithms in place of the values of the logged columns."""
-        for i, column in enumerate(columns):
-            if column in self.logged:
-                lowest = np.nanmin(table[:, i], initial=np.inf)
-                if lowest <= 0:
-                    raise SettingError(
-                        "scaler='log' takes the logarithms of the targets, so all must be above 0. Received: "
-                        f"{column}={lowest:g}."
-                    )
-                table[:, i] = np.log(table[:, i])
+        at = [i for i, column in enumerate(columns) if column in self.logged] if self.logged else []
+        if not at:
+            return
+        logged = table[:, at]
+        lowest = np.nanmin(logged, axis=0, initial=np.inf)
+        for i in np.flatnonzero(lowest <= 0)[:1]:
+            raise SettingError(
+                "scaler='log' takes the logarithms of the targets, so all must be above 0. Received: "
+                f"{columns[at[i]]}={lowest[i]:g}."
+            )
+        table[:, at] = np.log(logged)
 
     def affine(
         self, series: Hashable, columns: Sequence[str]
