@@ -469,26 +469,27 @@ class Panel:
         return f"{of}{self.shown(self.times)[row]}"
 
     def _check_known_future(self):
+        ahead = self.spans.rows(self.spans.observed_end, self.spans.end)
         for column in self.known_future:
-            absent = self.filled[:, self.columns.index(column)]
-            for _, _, observed_end, end in self.spans:
-                gone = observed_end + np.flatnonzero(absent[observed_end:end])
-                if len(gone):
-                    raise DataError(
-                        f"Column {column!r} has {len(gone)} missing values in the forecast rows (first: "
-                        f"{self._where(gone[0])}), but it is known_future, so every row must hold a value."
-                    )
+            gone = ahead[self.filled[ahead, self.columns.index(column)]]
+            if len(gone):
+                raise DataError(
+                    f"Column {column!r} has {len(gone)} missing values in the forecast rows (first: "
+                    f"{self._where(gone[0])}), but it is known_future, so every row must hold a value."
+                )
 
     def _raise_missing(self, allow_empty):
-        nothing = np.zeros(len(self.values), dtype=bool)
+        allowed = np.zeros(len(self.values), dtype=bool)
         if allow_empty and self.series_name is not None:
-            for start, _, _, end in self.spans:
-                nothing[start:end] = self.filled[start:end, self.indices(self.targets)].all()
+            seen = ~self.filled[:, self.indices(self.targets)].all(axis=1)
+            counts = np.append(0, np.cumsum(seen))
+            empty = self.spans[counts[self.spans.end] == counts[self.spans.start]]
+            allowed[empty.rows(empty.start, empty.end)] = True
+        ahead = self.spans.rows(self.spans.observed_end, self.spans.end)
         for i, column in enumerate(self.columns):
-            absent = self.filled[:, i] & ~nothing
+            absent = self.filled[:, i] & ~allowed
             if column not in self.known_future:
-                for _, _, observed_end, end in self.spans:
-                    absent[observed_end:end] = False
+                absent[ahead] = False
             rows = np.flatnonzero(absent)
             if len(rows):
                 raise DataError(
@@ -588,11 +589,9 @@ def _roles(columns, targets, known_future, labels):
 
 def _observed_ends(nothing, starts, ends):
     """The row after the last one of each series that holds something."""
-    found = ends.copy()
-    for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        seen = np.flatnonzero(~nothing[start:end])
-        found[i] = start + seen[-1] + 1 if len(seen) else start
-    return found
+    # The row after the last one so far that holds something, of any series.
+    after = np.maximum.accumulate(np.where(nothing, 0, np.arange(1, len(nothing) + 1)))
+    return np.maximum(starts, after[ends - 1])
 
 
 def _check_choice(name, value, choices):

@@ -555,11 +555,11 @@ def _absent(panel, at):
 def _borrowed(panel, at):
     """Rows in a gap open at the end of a part: filled from the first row of the next part."""
     borrowed = np.zeros(len(panel.values), dtype=bool)
+    start, stop = panel.spans.start, panel.spans.observed_end
     for i in at:
-        for start, _, observed_end, _ in panel.spans:
-            if observed_end > start and panel.filled[observed_end - 1, i]:
-                seen = np.flatnonzero(~panel.filled[start:observed_end, i])
-                borrowed[start + (seen[-1] + 1 if len(seen) else 0) : observed_end] = True
+        # The row after the last one so far that was not filled, of any series.
+        after = np.maximum.accumulate(np.where(panel.filled[:, i], 0, np.arange(1, len(borrowed) + 1)))
+        borrowed[panel.spans.rows(np.maximum(start, after[stop - 1]), stop)] = True
     return borrowed
 
 

@@ -81,4 +81,4 @@ def window_units(scaler, panel, horizon, units):
 def _holds_filled(panel):
     """Whether a target was filled in a row that the panel may forecast."""
     at = panel.indices(panel.targets)
-    return any(panel.filled[one.target_start : one.observed_end, at].any() for one in panel.spans)
+    return bool(panel.filled[np.ix_(panel.spans.rows(), at)].any())
