@@ -6,7 +6,8 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -258,6 +259,71 @@ class Panel:
         if allow_constant is not True:
             panel._check_constant(allow_constant == "some")
         return panel
+
+    @classmethod
+    def from_parquet(
+        cls,
+        folder: str | Path,
+        *,
+        time: str,
+        series: str,
+        columns: Sequence[str] | None = None,
+        store: str | Path | None = None,
+        memory: float = 512,
+        **options: Any,
+    ) -> Panel:
+        """A panel of a folder of Parquet files that need not fit into memory.
+
+        Series are brought together in groups that fit into `memory`, each is checked and made
+        regular by `from_frame`, and the columns are written to `store`, files that are mapped into
+        memory from then on. A stopped call goes on with the next group; one with the same files and
+        options finds the store.
+
+        Args:
+            folder: Path of the folder. Its parts may be in any order, and in folders named
+                `column=value`.
+            time: Name of the time column.
+            series: Name of the column that tells the series apart.
+            columns: Names of the other columns to read; `None` reads all, those of the folders' names
+                too.
+            store: Path of the folder for the columns; `None` takes that of the files with `.columns`
+                after its name.
+            memory: Megabytes that a group may take while it is made.
+            **options: As of `from_frame`. Targets may be constant.
+
+        Returns:
+            A `Panel`, whose `values`, `filled` and `times` lie in files.
+
+        Raises:
+            FileNotFoundError: If there is no such folder, or no file in it.
+            KeyError: If a named column does not exist.
+            ValueError: If a part has other columns than the first, or the rows can't be used.
+
+        Example:
+
+        >>> import pandas as pd
+        >>> from pathlib import Path
+        >>> days = pd.date_range("2024-01-01", periods=3)
+        >>> Path("sales").mkdir()
+        >>> for shop in ("b", "a"):
+        ...     part = pd.DataFrame({"shop": shop, "day": days, "y": [1.0, 2.0, 4.0]})
+        ...     part.to_parquet(f"sales/{shop}.parquet")
+        >>> panel = Panel.from_parquet("sales", time="day", series="shop")
+        >>> panel.series, panel.values[:, 0].tolist()
+        (('a', 'b'), [1.0, 2.0, 4.0, 1.0, 2.0, 4.0])
+        """
+        from tfts.data.parquet import panel_of_parquet
+
+        return panel_of_parquet(
+            folder,
+            cls.from_frame,
+            store=store,
+            memory=memory,
+            time=time,
+            series=series,
+            columns=columns,
+            **options,
+        )
 
     def _with_missing(self, missing, limit, allow_empty):
         """The panel after what `missing` says of absent values; a series without any may be allowed."""
