@@ -94,35 +94,50 @@ def ranked(scores, levels):
     return np.moveaxis(find(scores.astype(np.float64), levels, axis=0, method="weibull"), 0, -1)
 
 
-def bounds_of(values, series, count):
+def common_values(values):
+    """The value that a twentieth of all rows have, for each target; NaN where there is none, or no other.
+
+    Example:
+
+    >>> common_values(np.array([[0.0, 1.0], [0.0, 1.0], [3.0, 1.0]])).tolist()
+    [0.0, nan]
+    """
+    found = np.full(values.shape[1], np.nan)
+    for target, column in enumerate(values.T):
+        distinct, counts = np.unique(column[~np.isnan(column)], return_counts=True)
+        # A constant column has no bound.
+        if len(distinct) > 1 and counts.max() >= _AT_BOUND * counts.sum():
+            found[target] = distinct[counts.argmax()]
+    return found
+
+
+def bounds_of(common, parts, count):
     """Values that each series does not pass, `(series + 1, 2, targets)`; the last row is for others.
 
     Where a twentieth of all rows have one value and no more than a thousandth lie below it, as where most
     sales are 0 or it is dark, it is the lower bound of each series of which the same is true; likewise above.
 
     Args:
-        values: Float `(rows, targets)`, NaN where nothing was observed.
-        series: Int `(rows,)`, from 0 to `count - 1`.
+        common: Float `(targets,)`, see `common_values`.
+        parts: Iterable of pairs: values, float `(rows, targets)`, NaN where nothing was observed, and their
+            series, int `(rows,)` from 0 to `count - 1`.
         count: Int >= 1, series.
 
     Example:
 
-    >>> values = np.array([0.0, 0.0, 3.0, 0.0, 7.0])[:, None]
-    >>> bounds_of(values, np.zeros(5, int), 1)[0].tolist()
+    >>> part = np.array([[0.0], [3.0]]), np.array([0, 0])
+    >>> bounds_of(np.array([0.0]), [part, part], 1)[0].tolist()
     [[0.0], [inf]]
     """
-    found = np.empty((count + 1, 2, values.shape[1]))
-    found[:, 0], found[:, 1] = -np.inf, np.inf
-    every = np.append(np.bincount(series, minlength=count), len(series))
-    for target, column in enumerate(values.T):
-        distinct, counts = np.unique(column[~np.isnan(column)], return_counts=True)
-        if not len(distinct) or counts.max() < _AT_BOUND * counts.sum():
-            continue
-        value = distinct[counts.argmax()]
-        for side, beyond in enumerate((column < value, column > value)):
-            passing = np.append(np.bincount(series[beyond], minlength=count), beyond.sum())
-            kept = passing <= _BEYOND * every
-            # A constant column has no bound.
-            if kept[-1] and len(distinct) > 1:
-                found[kept, side, target] = value
-    return found
+    every, passing = np.zeros(count + 1), np.zeros((count + 1, 2, len(common)))
+    for values, series in parts:
+        every[:-1] += np.bincount(series, minlength=count)
+        for target, value in enumerate(common):
+            for side, beyond in enumerate((values[:, target] < value, values[:, target] > value)):
+                passing[:-1, side, target] += np.bincount(series[beyond], minlength=count)
+    every[-1], passing[-1] = every.sum(), passing.sum(axis=0)
+    kept = passing <= _BEYOND * every[:, None, None]
+    # What does not hold for all rows together is no bound of any series.
+    kept &= kept[-1] & ~np.isnan(common)
+    found = np.broadcast_to(np.array([-np.inf, np.inf])[:, None], kept.shape)
+    return np.where(kept, common, found)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from tfts.baselines.seasonal_naive import season_length_of
-from tfts.calibration.cells import bounds_of
+from tfts.calibration.cells import bounds_of, common_values
 from tfts.calibration.held_out import needed_for
 from tfts.calibration.kinds import Calibration, held_out_of
 from tfts.calibration.splits import LATER_SHARES, earlier_and_later
@@ -13,6 +13,9 @@ from tfts.data.fitted_table import FittedTable
 from tfts.data.scaling import Scaler
 from tfts.errors import DataError
 from tfts.outputs.predictive import Predictive
+
+# Rows that tell which values are common, and series that are looked at together.
+_TELLING, _TOGETHER = 2_000_000, 10_000
 
 
 def measured_calibration(forecaster, predictor, rows, held, options):
@@ -90,9 +93,19 @@ def calibration_on(held, forecaster, predictor, scaler, sizes, train):
 
 def _bounds(train, spec, names):
     """What the named series do not pass, by training rows; see `bounds_of`."""
-    rows, columns = train.spans.rows(), train.indices(spec.target_columns(train))
-    values = np.where(train.filled[rows], np.nan, train.values[rows])[:, columns]
-    found = bounds_of(values, train.series_of(rows), len(train.series))
+    spans, columns = train.spans, train.indices(spec.target_columns(train))
+
+    def part(chosen):
+        rows = chosen.rows()
+        values = train.values[rows[:, None], columns]
+        values[train.filled[rows[:, None], columns]] = np.nan
+        return values, train.series_of(rows)
+
+    # Of very many series some tell what is common.
+    total = int(np.maximum(spans.observed_end - spans.target_start, 0).sum())
+    common = common_values(part(spans[:: max(1, min(total // _TELLING, len(spans) // 1000))])[0])
+    parts = (part(spans[i : i + _TOGETHER]) for i in range(0, len(spans), _TOGETHER))
+    found = bounds_of(common, parts, len(spans))
     place = {name: i for i, name in enumerate(train.series)}
     return found[[*(place.get(name, -1) for name in names), -1]]
 

@@ -13,6 +13,9 @@ from tfts.data.times import Clock
 from tfts.errors import DataError, UnknownNameError
 from tfts.metrics import mase_scale
 
+# Series whose scales are computed together.
+_TOGETHER = 10_000
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FittedTable:
@@ -63,14 +66,15 @@ class FittedTable:
             labels: Dict from each column of labels to those of the training rows; `None` takes all of
                 the panel.
         """
-        rows, at = train.spans.rows(), train.indices(train.targets)
-        lengths = train.spans.observed_end - train.spans.target_start
-        values = np.where(train.filled[rows][:, at], np.nan, train.values[rows][:, at])
-        found = mase_scale(values, season_length, np.repeat(np.arange(len(train.series)), lengths))
-        scales = dict(zip(train.series, found, strict=True))
-        times = train.times[train.spans.rows()]
+        found = [
+            _mase_scales(train, spans, season_length)
+            for spans in (train.spans[i : i + _TOGETHER] for i in range(0, len(train.series), _TOGETHER))
+        ]
+        scales = dict(zip(train.series, np.concatenate(found), strict=True))
+        times, rows = _ends(train)
         if later is not None:
-            times = times.append(later.times[later.spans.rows()])
+            more, count = _ends(later)
+            times, rows = times.append(more), rows + count
         return cls(
             freq=train.freq,
             targets=train.targets,
@@ -81,7 +85,7 @@ class FittedTable:
             span={
                 "start": str(train.shown(times).min()),
                 "end": str(train.shown(times).max()),
-                "rows": len(times),
+                "rows": rows,
                 "timezone": None if times.tz is None else str(times.tz),
             },
             static=train.static,
@@ -151,3 +155,25 @@ class FittedTable:
         scales = {name: np.array(scale) for name, scale in state["mase_scales"]}
         labels = {name: tuple(found) for name, found in state["labels"].items()}
         return cls(**{**state, **names, "mase_scales": scales, "labels": labels})
+
+
+def _mase_scales(train, spans, season_length):
+    """What MASE divides by for some of the series, `(series, targets)`."""
+    rows, at = spans.rows(), train.indices(train.targets)
+    values = train.values[rows[:, None], at]
+    values[train.filled[rows[:, None], at]] = np.nan
+    lengths = np.maximum(spans.observed_end - spans.target_start, 0)
+    made = np.full((len(spans), len(at)), np.nan)
+    if len(rows):
+        found = mase_scale(values, season_length, np.repeat(np.arange(len(spans)), lengths))
+        # The last ones may have no row.
+        made[: len(found)] = found
+    return made
+
+
+def _ends(part):
+    """The first and last times of each series that has rows in a part, and how many rows there are."""
+    first, stop = part.spans.target_start, part.spans.observed_end
+    there = stop > first
+    at = np.concatenate([first[there], stop[there] - 1])
+    return part.times[at], int((stop - first)[there].sum())

@@ -179,14 +179,15 @@ class Scaler:
         return offset, scale
 
     def _learn(self, values, filled, columns):
-        """Offset and scale of a table `(rows, columns)`."""
-        table = np.array(values, dtype=np.float64)
+        """Offset and scale of a table `(rows, columns)`, which is changed."""
+        table = np.asarray(values, dtype=np.float64)
         table[filled] = np.nan
         self._take_logarithms(table, columns)
         offset, scale = np.zeros(table.shape[1]), np.ones(table.shape[1])
         known = ~np.isnan(table).all(axis=0) & [c not in self.labels for c in columns]
         if known.any():
-            offset[known], scale[known] = SCALERS[self.kind](table[:, known])
+            table = table if known.all() else table[:, known]
+            offset[known], scale[known] = SCALERS[self.kind](table)
         return offset, scale
 
     def transform(self, panel: Panel, dtype: npt.DTypeLike = np.float32) -> Panel:

@@ -92,7 +92,10 @@ class Spans:
         stop = self.observed_end if stop is None else stop
         lengths = np.maximum(stop - first, 0)
         before = np.cumsum(lengths) - lengths
-        return np.arange(lengths.sum(), dtype=np.int64) + np.repeat(first - before, lengths)
+        # In place: of many series each such array takes much memory.
+        made = np.repeat(first - before, lengths)
+        made += np.arange(len(made), dtype=np.int64)
+        return made
 
     def tolist(self):
         """A list `[start, target_start, observed_end, end]` for each series."""

@@ -363,8 +363,9 @@ class WindowSpec:
             # The newest row must be among the origins.
             first = last - (last - first) // self.stride * self.stride
         counts = np.maximum((last - first) // self.stride + 1, 0)
-        before = np.repeat(np.cumsum(counts) - counts, counts)
-        return np.repeat(first, counts) + self.stride * (np.arange(counts.sum()) - before)
+        made = np.repeat(first - self.stride * (np.cumsum(counts) - counts), counts)
+        made += np.arange(0, self.stride * len(made), self.stride)
+        return made
 
     def _find(self, panel, observed_future):
         """Origins with `observed_future` rows of targets after them, free of gaps."""
