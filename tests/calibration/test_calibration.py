@@ -8,7 +8,7 @@ import pytest
 
 from tfts import Forecaster
 from tfts.calibration import HeldOut, adaptive_scores, calibration_for, earlier_and_later, held_out_half
-from tfts.calibration.cells import bounds_of, ranked, ranked_in_cells
+from tfts.calibration.cells import bounds_of, common_values, ranked, ranked_in_cells
 from tfts.calibration.held_out import Origins, needed_for, spread_out, tail
 from tfts.calibration.kinds import moved_of, movement_rows, window_moved
 from tfts.calibration.phases import season_phases
@@ -134,14 +134,20 @@ def test_a_bound_is_for_series_that_keep_to_it():
     zeros = np.zeros(60)
     flows = np.concatenate([zeros, np.arange(60.0), np.arange(-30.0, 30.0), np.arange(5000.0), [-9999.0]])
     of = np.repeat([0, 1, 2, 3, 3], [60, 60, 60, 5000, 1])
-    few_zeros = bounds_of(flows[:, None], of, 4)
+
+    def bounds(values, series, count):
+        halves = np.array_split(np.arange(len(values)), 2)
+        parts = [(values[half, None], series[half]) for half in halves]
+        return bounds_of(common_values(values[:, None]), parts, count)
+
+    few_zeros = bounds(flows, of, 4)
     assert np.isinf(few_zeros).all()
     many = np.concatenate([np.zeros(40_000), flows])
-    found = bounds_of(many[:, None], np.concatenate([np.zeros(40_000, int), of]), 4)
+    found = bounds(many, np.concatenate([np.zeros(40_000, int), of]), 4)
     # The one value that stands for a missing one does not count, a series of flows both ways has no bound.
     assert found[:, 0, 0].tolist() == [0.0, 0.0, -np.inf, 0.0, 0.0]
     assert np.isinf(found[:, 1]).all()
-    assert np.isinf(bounds_of(np.ones((9, 1)), np.zeros(9, int), 1)).all()
+    assert np.isinf(bounds(np.ones(9), np.zeros(9, int), 1)).all()
 
 
 def test_a_series_with_enough_errors_keeps_to_them():

@@ -57,6 +57,16 @@ def panel_of_parquet(
         FileNotFoundError: If there is no such folder, or no file in it.
         KeyError: If a column does not exist.
         ValueError: If a part has other columns than the first, or a group can't be used.
+
+    Example:
+
+    >>> from tfts.data.panel import Panel
+    >>> days = pd.date_range("2024-01-01", periods=2)
+    >>> Path("stock").mkdir()
+    >>> pd.DataFrame({"shop": ["a", "a"], "day": days, "y": [1.0, 2.0]}).to_parquet("stock/a.parquet")
+    >>> made = panel_of_parquet(Path("stock"), Panel.from_frame, time="day", series="shop")
+    >>> type(made.values).__name__, made.values.tolist()
+    ('memmap', [[1.0], [2.0]])
     """
     folder = Path(folder)
     source = _dataset(folder)
