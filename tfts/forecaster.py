@@ -61,7 +61,8 @@ class Forecaster:
         time: Name of the time column. `None` takes the index.
         series: Name of the column that tells the series apart, if there are many.
         freq: Time step as a pandas offset alias. `None` finds it in `fit`.
-        missing: What to do about missing values, see `Panel.from_frame`.
+        missing: What to do about missing values, see `Panel.from_frame`. With `"mask"` networks are told
+            which values are there, and a forecast is possible when the newest rows are missing.
         limit: Longest gap in rows that `missing="interpolate"` fills.
         duplicates: What to do about rows with one time, see `Panel.from_frame`.
         scaler: A name of `SCALERS`, see `Scaler`.
@@ -132,7 +133,7 @@ class Forecaster:
         time: str | None = None,
         series: str | None = None,
         freq: str | None = None,
-        missing: Literal["raise", "interpolate", "drop"] = "raise",
+        missing: Literal["raise", "interpolate", "drop", "mask"] = "raise",
         limit: int | None = 10,
         duplicates: Literal["raise", "first", "last", "mean"] = "raise",
         scaler: str = "standard",
@@ -250,6 +251,7 @@ class Forecaster:
             known_future=learnt.known_future,
             static=learnt.static,
             categories={name: len(labels) for name, labels in learnt.labels.items()},
+            masked=learnt.masked,
             output=self.output,
         )
 

@@ -255,8 +255,13 @@ class Scaler:
             name, span = panel.series[i], panel.spans[i]
             rows = slice(span.start, min(span.start + num_rows, span.observed_end))
             offset, scale = self._learn(panel, rows, slice(None))
-            flat = np.ptp(panel.values[rows], axis=0)
-            pooled = np.array([c in panel.known_future for c in self.columns])
+            values = (
+                np.where(panel.filled[rows], np.nan, panel.values[rows])
+                if panel.masked
+                else panel.values[rows]
+            )
+            flat = np.fmax.reduce(values, axis=0) - np.fmin.reduce(values, axis=0)
+            pooled = np.array([c in panel.known_future for c in self.columns]) | np.isnan(flat)
             more.series_offset[name] = np.where(pooled, self.offset, offset)
             more.series_scale[name] = np.where(pooled | ~(flat > 0), self.scale, scale)
         return more, [panel.series[i] for i in at]

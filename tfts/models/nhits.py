@@ -38,8 +38,8 @@ def nhits(
     for the context and a few for the horizon, between which it interpolates. What it
     explains of the context is taken away before the next block; what it says
     of the horizon is summed. Every target has its own window and shares the weights; the
-    other features, and the columns known ahead in context and horizon, are pooled and
-    given to the perceptron of each block.
+    other features, the columns known ahead in context and horizon, and the mask of what was
+    observed are pooled and given to the perceptron of each block.
 
     Args:
         task: `Task`, what the model is for.
@@ -82,7 +82,7 @@ def nhits(
     for stack, (pool_size, steps) in enumerate(zip(pool_sizes, steps_per_knot, strict=True)):
         beside = [
             keras.layers.Flatten(name=f"{of}_{stack}")(_pooled(rows, pool_size, f"pooled_{of}_{stack}"))
-            for of, rows in (("others", others), ("known", window.known))
+            for of, rows in (("others", others), ("known", window.known), ("observed", window.observed))
             if rows is not None
         ]
         beside = join(beside, f"beside_{stack}") if beside else None

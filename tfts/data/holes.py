@@ -1,0 +1,215 @@
+"""Windows of a panel whose holes stay holes: what a method sees in their place, and which are there."""
+
+import weakref
+
+import numpy as np
+
+from tfts.data.panel import aligned_empty
+
+# The table of a panel, which is asked for once for each part of its windows.
+_TABLES = weakref.WeakKeyDictionary()
+
+
+class Neighbours:
+    """The nearest observed value before and after each cell of some columns, row by row.
+
+    A window may only know rows up to its origin. Whether the observed value after a cell lies before the
+    origin depends on the window, so both neighbours are kept with their distances, and the window decides:
+    between two of its observed rows a cell is on the straight line, after the last one it has that value,
+    before the first one it has that value, and a column that was observed nowhere in it is 0.
+
+    Args:
+        panel: A `Panel` with `masked`.
+        columns: Names of columns, of which holes are NaN in `panel.values`.
+        dtype: Of the table.
+
+    Attributes:
+        table: `(rows, 4 * columns)`: the values before and after, and the rows to them, infinite where there
+            is none in the series.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from tfts.data.panel import Panel
+    >>> frame = pd.DataFrame({"y": [1.0, np.nan, 3.0, np.nan]}, index=pd.date_range("2024-01-01", periods=4))
+    >>> panel = Panel.from_frame(frame, missing="mask")
+    >>> values, observed = Neighbours(panel, ("y",)).windows(np.array([0]), 4)
+    >>> values[0, :, 0].tolist(), observed[0, :, 0].tolist()
+    ([1.0, 2.0, 3.0, 3.0], [1.0, 0.0, 1.0, 0.0])
+    >>> Neighbours(panel, ("y",)).windows(np.array([0]), 2)[0][0, :, 0].tolist()  # 3 is after its origin.
+    [1.0, 1.0]
+    """
+
+    def __init__(self, panel, columns, dtype=None):
+        values = panel.values[:, panel.indices(columns)]
+        before, after = neighbour_rows(values, panel.spans)
+        count = values.shape[1]
+        self.columns = count
+        self.table = aligned_empty((len(values), 4 * count), dtype or values.dtype)
+        place = np.arange(len(values))[:, None]
+        for k, at in enumerate((before, after)):
+            there = at >= 0
+            near = np.take_along_axis(values, np.maximum(at, 0), axis=0)
+            self.table[:, k * count : (k + 1) * count] = np.where(there, near, 0)
+            self.table[:, (k + 2) * count : (k + 3) * count] = np.where(there, np.abs(at - place), np.inf)
+
+    def windows(self, first, length):
+        """Values and what of them was observed, in the windows that begin at some rows.
+
+        Args:
+            first: Int `(windows,)`: rows.
+            length: Int, rows of a window.
+
+        Returns:
+            Tuple of two arrays `(windows, length, columns)`; the second is float32, 1 where observed.
+        """
+        views = np.lib.stride_tricks.sliding_window_view(self.table, length, axis=0)
+        values, observed = filled_windows(views[first].transpose(0, 2, 1), np)
+        return values, observed.astype(np.float32)
+
+    def latest(self, rows):
+        """The latest observed value up to each row, and how many rows ago it was, two arrays `(rows, columns)`."""
+        found = self.table[rows]
+        return found[:, : self.columns], found[:, 2 * self.columns : 3 * self.columns]
+
+    def earliest(self, rows):
+        """The first observed value from each row on, and how many rows later it is, two arrays `(rows, columns)`."""
+        found = self.table[rows]
+        return found[:, self.columns : 2 * self.columns], found[:, 3 * self.columns :]
+
+
+def neighbours_of(panel, columns, dtype=None):
+    """The `Neighbours` of a panel, made once for the columns that were last asked for.
+
+    Args:
+        panel: As of `Neighbours`.
+        columns: As of `Neighbours`.
+        dtype: As of `Neighbours`.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from tfts.data.panel import Panel
+    >>> frame = pd.DataFrame({"y": [1.0, np.nan, 3.0]}, index=pd.date_range("2024-01-01", periods=3))
+    >>> panel = Panel.from_frame(frame, missing="mask")
+    >>> neighbours_of(panel, ("y",)) is neighbours_of(panel, ("y",))
+    True
+    """
+    key = tuple(columns), np.dtype(dtype or panel.values.dtype)
+    found, table = _TABLES.get(panel, (None, None))
+    if found != key:
+        table = Neighbours(panel, *key)
+        _TABLES[panel] = key, table
+    return table
+
+
+def filled_windows(neighbours, ops):
+    """Values and mask of windows of a table of `Neighbours`.
+
+    Args:
+        neighbours: Array or tensor `(windows, length, 4 * columns)`.
+        ops: NumPy or TensorFlow, whose `where` is taken.
+
+    Returns:
+        Tuple of values and of bools, where they were observed, `(windows, length, columns)` both.
+
+    Example:
+
+    >>> values, observed = filled_windows(np.array([[[5.0, 7.0, 1.0, 1.0]], [[5.0, 7.0, 0.0, 0.0]]]), np)
+    >>> values.ravel().tolist(), observed.ravel().tolist()
+    ([0.0, 5.0], [False, True])
+    """
+    length, columns = neighbours.shape[1], neighbours.shape[2] // 4
+    before, after, back, ahead = (neighbours[..., k * columns : (k + 1) * columns] for k in range(4))
+    place = np.arange(length, dtype=np.float32)[:, None]
+    has_before, has_after = back <= place, ahead <= place[::-1]
+    inside = has_before & has_after & (back > 0)
+    share = ops.where(inside, back, 0.0) / ops.where(inside, back + ahead, 1.0)
+    values = ops.where(has_before, before, ops.where(has_after, after, 0.0))
+    return ops.where(inside, before + (after - before) * share, values), back == 0
+
+
+def neighbour_rows(values, spans):
+    """Rows of the latest observed value up to each cell, and of the first one from it on; -1 where there is none.
+
+    Args:
+        values: Float `(rows, columns)`, NaN in holes.
+        spans: `Spans` of the series: none looks into another one.
+
+    Returns:
+        Tuple of two int arrays like `values`.
+
+    Example:
+
+    >>> from tfts.data.spans import Spans
+    >>> spans = Spans(*(np.array([at]) for at in (0, 0, 3, 3)))
+    >>> before, after = neighbour_rows(np.array([[np.nan], [2.0], [np.nan]]), spans)
+    >>> before.ravel().tolist(), after.ravel().tolist()
+    ([-1, 1, 1], [1, 1, -1])
+    """
+    rows = np.arange(len(values))
+    of = np.minimum(np.searchsorted(spans.end, rows, side="right"), len(spans.end) - 1)
+    start, end = spans.start[of][:, None], spans.end[of][:, None]
+    seen, place = ~np.isnan(values), rows[:, None]
+    before = np.maximum.accumulate(np.where(seen, place, -1), axis=0)
+    after = np.minimum.accumulate(np.where(seen, place, len(values))[::-1], axis=0)[::-1]
+    return np.where(before >= start, before, -1), np.where(after < end, after, -1)
+
+
+def between_neighbours(values, spans):
+    """A copy of a table with holes on the line between their neighbours in the series, at its ends the nearest value.
+
+    Args:
+        values: Float `(rows, columns)`, NaN in holes.
+        spans: `Spans` of the series.
+
+    Returns:
+        Array like `values`; NaN where a series has no value in a column.
+
+    Example:
+
+    >>> from tfts.data.spans import Spans
+    >>> spans = Spans(*(np.array([at]) for at in (0, 0, 4, 4)))
+    >>> between_neighbours(np.array([[np.nan], [2.0], [np.nan], [6.0]]), spans).ravel().tolist()
+    [2.0, 2.0, 4.0, 6.0]
+    """
+    before, after = neighbour_rows(values, spans)
+    left, right = np.where(before < 0, after, before), np.where(after < 0, before, after)
+    low, high = (np.take_along_axis(values, np.maximum(at, 0), axis=0) for at in (left, right))
+    share = (np.arange(len(values))[:, None] - left) / np.maximum(right - left, 1)
+    filled = low + (high - low) * np.clip(share, 0, 1)
+    return np.where(left < 0, np.nan, filled).astype(values.dtype)
+
+
+def windows_to_learn(panel, spec, rows):
+    """What a method learns from that takes no hole in a future: origins, and targets without holes.
+
+    A window counts where at least half of the values of its future were observed; where there is none, all
+    count. A hole in a future is put on the line between its neighbours among the panel's own rows.
+
+    Args:
+        panel: A `Panel`.
+        spec: A `WindowSpec`.
+        rows: Int `(windows,)`: origins, as from `spec.origins(panel)`.
+
+    Returns:
+        Tuple of some of `rows` and of `(rows of the table, targets)`.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from tfts.data.panel import Panel
+    >>> from tfts.data.windows import WindowSpec
+    >>> frame = pd.DataFrame({"y": [1.0, 2.0, np.nan, 6.0]}, index=pd.date_range("2024-01-01", periods=4))
+    >>> panel, spec = Panel.from_frame(frame, missing="mask"), WindowSpec(1, 2)
+    >>> rows, targets = windows_to_learn(panel, spec, spec.origins(panel))
+    >>> rows.tolist(), targets[:, 0].tolist()
+    ([0, 1], [1.0, 2.0, 4.0, 6.0])
+    """
+    values = panel.values[:, panel.indices(spec.target_columns(panel))]
+    if not panel.masked:
+        return rows, values
+    seen = np.concatenate([[0], np.cumsum((~np.isnan(values)).sum(axis=1))])
+    kept = 2 * (seen[rows + spec.horizon + 1] - seen[rows + 1]) >= spec.horizon * values.shape[1]
+    own = panel.spans.replace(end=panel.spans.observed_end)
+    return rows[kept] if kept.any() else rows, between_neighbours(values, own)
