@@ -124,6 +124,11 @@ class Columns:
             _set(self, **{name: _listed(getattr(self, name))})
         if self.irregular not in IRREGULAR:
             raise SettingError(unknown("way of irregular time steps", self.irregular, IRREGULAR))
+        if self.missing == "mask":
+            raise SettingError(
+                "A detector judges row by row, and a forecast stands in for a missing target. Expected "
+                "missing='raise', 'interpolate' or 'drop'. Received: missing='mask'."
+            )
         Scaler(self.scaler, self.per_series)
 
     @property

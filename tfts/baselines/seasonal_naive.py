@@ -17,7 +17,7 @@ class SeasonalNaive(Baseline):
 
     It may look further back than the context: at any earlier row of the same series. A
     value that is missing is taken from the season before it, and so on; where the series
-    does not reach back a season, the value at the origin is repeated.
+    does not reach back a season, the latest value is repeated.
 
     Args:
         season_length: Rows in a season, int >= 1. `None` finds it from the panel's
@@ -59,7 +59,7 @@ class SeasonalNaive(Baseline):
 
     def _forecast(self, panel, spec, rows):
         season = self.season_length_
-        starts = panel.spans.start[panel.series_of(rows)]
+        starts, latest = panel.spans.start[panel.series_of(rows)], self._latest(panel, rows)[0]
         ahead = np.arange(spec.horizon)
         wanted = rows[:, None] + 1 + ahead % season - season
         forecast = np.empty((len(rows), spec.horizon, len(self.targets_)))
@@ -77,7 +77,7 @@ class SeasonalNaive(Baseline):
                 reached = source >= starts[:, None]
                 seasons.append(np.where(reached, values[np.maximum(source, 0)], np.nan))
                 source = np.where(reached, source - season, source)
-            seasons[0] = np.where(np.isnan(seasons[0]), values[rows][:, None], seasons[0])
+            seasons[0] = np.where(np.isnan(seasons[0]), latest[:, i, None], seasons[0])
             forecast[..., i] = seasons[0] if self.num_seasons == 1 else np.nanmedian(seasons, axis=0)
         return forecast
 
