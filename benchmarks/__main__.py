@@ -7,6 +7,7 @@ from benchmarks import (
     comparison_errors,
     fit_time,
     gift,
+    holes,
     hourly_reference,
     monitor_rows,
     nab,
@@ -38,6 +39,7 @@ def main():
     comparison_errors.main([])
     hourly_reference.main(where)
     gift.main(where)
+    holes.main(where)
     nab.main(where)
     smap_msl.main(where)
     sales_anomalies.main([])

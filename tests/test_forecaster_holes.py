@@ -207,6 +207,26 @@ def test_a_ridge_becomes_a_network_that_sees_the_same():
     )
 
 
+def test_a_target_that_was_not_seen_lately_is_told():
+    frame = _table()
+    fitted = _forecaster("linear").fit(frame, **FIT)
+    frame.iloc[-24:, 1] = np.nan
+    with pytest.raises(
+        ValueError, match="can't be forecast from its last row: it has no value of a target in its last 24"
+    ):
+        fitted.predict(frame)
+
+
+def test_the_first_spread_of_a_step_that_was_never_observed_stays(monkeypatch):
+    frame = _table(share=0)[["load"]]
+    # Every sixth row is there, so that from one origin in six the second step is never observed.
+    frame[np.arange(len(frame)) % 6 != 0] = np.nan
+    fitted = Forecaster("linear", **WINDOW, output="normal", stride=6).fit(
+        frame, epochs=1, verbose=0, linear_start="ridge"
+    )
+    assert fitted.predict(frame).notna().all(axis=None)
+
+
 def test_a_panel_must_be_made_in_the_same_way():
     fitted = _forecaster("linear").fit(_table(), **FIT)
     panel = dataclasses.replace(fitted.panel(_table()), masked=False)

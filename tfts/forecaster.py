@@ -62,7 +62,8 @@ class Forecaster:
         series: Name of the column that tells the series apart, if there are many.
         freq: Time step as a pandas offset alias. `None` finds it in `fit`.
         missing: What to do about missing values, see `Panel.from_frame`. With `"mask"` networks are told
-            which values are there, and a forecast is possible when the newest rows are missing.
+            which values are there (but `linear`, `nlinear`, `dlinear` and `rlinear`, which see what is put
+            in place of the others), and a forecast is possible when the newest rows are missing.
         limit: Longest gap in rows that `missing="interpolate"` fills.
         duplicates: What to do about rows with one time, see `Panel.from_frame`.
         scaler: A name of `SCALERS`, see `Scaler`.

@@ -101,7 +101,10 @@ def start_spread(model, panel, spec):
     parameters = np.asarray(model.predict(inputs, verbose=0), dtype=np.float64)
     middle = layer.of.at(parameters, np.zeros(actual.shape))
     spread = np.maximum(layer.of.at(parameters, np.ones(actual.shape)) - middle, 1e-9)
-    ratio = np.sqrt(np.nanmean(((actual - middle) / spread) ** 2, axis=0))
+    squares = ((actual - middle) / spread) ** 2
+    seen = (~np.isnan(squares)).sum(axis=0)
+    # A step that was never observed keeps its spread.
+    ratio = np.sqrt(np.where(seen > 0, np.nansum(squares, axis=0) / np.maximum(seen, 1), 1))
     layer.further.assign(layer.of.further_raw(ratio))
 
 

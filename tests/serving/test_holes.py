@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tests.serving.fitted import CONTEXT, HORIZON, hourly, untrained
 from tfts.forecaster import Forecaster
+from tfts.models import MODELS
 from tfts.serving import Client, Server, export, verify
 from tfts.serving.capi import difference
 from tfts.serving.metadata import read_metadata
@@ -27,8 +28,7 @@ def _past(frame, fitted):
     return views.transpose(0, 2, 1)[..., [list(frame.columns).index(c) for c in fitted.scaler_.columns]]
 
 
-@pytest.mark.parametrize("scaler", ["standard", "log"])
-@pytest.mark.parametrize("model", ["linear", "lstm_attention", "segment_rnn"])
+@pytest.mark.parametrize(("model", "scaler"), [*((model, "standard") for model in MODELS), ("linear", "log")])
 def test_the_graph_fills_and_masks_as_the_forecaster_does(model, scaler):
     frame = _table()
     fitted = untrained(model, frame, missing="mask", scaler=scaler)

@@ -45,6 +45,8 @@ def last_origins(panel, spec, given=None):
             f"the model needs the columns {list(given or panel.known_future)} for horizon={spec.horizon} rows: "
             "append rows with these columns, the others left empty"
         )
+    elif panel.masked:
+        why = f"has no value of a target in its last {length} rows"
     else:
         why = f"has a missing or interpolated value among its last {length} rows"
     raise DataError(f"{of} can't be forecast from its last row: it {why}.")

@@ -41,17 +41,16 @@ class Neighbours:
     """
 
     def __init__(self, panel, columns, dtype=None):
-        values = panel.values[:, panel.indices(columns)]
-        before, after = neighbour_rows(values, panel.spans)
-        count = values.shape[1]
-        self.columns = count
-        self.table = aligned_empty((len(values), 4 * count), dtype or values.dtype)
-        place = np.arange(len(values))[:, None]
-        for k, at in enumerate((before, after)):
-            there = at >= 0
-            near = np.take_along_axis(values, np.maximum(at, 0), axis=0)
-            self.table[:, k * count : (k + 1) * count] = np.where(there, near, 0)
-            self.table[:, (k + 2) * count : (k + 3) * count] = np.where(there, np.abs(at - place), np.inf)
+        count = self.columns = len(columns)
+        self.table = aligned_empty((len(panel.values), 4 * count), dtype or panel.values.dtype)
+        place = np.arange(len(panel.values))
+        # One column after the other, because the rows of all neighbours would fill the memory.
+        for i, column in enumerate(panel.indices(columns)):
+            values = panel.values[:, column]
+            for k, at in enumerate(neighbour_rows(values[:, None], panel.spans)):
+                at = at[:, 0]
+                self.table[:, k * count + i] = np.where(at >= 0, values[np.maximum(at, 0)], 0)
+                self.table[:, (k + 2) * count + i] = np.where(at >= 0, np.abs(at - place), np.inf)
 
     def windows(self, first, length):
         """Values and what of them was observed, in the windows that begin at some rows.

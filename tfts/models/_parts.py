@@ -93,13 +93,16 @@ class Window:
 
     @property
     def encoder(self):
-        """All that is there for a row of the context, `(batch, context_length, columns)`."""
-        return join([self.values, self.context, self.observed], "encoder_inputs")
+        """All that is there for a row of the context, `(batch, context_length, columns)`.
 
-    @property
-    def own_observed(self):
-        """What of the targets was observed, `(batch, context_length, targets)`, or None."""
-        return None if self.observed is None else self.observed[..., : self.task.num_targets]
+        What is missing in a row moves its values by weights that start at zero: holes at random tell nothing,
+        and columns of them would be noise to begin with.
+        """
+        values = self.values
+        if self.observed is not None:
+            told = _from_zero(values.shape[-1], "missing_map", use_bias=False)(1.0 - self.observed)
+            values = keras.layers.Add(dtype="float32", name="with_missing")([values, told])
+        return join([values, self.context], "encoder_inputs")
 
 
 def window_inputs(task, window_norm="none", *, affine=False, own=False):
@@ -204,20 +207,19 @@ def join(tensors, name, axis=-1):
     return keras.layers.Concatenate(axis=axis, dtype="float32", name=name)(tensors)
 
 
-def with_observed(window, tensor, cut, units, name):
-    """Adds to a tensor what of its stretches of the targets was observed, embedded by weights that all share.
+def with_missing(window, tensor, cut):
+    """Adds to a tensor what is missing in its stretches of the targets, by weights that all share and start at zero.
 
     Args:
         window: `Window`.
         tensor: Tensor `(batch, targets, ..., units)`.
         cut: Function from `(batch, context_length, targets)` to `(batch, targets, ..., rows)`.
-        units: Int.
-        name: Str.
     """
     if window.observed is None:
         return tensor
-    told = keras.layers.Dense(units, use_bias=False, name=f"{name}_embedding")(cut(window.own_observed))
-    return keras.layers.Add(name=f"with_{name}")([tensor, told])
+    missing = cut(1.0 - window.observed[..., : window.task.num_targets])
+    told = _from_zero(tensor.shape[-1], "missing_map", use_bias=False)(missing)
+    return keras.layers.Add(name="with_missing")([tensor, told])
 
 
 def head(window, features):

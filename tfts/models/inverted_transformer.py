@@ -96,9 +96,9 @@ def _tokens(window, units):
             tokens = _embedded(rows, units, name)
             if name == "embedding" and window.observed is not None:
                 places = [task.features.index(column) for column in numbers]
-                told = keras.ops.take(window.observed, places, axis=-1)
-                told = _embedded(told, units, "observed_embedding", use_bias=False)
-                tokens = keras.layers.Add(name="with_observed")([tokens, told])
+                missing = keras.ops.take(1.0 - window.observed, places, axis=-1)
+                told = _embedded(missing, units, "missing_map", use_bias=False, kernel_initializer="zeros")
+                tokens = keras.layers.Add(name="with_missing")([tokens, told])
             blocks.append(tokens)
             found |= {column: (blocks[-1], i) for i, column in enumerate(numbers)}
     if len(found) == len(task.features + task.known_future + task.static):
