@@ -105,6 +105,14 @@ def test_adaptive_quantiles_pass_over_holes():
     assert fitted.predict(_table(), "all").notna().all(axis=None)
 
 
+def test_paths_come_from_horizons_with_holes_where_there_are_no_others():
+    fitted = _forecaster("ridge", horizon=24, quantiles=[0.2, 0.8]).fit(_table())
+    assert np.isnan(fitted.held_out_.scores).any(axis=(1, 2)).all()
+    paths = fitted.predict(_table(), samples=7)
+    assert len(paths) == 7 * 24
+    assert paths.notna().all(axis=None)
+
+
 def test_movement_is_that_of_observed_pairs():
     from tfts.calibration.kinds import moved_of
     from tfts.data.panel import Panel
