@@ -24,8 +24,8 @@ class Neighbours:
         dtype: Of the table.
 
     Attributes:
-        table: `(rows, 4 * columns)`: the values before and after, and the rows to them, infinite where there
-            is none in the series.
+        table: `(rows, 5 * columns)`: the values before and after and the rows to them, infinite where there
+            is none in the series, and the value on the line between both.
 
     Example:
 
@@ -42,7 +42,7 @@ class Neighbours:
 
     def __init__(self, panel, columns, dtype=None):
         count = self.columns = len(columns)
-        self.table = aligned_empty((len(panel.values), 4 * count), dtype or panel.values.dtype)
+        self.table = aligned_empty((len(panel.values), 5 * count), dtype or panel.values.dtype)
         place = np.arange(len(panel.values))
         # One column after the other, because the rows of all neighbours would fill the memory.
         for i, column in enumerate(panel.indices(columns)):
@@ -51,6 +51,7 @@ class Neighbours:
                 at = at[:, 0]
                 self.table[:, k * count + i] = np.where(at >= 0, values[np.maximum(at, 0)], 0)
                 self.table[:, (k + 2) * count + i] = np.where(at >= 0, np.abs(at - place), np.inf)
+            self.table[:, 4 * count + i] = between_neighbours(values[:, None], panel.spans)[:, 0]
 
     def windows(self, first, length):
         """Values and what of them was observed, in the windows that begin at some rows.
@@ -74,7 +75,7 @@ class Neighbours:
     def earliest(self, rows):
         """The first observed value from each row on, and how many rows later it is, two arrays `(rows, columns)`."""
         found = self.table[rows]
-        return found[:, self.columns : 2 * self.columns], found[:, 3 * self.columns :]
+        return found[:, self.columns : 2 * self.columns], found[:, 3 * self.columns : 4 * self.columns]
 
 
 def neighbours_of(panel, columns, dtype=None):
@@ -106,7 +107,7 @@ def filled_windows(neighbours, ops):
     """Values and mask of windows of a table of `Neighbours`.
 
     Args:
-        neighbours: Array or tensor `(windows, length, 4 * columns)`.
+        neighbours: Array or tensor `(windows, length, 5 * columns)`.
         ops: NumPy or TensorFlow, whose `where` is taken.
 
     Returns:
@@ -114,18 +115,16 @@ def filled_windows(neighbours, ops):
 
     Example:
 
-    >>> values, observed = filled_windows(np.array([[[5.0, 7.0, 1.0, 1.0]], [[5.0, 7.0, 0.0, 0.0]]]), np)
-    >>> values.ravel().tolist(), observed.ravel().tolist()
+    >>> values, observed = filled_windows(np.array([[[5.0, 7.0, 1.0, 1.0, 6.0]], [[5.0, 5.0, 0.0, 0.0, 5.0]]]), np)
+    >>> values.ravel().tolist(), observed.ravel().tolist()  # Neither neighbour is in a window of one row.
     ([0.0, 5.0], [False, True])
     """
-    length, columns = neighbours.shape[1], neighbours.shape[2] // 4
-    before, after, back, ahead = (neighbours[..., k * columns : (k + 1) * columns] for k in range(4))
+    length, columns = neighbours.shape[1], neighbours.shape[2] // 5
+    before, after, back, ahead, line = (neighbours[..., k * columns : (k + 1) * columns] for k in range(5))
     place = np.arange(length, dtype=np.float32)[:, None]
     has_before, has_after = back <= place, ahead <= place[::-1]
-    inside = has_before & has_after & (back > 0)
-    share = ops.where(inside, back, 0.0) / ops.where(inside, back + ahead, 1.0)
-    values = ops.where(has_before, before, ops.where(has_after, after, 0.0))
-    return ops.where(inside, before + (after - before) * share, values), back == 0
+    values = ops.where(has_before, ops.where(has_after, line, before), ops.where(has_after, after, 0.0))
+    return values, back == 0
 
 
 def neighbour_rows(values, spans):
