@@ -448,7 +448,7 @@ class Panel:
             # A name counts with its type: store 7 is not store "7".
             "series": [repr(name) for name in self.series],
             "spans": [[row - span.start for row in span] for span in self.spans],
-            "masked": self.masked,
+            **({"masked": True} if self.masked else {}),
             "static": self.static,
             "attributes": None if self.attributes is None else self.attributes.tolist(),
             "labels": self.labels,

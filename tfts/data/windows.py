@@ -293,9 +293,10 @@ class WindowSpec:
             `past`, or with a mask, known columns or attributes a dict of `past`, `observed`,
             `known_future` and `static`, as NumPy arrays like those of `arrays`.
         """
-        made = {"past": self.past(panel, rows)}
         if panel.masked:
-            made["past"], made["observed"] = self._filled(panel, rows)
+            made = dict(zip(("past", "observed"), self._filled(panel, rows), strict=True))
+        else:
+            made = {"past": self.past(panel, rows)}
         if self.known_columns(panel):
             made["known_future"] = self.known(panel, rows)
         if panel.static:
