@@ -86,6 +86,19 @@ def test_windows_are_those_of_pandas_and_of_the_dataset(seed, share, context_len
     np.testing.assert_array_equal(batch["observed"], inputs["observed"])
 
 
+@pytest.mark.parametrize("begin", [0, 30])
+def test_the_middle_of_a_long_window_is_looked_up(begin):
+    values = _random(rows=211, share=0.15)
+    # A series whose first rows hold nothing.
+    values[:begin] = NAN
+    panel, spec = _panel(values), WindowSpec(83, 2)
+    rows = spec.forecast_origins(panel)
+    (batch,) = spec.input_batches(panel, rows, len(rows))
+    inputs = spec.inputs(panel, rows)
+    np.testing.assert_allclose(batch["past"], inputs["past"], atol=1e-6)
+    np.testing.assert_array_equal(batch["observed"], inputs["observed"])
+
+
 def test_rows_after_the_origin_change_nothing():
     values, spec = _random(), WindowSpec(11, 5)
     before = spec.inputs(_panel(values), np.array([50]))

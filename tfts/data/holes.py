@@ -24,8 +24,10 @@ class Neighbours:
         dtype: Of the table.
 
     Attributes:
-        table: `(rows, 5 * columns)`: the values before and after and the rows to them, infinite where there
-            is none in the series, and the value on the line between both.
+        lines: `(rows, 2 * columns)`: the value on the line between both neighbours, and the rows to the one before,
+            infinite where there is none in the series.
+        table: `(rows, 3 * columns)`: the values before and after, and the rows to the one after.
+        longest: Int, rows to the farthest neighbour of any cell.
 
     Example:
 
@@ -42,16 +44,22 @@ class Neighbours:
 
     def __init__(self, panel, columns, dtype=None):
         count = self.columns = len(columns)
-        self.table = aligned_empty((len(panel.values), 5 * count), dtype or panel.values.dtype)
+        dtype, rows = dtype or panel.values.dtype, len(panel.values)
+        self.lines, self.table = (aligned_empty((rows, parts * count), dtype) for parts in (2, 3))
+        self.longest = 0
         place = np.arange(len(panel.values))
         # One column after the other, because the rows of all neighbours would fill the memory.
         for i, column in enumerate(panel.indices(columns)):
             values = panel.values[:, column]
             for k, at in enumerate(neighbour_rows(values[:, None], panel.spans)):
                 at = at[:, 0]
+                far = np.where(at >= 0, np.abs(at - place), -1)
+                self.longest = max(self.longest, int(far.max(initial=0)))
                 self.table[:, k * count + i] = np.where(at >= 0, values[np.maximum(at, 0)], 0)
-                self.table[:, (k + 2) * count + i] = np.where(at >= 0, np.abs(at - place), np.inf)
-            self.table[:, 4 * count + i] = between_neighbours(values[:, None], panel.spans)[:, 0]
+                (self.table[:, 2 * count :] if k else self.lines[:, count:])[:, i] = np.where(
+                    far < 0, np.inf, far
+                )
+            self.lines[:, i] = np.nan_to_num(between_neighbours(values[:, None], panel.spans)[:, 0])
 
     def windows(self, first, length):
         """Values and what of them was observed, in the windows that begin at some rows.
@@ -63,19 +71,19 @@ class Neighbours:
         Returns:
             Tuple of two arrays `(windows, length, columns)`; the second is float32, 1 where observed.
         """
-        views = np.lib.stride_tricks.sliding_window_view(self.table, length, axis=0)
-        values, observed = filled_windows(views[first].transpose(0, 2, 1), np)
+        views = (
+            np.lib.stride_tricks.sliding_window_view(t, length, axis=0) for t in (self.lines, self.table)
+        )
+        values, observed = filled_windows(*(view[first].transpose(0, 2, 1) for view in views), np)
         return values, observed.astype(np.float32)
 
     def latest(self, rows):
         """The latest observed value up to each row, and how many rows ago it was, two arrays `(rows, columns)`."""
-        found = self.table[rows]
-        return found[:, : self.columns], found[:, 2 * self.columns : 3 * self.columns]
+        return self.table[rows, : self.columns], self.lines[rows, self.columns :]
 
     def earliest(self, rows):
         """The first observed value from each row on, and how many rows later it is, two arrays `(rows, columns)`."""
-        found = self.table[rows]
-        return found[:, self.columns : 2 * self.columns], found[:, 3 * self.columns : 4 * self.columns]
+        return self.table[rows, self.columns : 2 * self.columns], self.table[rows, 2 * self.columns :]
 
 
 def neighbours_of(panel, columns, dtype=None):
@@ -103,28 +111,73 @@ def neighbours_of(panel, columns, dtype=None):
     return table
 
 
-def filled_windows(neighbours, ops):
-    """Values and mask of windows of a table of `Neighbours`.
+def filled_windows(lines, table, ops, begin=0, length=None):
+    """Values and mask of windows, from the tables of `Neighbours`.
 
     Args:
-        neighbours: Array or tensor `(windows, length, 5 * columns)`.
+        lines: Array or tensor `(windows, rows, 2 * columns)`.
+        table: Array or tensor `(windows, rows, 3 * columns)`.
         ops: NumPy or TensorFlow, whose `where` is taken.
+        begin: Int, the place in the window of the first of these rows.
+        length: Int, rows of a window; `None` is as many as are given.
 
     Returns:
-        Tuple of values and of bools, where they were observed, `(windows, length, columns)` both.
+        Tuple of values and of bools, where they were observed, `(windows, rows, columns)` both.
 
     Example:
 
-    >>> values, observed = filled_windows(np.array([[[5.0, 7.0, 1.0, 1.0, 6.0]], [[5.0, 5.0, 0.0, 0.0, 5.0]]]), np)
+    >>> lines, table = np.array([[[6.0, 1.0]], [[5.0, 0.0]]]), np.array([[[5.0, 7.0, 1.0]], [[5.0, 5.0, 0.0]]])
+    >>> values, observed = filled_windows(lines, table, np)
     >>> values.ravel().tolist(), observed.ravel().tolist()  # Neither neighbour is in a window of one row.
     ([0.0, 5.0], [False, True])
     """
-    length, columns = neighbours.shape[1], neighbours.shape[2] // 5
-    before, after, back, ahead, line = (neighbours[..., k * columns : (k + 1) * columns] for k in range(5))
-    place = np.arange(length, dtype=np.float32)[:, None]
-    has_before, has_after = back <= place, ahead <= place[::-1]
+    rows, columns = table.shape[1], table.shape[2] // 3
+    line, back = lines[..., :columns], lines[..., columns:]
+    before, after, ahead = (table[..., k * columns : (k + 1) * columns] for k in range(3))
+    place = begin + np.arange(rows, dtype=np.float32)[:, None]
+    has_before, has_after = back <= place, ahead <= (length or rows) - 1 - place
     values = ops.where(has_before, ops.where(has_after, line, before), ops.where(has_after, after, 0.0))
     return values, back == 0
+
+
+def filled_tensors(lines, table, longest, rows):
+    """As `filled_windows`, gathered in TensorFlow: only the ends of a window have neighbours outside of it.
+
+    Args:
+        lines: Tensor of all rows, see `Neighbours`.
+        table: Tensor likewise.
+        longest: As of `Neighbours`.
+        rows: Int tensor `(windows, length)`.
+
+    Returns:
+        Tuple of values and mask, float32 `(windows, length, columns)` both.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> import tensorflow as tf
+    >>> from tfts.data.panel import Panel
+    >>> frame = pd.DataFrame({"y": [1.0, np.nan, 3.0, np.nan]}, index=pd.date_range("2024-01-01", periods=4))
+    >>> near = Neighbours(Panel.from_frame(frame, missing="mask"), ("y",), np.float32)
+    >>> values, _ = filled_tensors(*map(tf.constant, (near.lines, near.table)), near.longest, tf.constant([[0, 1, 2]]))
+    >>> values[0, :, 0].numpy().tolist()
+    [1.0, 2.0, 3.0]
+    """
+    import tensorflow as tf
+
+    length, columns = rows.shape[1], lines.shape[1] // 2
+    end = min(longest, length)
+    parts = [(0, length)] if 2 * end >= length else [(0, end), (end, length - end), (length - end, length)]
+    found = []
+    for place, (begin, stop) in enumerate(parts):
+        at = rows[:, begin:stop]
+        near = tf.gather(lines, at)
+        if place == 1:
+            found.append((near[..., :columns], near[..., columns:] == 0))
+        else:
+            found.append(filled_windows(near, tf.gather(table, at), tf, begin, length))
+    values, observed = (tf.concat(part, axis=1) for part in zip(*found, strict=True))
+    return values, tf.cast(observed, tf.float32)
 
 
 def neighbour_rows(values, spans):

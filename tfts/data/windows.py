@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tfts.data.holes import filled_windows, neighbours_of
+from tfts.data.holes import filled_tensors, neighbours_of
 from tfts.data.panel import aligned_empty
 from tfts.errors import DataError, SettingError
 
@@ -454,7 +454,8 @@ class WindowSpec:
         features, targets = self.features(panel), self.target_columns(panel)
         past_table = None if panel.masked else table(features)
         target_table = past_table if features == targets and not panel.masked else table(targets)
-        near_table = _on_host(neighbours_of(panel, features, np.float32).table) if panel.masked else None
+        near = neighbours_of(panel, features, np.float32) if panel.masked else None
+        near_tables = None if near is None else (_on_host(near.lines), _on_host(near.table), near.longest)
         known_table = table(known) if known else None
         attributes = _on_host(panel.attributes.astype(np.float32)) if panel.static else None
         ends = _on_host(panel.spans.end) if panel.static else None
@@ -466,8 +467,7 @@ class WindowSpec:
         def inputs(origins):
             at = rows(origins, 1 - context, 1)
             if panel.masked:
-                past, observed = filled_windows(tf.gather(near_table, at), tf)
-                made = {"past": past, "observed": tf.cast(observed, tf.float32)}
+                made = dict(zip(("past", "observed"), filled_tensors(*near_tables, at), strict=True))
             else:
                 made = {"past": tf.gather(past_table, at)}
             if known:
@@ -485,7 +485,7 @@ class WindowSpec:
             if not panel.masked:
                 return after
             # What was not observed is taken to be as before.
-            before = tf.gather(near_table, rows(origins, 1, horizon + 1))
+            before = tf.gather(near_tables[1], rows(origins, 1, horizon + 1))
             return tf.where(tf.math.is_nan(after), before[..., : len(targets)], after)
 
         return inputs, future, teacher
