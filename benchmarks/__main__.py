@@ -7,6 +7,7 @@ from benchmarks import (
     attributes,
     comparison_errors,
     fit_time,
+    holes,
     hourly_reference,
     monitor_rows,
     nab,
@@ -38,6 +39,7 @@ def main():
     attributes.main([])
     comparison_errors.main([])
     hourly_reference.main(where)
+    holes.main(where)
     nab.main(where)
     smap_msl.main(where)
     sales_anomalies.main([])

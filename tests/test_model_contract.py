@@ -119,6 +119,33 @@ def _labelled_inputs(seed=0):
     return {name: values.astype("float32") for name, values in inputs.items()}
 
 
+# Models that see what is put in place of a missing value, and not where that is.
+UNTOLD = {"linear", "dlinear", "nlinear", "rlinear"}
+
+
+@every_model
+def test_a_mask_acts_on_every_model_but_linear_maps(name, tmp_path):
+    task = Task(
+        CONTEXT, HORIZON, targets=TARGETS, past=["weather", "wind"], categories={"weather": 3}, masked=True
+    )
+    small = SMALL.get(name, {"units": 5} if "units" in inspect.signature(MODELS[name]).parameters else {})
+    model = _shake(build_model(name, task, **small))
+    rng = np.random.default_rng(0)
+    inputs = {
+        key: rng.normal(size=(BATCH, *shape)).astype("float32") for key, shape in task.input_shapes.items()
+    }
+    inputs["past"][..., 2] = rng.integers(1, 4, (BATCH, CONTEXT))
+    inputs["observed"] = (rng.random((BATCH, CONTEXT, task.num_features)) < 0.7).astype("float32")
+    before = _forecast(model, inputs)
+    hidden = {**inputs, "observed": np.array(inputs["observed"])}
+    hidden["observed"][..., 0] = 1 - hidden["observed"][..., 0]
+    moved = np.abs(_forecast(model, hidden) - before).max(axis=(1, 2)).min()
+    assert moved == 0 if name in UNTOLD else moved > 1e-6
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(_forecast(loaded, inputs), before)
+
+
 @every_model
 def test_labels_and_attributes_act_on_every_model(name, tmp_path):
     small = SMALL.get(name, {"units": 5} if "units" in inspect.signature(MODELS[name]).parameters else {})

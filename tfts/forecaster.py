@@ -73,7 +73,9 @@ class Forecaster:
             names, where several columns do so together.
         freq: Time step as a pandas offset alias, or in the other forms of `Panel.from_frame`. `None`
             finds it in `fit`.
-        missing: What to do about missing values, see `Panel.from_frame`.
+        missing: What to do about missing values, see `Panel.from_frame`. With `"mask"` networks are told
+            which values are there (but `linear`, `nlinear`, `dlinear` and `rlinear`, which see what is put
+            in place of the others), and a forecast is possible when the newest rows are missing.
         limit: Longest gap in rows that `missing="interpolate"` fills.
         duplicates: What to do about rows with one time, see `Panel.from_frame`.
         scaler: A name of `SCALERS`, see `Scaler`.
@@ -151,7 +153,7 @@ class Forecaster:
         time: str | None = None,
         series: str | Sequence[str] | None = None,
         freq: str | int | pd.offsets.BaseOffset | None = None,
-        missing: Literal["raise", "interpolate", "drop"] = "raise",
+        missing: Literal["raise", "interpolate", "drop", "mask"] = "raise",
         limit: int | None = 10,
         duplicates: Literal["raise", "first", "last", "mean"] = "raise",
         scaler: str = "standard",
@@ -276,6 +278,7 @@ class Forecaster:
             known_future=learnt.known_future,
             static=learnt.static,
             categories={name: len(labels) for name, labels in learnt.labels.items()},
+            masked=learnt.masked,
             output=self.output,
         )
 

@@ -116,12 +116,13 @@ def linear_layers_of(model):
     return next((layers for layers in _LINEAR_LAYERS if names.issuperset(layers)), ())
 
 
-def ridge_network(ridge, num_features):
+def ridge_network(ridge, num_features, masked=False):
     """The linear network that forecasts as a fitted `Ridge` does, in float32.
 
     Args:
         ridge: A fitted `Ridge` with centres of at least 1.
         num_features: Columns of `past`.
+        masked: Whether values may be missing, which the network then is told, but does not use.
 
     Returns:
         Tuple of an uncompiled `keras.Model` and the options of `linear` that it was built with.
@@ -149,6 +150,7 @@ def ridge_network(ridge, num_features):
         targets=num_targets,
         past=num_features - num_targets,
         known_future=known.shape[1],
+        masked=masked,
     )
     model = linear(task, **options)
     set_linear_layer(model, "map", kernel, known, intercept)

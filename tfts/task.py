@@ -32,7 +32,8 @@ class Task:
         categories: Dict from the name of a column of `past`, `known_future` or `static` that holds
             labels to the number of its labels: their numbers are 1, 2, ..., and 0 is any label that
             training has not seen. It is stored as a tuple of pairs.
-        masked: Bool. Whether the model is told which values are there.
+        masked: Bool. Whether the model is told which values of `past` are there, by a further input `observed`
+            like it: 1 where a value was observed, 0 where one was put in its place.
         output: `Output`, or its name in `OUTPUTS`: what the model gives for a target and step.
 
     Raises:
@@ -99,6 +100,8 @@ class Task:
     def input_shapes(self):
         """Dict from the name of each input of a model to its shape without the batch, `past` first."""
         shapes = {"past": (self.context_length, self.num_features)}
+        if self.masked:
+            shapes["observed"] = shapes["past"]
         if self.known_future:
             shapes["known_future"] = (self.context_length + self.horizon, self.num_known_future)
         if self.static:

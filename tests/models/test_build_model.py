@@ -48,18 +48,6 @@ def test_what_is_no_task_is_refused_with_an_example(name):
         build_model(name, 7)
 
 
-@pytest.mark.parametrize(
-    ("part", "said"),
-    [
-        ({"masked": True}, r"take no mask of missing values.*masked=True"),
-    ],
-)
-@pytest.mark.parametrize("name", ["linear", "nhits"])
-def test_what_no_model_can_use_yet_is_refused(name, part, said):
-    with pytest.raises(ValueError, match=f"The models {said}"):
-        build_model(name, Task(7, 5, **part))
-
-
 def test_unknown_choices_name_the_nearest():
     with pytest.raises(ValueError, match=r"Unknown window_norm 'lost'.*none. Did you mean 'last'\?"):
         build_model("linear", TASK, window_norm="lost")

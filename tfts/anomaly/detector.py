@@ -45,7 +45,7 @@ class AnomalyDetector:
             into steps of `freq`, and absent rows are missing; `"step_length"` takes rows as
             they come and adds the column `step_length`, the time since the row before in
             usual steps.
-        missing: What `fit` does about missing values, as in `Panel.from_frame`. While
+        missing: What `fit` does about missing values, as in `Panel.from_frame`, but not `"mask"`. While
             judging, a forecast stands in for a missing target.
         limit: Longest gap in rows that `missing="interpolate"` fills.
         duplicates: What `fit` does about rows with one time. While judging, the first

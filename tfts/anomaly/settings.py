@@ -129,6 +129,11 @@ class Columns:
                 "`series` of a detector must be the name of one column, as rows that come live have one id: join "
                 f"several columns into one first. Received: series={self.series!r}."
             )
+        if self.missing == "mask":
+            raise SettingError(
+                "A detector judges row by row, and a forecast stands in for a missing target. Expected "
+                "missing='raise', 'interpolate' or 'drop'. Received: missing='mask'."
+            )
         Scaler(self.scaler, self.per_series)
 
     @property

@@ -451,7 +451,9 @@ def _masked(inputs, at, donors, labels):
             changed[name] = values
             continue
         values = np.array(values)
-        mean = np.where(labels[name], 0, values.mean(axis=1, keepdims=True))
+        # What was observed goes with its values, and has no level.
+        mean = 0 * values[:, :1] if name == "observed" else values.mean(axis=1, keepdims=True)
+        mean = np.where(labels.get(name, False), 0, mean)
         values[windows, at] = values[donors[:, None], at] - mean[donors] + mean
         changed[name] = values
     return changed
@@ -478,6 +480,8 @@ def _masked_columns(inputs, at, donors, keep_newest, labels):
             level = np.where(coded, 0, level)
         moved = level - level[donors] if name != "static" else 0
         changed[name] = np.where(masked, values[donors] + moved, values)
+        if name == "past" and "observed" in inputs:
+            changed["observed"] = np.where(masked, inputs["observed"][donors], inputs["observed"])
         first += values.shape[-1]
     return {**inputs, **changed}
 

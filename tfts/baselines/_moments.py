@@ -4,12 +4,16 @@ import typing
 
 import numpy as np
 
+from tfts.data.holes import windows_to_learn
+
 # Runs of fewer origins than this are multiplied out: it costs less than the recursion.
 _SHORT = 64
 # Origins of one run whose rows are held in float64 at once.
 _BLOCK = 262_144
 # Float64 values of flat windows that are held at once (128 MB).
 _FLAT = 16_777_216
+# Windows of single targets whose products are taken one by one.
+_MOST = 65_536
 
 
 class Moments(typing.NamedTuple):
@@ -75,6 +79,36 @@ def window_moments(panel, spec, rows, targets):
     return total
 
 
+def masked_moments(panel, spec, rows, targets):
+    """As `window_moments`, of a panel with holes: what stands in their place depends on the window.
+
+    Args:
+        panel: A `Panel` with `masked`.
+        spec: A `WindowSpec`.
+        rows: Int `(windows,)`: origins, as from `spec.origins(panel)`.
+        targets: Names of the columns whose windows are pooled.
+
+    Returns:
+        `Moments` of evenly chosen windows where there are very many.
+    """
+    rows, futures = windows_to_learn(panel, spec, rows)
+    rows = rows[:: -(-len(rows) * len(targets) // _MOST)]
+    at = [spec.target_columns(panel).index(target) for target in targets]
+    known, length = spec.known_columns(panel), spec.context_length + spec.horizon
+    total = empty_moments(length, spec.horizon, len(known))
+    chunk, after = max(1, _FLAT // (length * panel.values.shape[1])), np.arange(1, spec.horizon + 1)
+    for begin in range(0, len(rows), chunk):
+        part = rows[begin : begin + chunk]
+        whole = [spec.past(panel, part)[..., at], futures[part[:, None] + after][..., at]]
+        whole = np.concatenate(whole, axis=1).astype(np.float64)
+        ahead = np.zeros((len(part), spec.horizon, 0))
+        if known:
+            ahead = spec.known(panel, part)[:, spec.context_length :].astype(np.float64)
+        flat = whole.transpose(0, 2, 1).reshape(-1, length)
+        total += _products(flat, np.repeat(ahead, len(at), axis=0))
+    return total
+
+
 def flat_moments(panel, spec, rows):
     """The `Moments` of windows in which the columns stand side by side.
 
@@ -88,6 +122,7 @@ def flat_moments(panel, spec, rows):
         horizon, `(horizon, targets)` flat; the known columns stand once for each target.
     """
     targets, known = spec.target_columns(panel), spec.known_columns(panel)
+    rows, futures = windows_to_learn(panel, spec, rows)
     flat_horizon = spec.horizon * len(targets)
     length = spec.context_length * len(spec.features(panel)) + flat_horizon
     total = empty_moments(length, flat_horizon, len(known))
@@ -95,7 +130,7 @@ def flat_moments(panel, spec, rows):
     after = np.arange(1, spec.horizon + 1)
     for at in range(0, len(rows), chunk):
         part = rows[at : at + chunk]
-        future = panel.values[part[:, None] + after][..., panel.indices(targets)]
+        future = futures[part[:, None] + after]
         flat = [values.reshape(len(part), -1) for values in (spec.past(panel, part), future)]
         ahead = np.zeros((len(part), spec.horizon, 0))
         if known:

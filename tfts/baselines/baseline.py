@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfts.data.holes import neighbours_of
 from tfts.data.split import together
 from tfts.errors import DataError, NotFittedError
 
@@ -97,6 +98,13 @@ class Baseline:
                 f"Received: targets={targets}."
             )
         return self._forecast(panel, spec, np.asarray(rows, dtype=np.int64))
+
+    def _latest(self, panel, rows):
+        """The latest observed values of the targets up to some rows, and how many rows ago, two `(rows, targets)`."""
+        if panel.masked:
+            return neighbours_of(panel, self.targets_, np.float64).latest(rows)
+        values = panel.values[np.ix_(rows, panel.indices(self.targets_))].astype(np.float64)
+        return values, np.zeros(values.shape)
 
     @property
     def num_parameters(self):

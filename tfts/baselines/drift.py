@@ -3,13 +3,15 @@
 import numpy as np
 
 from tfts.baselines.baseline import Baseline
+from tfts.data.holes import neighbours_of
 
 
 class Drift(Baseline):
     """Continues the straight line from the first to the last value of the context.
 
     The forecast h steps ahead is `last + h * (last - first) / (context_length - 1)`. A
-    context of one row has no slope: the last value is repeated.
+    context of one row has no slope: the last value is repeated. Of a context with holes the line
+    goes through the first and the last observed value.
 
     Source: Hyndman and Athanasopoulos, Forecasting: Principles and Practice, the drift
     method, here over the window instead of the whole history.
@@ -27,10 +29,12 @@ class Drift(Baseline):
     """
 
     def _forecast(self, panel, spec, rows):
-        columns = panel.indices(self.targets_)
         steps = spec.context_length - 1
-        last = panel.values[np.ix_(rows, columns)].astype(np.float64)
-        first = panel.values[np.ix_(rows - steps, columns)].astype(np.float64)
-        slope = (last - first) / max(steps, 1)
+        last, ago = self._latest(panel, rows)
+        if panel.masked:
+            first, later = neighbours_of(panel, self.targets_, np.float64).earliest(rows - steps)
+        else:
+            first, later = self._latest(panel, rows - steps)
+        slope = (last - first) / np.maximum(steps - ago - later, 1)
         ahead = np.arange(1, spec.horizon + 1)
-        return last[:, None, :] + ahead[None, :, None] * slope[:, None, :]
+        return last[:, None, :] + (ahead[None, :, None] + ago[:, None, :]) * slope[:, None, :]

@@ -5,6 +5,7 @@ from sklearn import linear_model
 
 from tfts._messages import unknown
 from tfts.baselines.baseline import Baseline
+from tfts.data.holes import windows_to_learn
 from tfts.errors import DataError, SettingError
 
 WINDOW_NORMS = ("none", "last")
@@ -20,7 +21,9 @@ class LinearRegression(Baseline):
 
     The inputs are the flat `past` (targets and other columns) and, if there are any, the
     flat `known_future` of context and horizon. All series share the weights. Fitted by
-    scikit-learn's `Ridge` in float64.
+    scikit-learn's `Ridge` in float64. Of a table with holes a window is seen as a network sees it,
+    and is learnt from where at least half of its future was observed, see
+    `tfts.data.holes.windows_to_learn`.
 
     Args:
         alpha: Ridge strength, float >= 0, in the units of the panel given to `fit`; the
@@ -76,10 +79,10 @@ class LinearRegression(Baseline):
 
     def _learn(self, panel, spec):
         self.window_ = self._describe(panel, spec)
-        rows = spec.origins(panel)
+        rows, targets = windows_to_learn(panel, spec, spec.origins(panel))
         rows = rows[:: -(-len(rows) // self.max_windows)]
-        after = rows[:, None, None] + np.arange(1, spec.horizon + 1)[:, None]
-        future = panel.values[after, panel.indices(self.targets_)] - self._level(panel, rows)[:, None, :]
+        after = rows[:, None] + np.arange(1, spec.horizon + 1)
+        future = targets[after] - self._level(panel, rows)[:, None, :]
         inputs = self._inputs(panel, spec, rows)
         spread, alpha = np.ones(inputs.shape[1]), self.alpha
         if not alpha:
@@ -127,4 +130,4 @@ class LinearRegression(Baseline):
         """What the forecast starts from, float64 `(windows, targets)`."""
         if self.window_norm == "none":
             return np.zeros((len(rows), len(self.targets_)))
-        return panel.values[np.ix_(rows, panel.indices(self.targets_))].astype(np.float64)
+        return self._latest(panel, rows)[0]

@@ -6,7 +6,7 @@ from tfts.baselines.baseline import Baseline
 
 
 class Persistence(Baseline):
-    """Forecasts that nothing changes: each target keeps its value at the origin.
+    """Forecasts that nothing changes: each target keeps its value at the origin, or the latest that was observed.
 
     Example:
 
@@ -23,5 +23,4 @@ class Persistence(Baseline):
     copies_values = True
 
     def _forecast(self, panel, spec, rows):
-        last = panel.values[np.ix_(rows, panel.indices(self.targets_))].astype(np.float64)
-        return np.repeat(last[:, None, :], spec.horizon, axis=1)
+        return np.repeat(self._latest(panel, rows)[0][:, None, :], spec.horizon, axis=1)

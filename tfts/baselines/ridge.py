@@ -7,7 +7,7 @@ import pandas as pd
 
 from tfts._messages import unknown
 from tfts.baselines._equations import Centred, Layout, LinearMap, Seasonal, Solved, products_of_errors
-from tfts.baselines._moments import flat_moments, window_moments
+from tfts.baselines._moments import flat_moments, masked_moments, window_moments
 from tfts.baselines.baseline import Baseline
 from tfts.baselines.seasonal_naive import season_length_of
 from tfts.data.split import chronological_split
@@ -39,6 +39,12 @@ class Ridge(Baseline):
     strengths. The settings whose mean forecast is best are fitted to all training windows
     that they can use; a mean of linear maps is one linear map again. Last, the drift of the
     training windows is kept as far as it helps on the validation rows.
+
+    Of a table with holes (`missing="mask"`) a window is seen as a network sees it: holes on the line
+    between what was observed up to the origin. It counts where at least half of its future was
+    observed, whose holes are put on the line between their neighbours in the training rows; see
+    `tfts.data.holes.windows_to_learn`. The moments are then summed window by window, of at most 65,536
+    windows of single targets, evenly chosen.
 
     Args:
         lookbacks: Ints in 1 to `context_length` to choose from, or one int. `None` tries
@@ -259,7 +265,8 @@ class Ridge(Baseline):
     def _moments(self, panel, spec, targets):
         rows = spec.origins(panel)
         if self.inputs == "own":
-            return window_moments(panel, spec, rows, targets)
+            find = masked_moments if panel.masked else window_moments
+            return find(panel, spec, rows, targets)
         return flat_moments(panel, spec, rows)
 
     def _learnt(self, panel, spec, targets, lookback):

@@ -45,6 +45,6 @@ class RunningMedian(Baseline):
             mine, start = of == position, panel.spans.start[position]
             # Rows after the last origin are not even read.
             table = panel.values[start : rows[mine].max() + 1, panel.indices(self.targets_)]
-            medians = pd.DataFrame(table).rolling(self.rows, min_periods=1).median().to_numpy()
+            medians = pd.DataFrame(table).rolling(self.rows, min_periods=1).median().ffill().to_numpy()
             forecast[mine] = medians[rows[mine] - start][:, None, :]
         return forecast

@@ -21,7 +21,7 @@ class SeasonalNaive(Baseline):
 
     It may look further back than the context: at any earlier row of the same series. A
     value that is missing is taken from the season before it, and so on; where the series
-    does not reach back a season, the value at the origin is repeated.
+    does not reach back a season, the latest value is repeated.
 
     Args:
         season_length: Rows in a season, int >= 1. `None` finds it from the panel's
@@ -71,7 +71,7 @@ class SeasonalNaive(Baseline):
             _check_clock(panel, self.season_length_)
 
     def _forecast(self, panel, spec, rows):
-        starts = panel.spans.start[panel.series_of(rows)]
+        starts, latest = panel.spans.start[panel.series_of(rows)], self._latest(panel, rows)[0]
         lags = _ByClock if self.season == "clock" else _ByRows
         lags = lags(panel, spec.horizon, rows, self.season_length_)
         forecast = np.empty((len(rows), spec.horizon, len(self.targets_)))
@@ -92,7 +92,7 @@ class SeasonalNaive(Baseline):
                 seasons.append(np.where(reached, values[np.maximum(source, 0)], np.nan))
                 back[reached] += 1
                 source[reached] = lags.rows(back, reached)
-            seasons[0] = np.where(np.isnan(seasons[0]), values[rows][:, None], seasons[0])
+            seasons[0] = np.where(np.isnan(seasons[0]), latest[:, i, None], seasons[0])
             forecast[..., i] = seasons[0] if self.num_seasons == 1 else np.nanmedian(seasons, axis=0)
         return forecast
 

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 
 from tfts.calibration.cells import num_parts, parts_of_season, ranked_in_cells
+from tfts.data.holes import between_neighbours
+from tfts.data.spans import Spans
 from tfts.errors import DataError
 from tfts.outputs.output import normal_scores
 
@@ -279,17 +281,11 @@ class HeldOut:
             Float64 `(count, windows, horizon, targets)`.
 
         Raises:
-            ValueError: If the horizon of no held-out origin was wholly observed.
+            ValueError: If of no held-out origin half of the horizon was observed.
 
         Source: Clark et al., The Schaake shuffle, Journal of Hydrometeorology 5, 2004.
         """
-        whole = np.flatnonzero(~np.isnan(self.scores).any(axis=(1, 2)))
-        if not len(whole):
-            raise DataError(
-                "Paths are those of held-out origins whose horizon was wholly observed. Received: none. Give "
-                "`validation` rows, at least a horizon of them."
-            )
-        scores = self.scores[whole].astype(np.float64)
+        whole, scores = self._whole_paths()
         if not calibrated:
             scores = _as_normal(scores)
         places = self._places(origins.names)[origins.of]
@@ -302,6 +298,24 @@ class HeldOut:
                 _chosen(self.times[kept], self.series[kept], places[windows], count, rng)
             ]
         return np.stack([np.clip(forecasts.at(scores[at] * units), low, high) for at in chosen])
+
+    def _whole_paths(self):
+        """Held-out origins that paths are drawn from, and their scores without holes, float64."""
+        there = ~np.isnan(self.scores)
+        whole = np.flatnonzero(there.all(axis=(1, 2)))
+        if len(whole):
+            return whole, self.scores[whole].astype(np.float64)
+        # Where no horizon is without a hole, those with few: an error is between those of the steps around it.
+        horizon = self.scores.shape[1]
+        half = np.flatnonzero((2 * there.sum(axis=1) >= horizon).all(axis=1))
+        if not len(half):
+            raise DataError(
+                "Paths are those of held-out origins whose horizon was wholly observed, or at least half of it where "
+                "there is no other. Received: none. Give `validation` rows, at least a horizon of them."
+            )
+        steps = np.moveaxis(self.scores[half], 1, 0).astype(np.float64)
+        filled = between_neighbours(steps.reshape(horizon, -1), Spans(0, 0, horizon, horizon))
+        return half, np.moveaxis(filled.reshape(steps.shape), 0, 1)
 
     def _in_the_same_part(self, whole, origins):
         """Windows, and held-out origins in the same part of the season, of all where these are few."""

@@ -219,6 +219,8 @@ def movement_rows(freq, context_length):
 def moved_of(panel, rows, spec):
     """Mean distance of values one season apart in the windows before some origins, `(windows, targets)`.
 
+    Of a panel with `masked` the mean is that of the pairs of which both were observed.
+
     Args:
         panel: `Panel` in original units.
         rows: Int `(windows,)`: origins.
@@ -238,7 +240,11 @@ def moved_of(panel, rows, spec):
     steps[season:] = np.abs(values[season:] - values[:-season])
     sums = np.concatenate([np.zeros((1, steps.shape[1])), np.nancumsum(steps, axis=0)])
     rows = np.asarray(rows)
-    return (sums[rows + 1] - sums[rows + 1 - count]) / max(count, 1)
+    moved = sums[rows + 1] - sums[rows + 1 - count]
+    if panel.masked:
+        pairs = np.concatenate([np.zeros((1, steps.shape[1])), np.cumsum(~np.isnan(steps), axis=0)])
+        return moved / np.maximum(pairs[rows + 1] - pairs[rows + 1 - count], 1)
+    return moved / max(count, 1)
 
 
 def in_units(moved, sizes):

@@ -96,7 +96,7 @@ class Data(Section):
     targets: list[str] | None = Field(None, description="columns to forecast")
     known_future: list[str] = Field([], description="columns known ahead")
     calendar: list[str] = Field([], description="calendar features to add")
-    missing: typing.Literal["raise", "interpolate", "drop"] = "raise"
+    missing: typing.Literal["raise", "interpolate", "drop", "mask"] = "raise"
     limit: int | None = Field(10, ge=1, description="longest gap in rows that is interpolated")
     duplicates: typing.Literal["raise", "first", "last", "mean"] = "raise"
     scaler: str = "standard"

@@ -31,6 +31,7 @@ class FittedTable:
         span: Dict of the `start`, `end`, `rows` and `timezone` of the training rows.
         static: Names of the attributes of a series.
         labels: Dict from each column or attribute of labels to those of the training rows.
+        masked: Whether missing values stay so, see `Panel`.
 
     Example:
 
@@ -51,6 +52,7 @@ class FittedTable:
     span: dict
     static: tuple = ()
     labels: dict = dataclasses.field(default_factory=dict)
+    masked: bool = False
 
     @classmethod
     def of(
@@ -90,6 +92,7 @@ class FittedTable:
             },
             static=train.static,
             labels=dict(train.labels if labels is None else labels),
+            masked=train.masked,
         )
 
     @property
@@ -137,6 +140,11 @@ class FittedTable:
                 raise DataError(
                     f"The forecaster was fitted with {name}={list(fitted)}, but the table has {list(given)}."
                 )
+        if self.masked != panel.masked:
+            fitted, given = ("with" if masked else "without" for masked in (self.masked, panel.masked))
+            raise DataError(
+                f"The forecaster was fitted {fitted} missing='mask', but the panel was made {given} it."
+            )
         if set(self.labels) != set(panel.labels):
             raise DataError(
                 f"The forecaster was fitted with labels in the columns {list(self.labels)}, but those of the table are "

@@ -62,10 +62,10 @@ def last_rows(panel, spec):
     whole = np.isin(ends, spec.forecast_origins(panel)) & (ends >= panel.spans.start)
     if not whole.any():
         place = int(np.argmax(ends - panel.spans.start))
-        raise DataError(
-            f"No series can be forecast from its last row: the longest, {panel.series[place]!r}, "
-            f"{why_not(panel, spec, place)}."
-        )
+        of = "The table can't be forecast from its last row: it"
+        if panel.series_name is not None:
+            of = f"No series can be forecast from its last row: the longest, {panel.series[place]!r},"
+        raise DataError(f"{of} {why_not(panel, spec, place)}.")
     return ends, whole
 
 
@@ -90,6 +90,8 @@ def why_not(panel, spec, place, given=None):
             f"the model needs the columns {list(given or panel.known_future)} for horizon={spec.horizon} rows: "
             "append rows with these columns, the others left empty"
         )
+    if panel.masked:
+        return f"has no value of a target in its last {length} rows"
     return f"has a missing or interpolated value among its last {length} rows"
 
 

@@ -36,7 +36,7 @@ from tfts.data.times import (
 from tfts.data.weekdays import moved_weeks
 from tfts.errors import DataError, SettingError, UnknownNameError
 
-MISSING = ("raise", "interpolate", "drop")
+MISSING = ("raise", "interpolate", "drop", "mask")
 DUPLICATES = ("raise", "first", "last", "mean")
 # Tables of forecasts have a column for each target beside these.
 _TAKEN = ("model", "origin", "series", "time")
@@ -63,6 +63,7 @@ class Panel:
             series. Rows before `target_start` are context only. Rows from `observed_end`
             on hold nothing but `known_future` values: the future that is known.
         filled: Bool, like `values`: true where the user's table had no value.
+        masked: Whether missing values stay so, and windows say where they are; see `missing="mask"`.
         static: Names of the attributes of a series, which are no columns of `values`.
         attributes: Float64 `(series, static)`: their values; `None` without any.
         labels: Dict from each column or attribute that holds labels to a tuple of them. The label
@@ -95,6 +96,7 @@ class Panel:
     static: tuple = ()
     attributes: np.ndarray | None = None
     labels: Mapping[str, tuple] = dataclasses.field(default_factory=dict)
+    masked: bool = False
 
     @classmethod
     def from_frame(
@@ -106,7 +108,7 @@ class Panel:
         freq: str | int | pd.offsets.BaseOffset | None = None,
         targets: str | Sequence[str] | None = None,
         known_future: str | Sequence[str] = (),
-        missing: Literal["raise", "interpolate", "drop"] = "raise",
+        missing: Literal["raise", "interpolate", "drop", "mask"] = "raise",
         limit: int | None = 10,
         duplicates: Literal["raise", "first", "last", "mean"] = "raise",
         allow_constant: bool | Literal["some"] = False,
@@ -141,7 +143,9 @@ class Panel:
             missing: What to do about missing values: `"raise"` an error, `"interpolate"`
                 between neighbours in time, or `"drop"` the windows that touch one. A
                 window never ends on an interpolated row, because that row was made from
-                the row after it.
+                the row after it. `"mask"` leaves them missing: a window may hold some and end on
+                one, models are told where they are, and only observed values are learnt
+                from and scored. Columns known ahead are filled from the nearest rows, on a line.
             limit: Rows. With `"interpolate"`, a longer gap stays missing, and windows
                 that touch it are left out. `None` sets no limit.
             duplicates: What to do about several rows with one time: `"raise"`, keep the
@@ -239,6 +243,7 @@ class Panel:
             absent[:, i] = False
         filled = absent if absent.any() else np.broadcast_to(False, values.shape)
         panel = cls(
+            masked=missing == "mask",
             values=values,
             columns=columns,
             targets=targets,
@@ -327,12 +332,28 @@ class Panel:
 
     def _with_missing(self, missing, limit, allow_empty):
         """The panel after what `missing` says of absent values; a series without any may be allowed."""
+        if missing == "mask":
+            return self._with_known_filled() if self.known_future else self
         self._check_known_future()
         if missing == "raise":
             self._raise_missing(allow_empty)
         if missing == "interpolate":
             return dataclasses.replace(self, values=self._interpolated(limit))
         return self
+
+    def _with_known_filled(self):
+        """The panel with holes in columns known ahead filled, without rows at the end that hold nothing."""
+        from tfts.data.holes import between_neighbours, neighbour_rows
+
+        at = self.indices(self.known_future)
+        empty = self.filled[:, at].all(axis=1)
+        spans = self.spans.replace(end=_observed_ends(empty, self.spans.observed_end, self.spans.end))
+        values, filled = self.values.copy(), np.zeros(self.filled.shape, dtype=bool)
+        # What ends before the others do is not known ahead.
+        filled[:, at] = neighbour_rows(values[:, at], spans)[1] < 0
+        dataclasses.replace(self, spans=spans, filled=filled)._check_known_future()
+        values[:, at] = between_neighbours(values[:, at], spans)
+        return dataclasses.replace(self, values=values, spans=spans)
 
     def __repr__(self):
         times = self.shown(self.times)
@@ -514,6 +535,7 @@ class Panel:
             # A name counts with its type: store 7 is not store "7".
             "series": [repr(name) for name in self.series],
             "spans": [[row - span.start for row in span] for span in self.spans],
+            **({"masked": True} if self.masked else {}),
             "static": self.static,
             "attributes": None if self.attributes is None else self.attributes.tolist(),
             "labels": self.labels,
@@ -561,8 +583,8 @@ class Panel:
                 raise DataError(
                     f"Column {column!r} has {len(rows)} missing values at freq={self.freq!r} (first: "
                     f"{self._where(rows[0])}). Rows that the table lacks count as missing. Fill them, or choose "
-                    "missing='interpolate' (fills gaps of up to `limit` rows) or missing='drop' (leaves out "
-                    "the windows that touch a gap)."
+                    "missing='interpolate' (fills gaps of up to `limit` rows), missing='drop' (leaves out the windows "
+                    "that touch a gap) or missing='mask' (tells the model where they are)."
                 )
 
     def _interpolated(self, limit):

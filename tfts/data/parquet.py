@@ -215,6 +215,7 @@ def _write_group(path, panel):
             "time_name",
             "series_name",
             "static",
+            "masked",
         )
     }
     described["labels"] = {name: list(found) for name, found in panel.labels.items()}
@@ -298,5 +299,5 @@ def _opened(store):
             name: tuple(described[name])
             for name in ("columns", "targets", "known_future", "series", "static")
         },
-        **{name: described[name] for name in ("freq", "time_name", "series_name")},
+        **{name: described[name] for name in ("freq", "time_name", "series_name", "masked")},
     )

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tfts.data.holes import filled_tensors, neighbours_of
 from tfts.data.panel import aligned_empty
 from tfts.errors import DataError, SettingError
 
@@ -32,7 +33,10 @@ class WindowSpec:
     A window has an origin, the last row seen. Its context is the `context_length` rows
     up to and including the origin; its future is the `horizon` rows after it. A window
     never crosses from one series into another, never touches a missing value, and never
-    ends on an interpolated row. Windows are not stored: every batch is gathered from the
+    ends on an interpolated row. Of a panel with `masked` it may hold missing values: each target is
+    observed in its context at least once, and to learn from one target in its future; what is
+    put in place of the others comes from rows of the window up to the origin alone, see
+    `tfts.data.holes.Neighbours`. Windows are not stored: every batch is gathered from the
     panel's one table.
 
     Args:
@@ -142,6 +146,7 @@ class WindowSpec:
             known_future=self.known_columns(panel),
             static=panel.static,
             categories={name: len(labels) for name, labels in panel.labels.items()},
+            masked=panel.masked,
             output=output,
         )
 
@@ -216,10 +221,10 @@ class WindowSpec:
 
         Returns:
             `tf.data.Dataset` of `(inputs, future)`. `inputs` is `past`, float32 `(batch,
-            context_length, features)`, or with known columns, attributes or a teacher a dict
-            of `past`, `known_future` `(batch, context_length + horizon, known)`, `static`
-            `(batch, attributes)` and `teacher`. `future` is float32 `(batch, horizon, targets)`. A panel that is not
-            scaled is rounded to float32 as well.
+            context_length, features)`, or with known columns, attributes, a mask or a teacher a dict
+            of `past`, `observed` like it, `known_future` `(batch, context_length + horizon, known)`, `static`
+            `(batch, attributes)` and `teacher`. `future` is float32 `(batch, horizon, targets)`, of a panel with
+            `masked` NaN where nothing was observed. A panel that is not scaled is rounded to float32 as well.
 
         Raises:
             ValueError: If there is no window.
@@ -235,12 +240,12 @@ class WindowSpec:
                 f"`count` must be an int >= 1 (windows), with shuffle=True. Received: {count=}, {shuffle=}."
             )
         rows = self.origins(panel)
-        inputs, future = self._gatherers(panel)
+        inputs, future, teacher = self._gatherers(panel)
 
         def batch(at):
             made, after = inputs(at), future(at)
             if teacher_forcing:
-                made = {**(made if isinstance(made, dict) else {"past": made}), "teacher": after}
+                made = {**(made if isinstance(made, dict) else {"past": made}), "teacher": teacher(at)}
             return (made, after) if beside is None else (made, after, beside(at))
 
         whole = len(rows)
@@ -299,10 +304,13 @@ class WindowSpec:
             rows: Int `(windows,)`: origins, as from `forecast_origins`.
 
         Returns:
-            `past`, or with known columns or attributes a dict of `past`, `known_future` and
-            `static`, as NumPy arrays like those of `arrays`.
+            `past`, or with a mask, known columns or attributes a dict of `past`, `observed`,
+            `known_future` and `static`, as NumPy arrays like those of `arrays`.
         """
-        made = {"past": self.past(panel, rows)}
+        if panel.masked:
+            made = dict(zip(("past", "observed"), self._filled(panel, rows), strict=True))
+        else:
+            made = {"past": self.past(panel, rows)}
         if self.known_columns(panel):
             made["known_future"] = self.known(panel, rows)
         if panel.static:
@@ -345,7 +353,15 @@ class WindowSpec:
 
     def past(self, panel: Panel, rows: npt.ArrayLike) -> np.ndarray:
         """`past` of the given origins, `(windows, context_length, features)`, like `panel.values`."""
+        if panel.masked:
+            return self._filled(panel, rows)[0]
         return _windows(panel, self.features(panel), rows - self.context_length + 1, self.context_length)
+
+    def _filled(self, panel, rows):
+        """`past` and `observed` of windows that may hold holes."""
+        first = np.asarray(rows) - self.context_length + 1
+        _check_inside(panel, first, self.context_length)
+        return neighbours_of(panel, self.features(panel)).windows(first, self.context_length)
 
     def known(self, panel: Panel, rows: npt.ArrayLike) -> np.ndarray:
         """`known_future` of the given origins, `(windows, context_length + horizon, known)`."""
@@ -372,6 +388,8 @@ class WindowSpec:
         rows = self._room(panel, observed_future)
         if not len(rows) or not panel.filled.any():
             return rows
+        if panel.masked:
+            return self._find_observed(panel, rows, observed_future)
         known = self.known_columns(panel)
         past = panel.indices(self.features(panel))
         ahead = panel.indices(known)
@@ -384,6 +402,20 @@ class WindowSpec:
             targets = panel.indices(self.target_columns(panel))
             good &= _free(_absent(panel, targets), *future)
             good &= _free(_borrowed(panel, np.concatenate([targets, ahead])), *future)
+        return rows[good]
+
+    def _find_observed(self, panel, rows, observed_future):
+        """Those of some origins that see each target, and with a future are answered by one."""
+        targets, known = panel.indices(self.target_columns(panel)), self.known_columns(panel)
+        context, future = (rows - self.context_length + 1, rows + 1), (rows + 1, rows + self.horizon + 1)
+        absent = np.isnan(panel.values[:, targets])
+        good = np.ones(len(rows), dtype=bool)
+        for column in absent.T:
+            good &= ~_free(~column, *context)
+        if observed_future:
+            good &= ~_free(~absent.all(axis=1), *future)
+        if known:
+            good &= _free(_absent(panel, panel.indices(known)), context[0], future[1])
         return rows[good]
 
     def _why_none(self, panel, observed_future):
@@ -401,6 +433,13 @@ class WindowSpec:
             f"{span.observed_end - span.target_start} may be forecast; a window takes {need} "
             f"(context_length={self.context_length}, horizon={self.horizon}{history})"
         )
+        if len(self._room(panel, observed_future)) and panel.masked:
+            answered = ", and one of them in its future" * bool(observed_future)
+            return (
+                f"The mask hides too much: no window sees each of the targets {list(self.target_columns(panel))} in "
+                f"its context at least once{answered}. {text}. Use longer windows, or leave out the targets and "
+                "series of which nothing is known."
+            )
         if len(self._room(panel, observed_future)):
             return (
                 f"Every window touches a missing value or ends on an interpolated one. {text}. Fill the gaps, give "
@@ -415,7 +454,7 @@ class WindowSpec:
         return f"There are too few rows for one window. {text}. Use more rows or shorter windows."
 
     def _gatherers(self, panel):
-        """Two functions from origins to tensors: inputs, and future targets."""
+        """Three functions from origins to tensors: inputs, future targets, and those without holes, for a teacher."""
         import tensorflow as tf
 
         def table(columns):
@@ -428,8 +467,10 @@ class WindowSpec:
 
         known = self.known_columns(panel)
         features, targets = self.features(panel), self.target_columns(panel)
-        past_table = table(features)
-        target_table = past_table if features == targets else table(targets)
+        past_table = None if panel.masked else table(features)
+        target_table = past_table if features == targets and not panel.masked else table(targets)
+        near = neighbours_of(panel, features, np.float32) if panel.masked else None
+        near_tables = None if near is None else (_on_host(near.lines), _on_host(near.table), near.longest)
         known_table = table(known) if known else None
         attributes = _on_host(panel.attributes.astype(np.float32)) if panel.static else None
         ends = _on_host(panel.spans.end) if panel.static else None
@@ -439,7 +480,11 @@ class WindowSpec:
             return origins[:, None] + tf.range(first, last, dtype=origins.dtype)
 
         def inputs(origins):
-            made = {"past": tf.gather(past_table, rows(origins, 1 - context, 1))}
+            at = rows(origins, 1 - context, 1)
+            if panel.masked:
+                made = dict(zip(("past", "observed"), filled_tensors(*near_tables, at), strict=True))
+            else:
+                made = {"past": tf.gather(past_table, at)}
             if known:
                 made["known_future"] = tf.gather(known_table, rows(origins, 1 - context, horizon + 1))
             if attributes is not None:
@@ -450,7 +495,15 @@ class WindowSpec:
         def future(origins):
             return tf.gather(target_table, rows(origins, 1, horizon + 1))
 
-        return inputs, future
+        def teacher(origins):
+            after = future(origins)
+            if not panel.masked:
+                return after
+            # What was not observed is taken to be as before.
+            before = tf.gather(near_tables[1], rows(origins, 1, horizon + 1))
+            return tf.where(tf.math.is_nan(after), before[..., : len(targets)], after)
+
+        return inputs, future, teacher
 
 
 def _drawn_by_series(panel, rows, count):

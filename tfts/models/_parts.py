@@ -38,6 +38,8 @@ class Window:
         task: `Task`.
         inputs: What `keras.Model` takes: the tensor `past` alone, or a dict.
         past: Tensor `(batch, context_length, columns)`, the columns of numbers as they come.
+        observed: What of the columns of `past` was observed, 1 or 0, `(batch, context_length, num_features)`, or
+            None where nothing is missing.
         values: The same normalised, then the vectors of labels; the targets are its first columns.
         norm: The layer that normalised, None for `"none"`.
         level: Tensor `(batch, 1, features)`, the level that the forecast gets back, or None.
@@ -55,6 +57,7 @@ class Window:
     task: Task
     inputs: object
     past: object
+    observed: object
     values: object
     norm: object
     level: object
@@ -90,8 +93,16 @@ class Window:
 
     @property
     def encoder(self):
-        """All that is there for a row of the context, `(batch, context_length, columns)`."""
-        return join([self.values, self.context], "encoder_inputs")
+        """All that is there for a row of the context, `(batch, context_length, columns)`.
+
+        What is missing in a row moves its values by weights that start at zero: holes at random tell nothing,
+        and columns of them would be noise to begin with.
+        """
+        values = self.values
+        if self.observed is not None:
+            told = _from_zero(values.shape[-1], "missing_map", use_bias=False)(1.0 - self.observed)
+            values = keras.layers.Add(dtype="float32", name="with_missing")([values, told])
+        return join([values, self.context], "encoder_inputs")
 
 
 def window_inputs(task, window_norm="none", *, affine=False, own=False):
@@ -107,8 +118,7 @@ def window_inputs(task, window_norm="none", *, affine=False, own=False):
         `Window`.
 
     Raises:
-        ValueError: If `task` is not a `Task`, asks for what no model can use yet, or
-            `window_norm` is unknown.
+        ValueError: If `task` is not a `Task`, or `window_norm` is unknown.
     """
     _check_task(task)
     if window_norm not in WINDOW_NORMS:
@@ -126,9 +136,9 @@ def window_inputs(task, window_norm="none", *, affine=False, own=False):
         values, level, scale = norm(values, return_statistics=True)
     if not own:
         values = join([values, *labels.values()], "values_and_labels")
-    known = _known(task, inputs, all_labels)
+    known, observed = _known(task, inputs, all_labels), inputs.get("observed")
     inputs = inputs if len(inputs) > 1 else inputs["past"]
-    return Window(task, inputs, past, values, norm, level, scale, labels=all_labels, **known)
+    return Window(task, inputs, past, observed, values, norm, level, scale, labels=all_labels, **known)
 
 
 def _known(task, inputs, all_labels):
@@ -187,10 +197,6 @@ def _check_task(task):
             "A builder takes a `Task`, then its options by name, for example linear(Task(context_length=7, horizon=5, "
             f"targets=1, past=2)). Received: task={task!r}."
         )
-    if task.masked:
-        raise SettingError(
-            "The models take no mask of missing values. Expected masked=False. Received: masked=True."
-        )
 
 
 def join(tensors, name, axis=-1):
@@ -199,6 +205,21 @@ def join(tensors, name, axis=-1):
     if len(tensors) == 1:
         return tensors[0]
     return keras.layers.Concatenate(axis=axis, dtype="float32", name=name)(tensors)
+
+
+def with_missing(window, tensor, cut):
+    """Adds to a tensor what is missing in its stretches of the targets, by weights that all share and start at zero.
+
+    Args:
+        window: `Window`.
+        tensor: Tensor `(batch, targets, ..., units)`.
+        cut: Function from `(batch, context_length, targets)` to `(batch, targets, ..., rows)`.
+    """
+    if window.observed is None:
+        return tensor
+    missing = cut(1.0 - window.observed[..., : window.task.num_targets])
+    told = _from_zero(tensor.shape[-1], "missing_map", use_bias=False)(missing)
+    return keras.layers.Add(name="with_missing")([tensor, told])
 
 
 def head(window, features):

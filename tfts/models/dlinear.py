@@ -23,6 +23,8 @@ def dlinear(task, *, individual=False, kernel_size=25, window_norm="none", name=
     weights start at zero. The paper takes the window as it is; on a series whose
     level drifts `window_norm="last"` forecasts better.
 
+    Of a task with `masked` it sees what is put in place of missing values, and not the mask.
+
     Args:
         task: `Task`, what the model is for.
         individual: Bool. False maps the targets by weights that all share, True

@@ -93,7 +93,13 @@ def _tokens(window, units):
         numbers = [column for column in names if column not in window.labels]
         if numbers:
             rows = rows if len(numbers) == len(names) and not task.static else rows[..., : len(numbers)]
-            blocks.append(_embedded(rows, units, name))
+            tokens = _embedded(rows, units, name)
+            if name == "embedding" and window.observed is not None:
+                places = [task.features.index(column) for column in numbers]
+                missing = keras.ops.take(1.0 - window.observed, places, axis=-1)
+                told = _embedded(missing, units, "missing_map", use_bias=False, kernel_initializer="zeros")
+                tokens = keras.layers.Add(name="with_missing")([tokens, told])
+            blocks.append(tokens)
             found |= {column: (blocks[-1], i) for i, column in enumerate(numbers)}
     if len(found) == len(task.features + task.known_future + task.static):
         return join(blocks, "tokens", axis=1)
@@ -109,6 +115,8 @@ def _tokens(window, units):
     return join([found[column] for column in columns], "tokens", axis=1)
 
 
-def _embedded(rows, units, name):
+def _embedded(rows, units, name, **options):
     """A token for each column, `(batch, columns, units)`."""
-    return keras.layers.Dense(units, name=name)(keras.layers.Permute((2, 1), name=f"{name}_rows")(rows))
+    return keras.layers.Dense(units, name=name, **options)(
+        keras.layers.Permute((2, 1), name=f"{name}_rows")(rows)
+    )

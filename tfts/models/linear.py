@@ -15,6 +15,8 @@ SPACE = {
 def linear(task, *, shared=True, window_norm="last", name="linear"):
     """Builds one linear map from the window to the horizon.
 
+    Of a task with `masked` it sees what is put in place of missing values, and not the mask.
+
     Args:
         task: `Task`, what the model is for.
         shared: Bool. True maps each target's own window by weights that all

@@ -38,8 +38,8 @@ def nhits(
     for the context and a few for the horizon, between which it interpolates. What it
     explains of the context is taken away before the next block; what it says
     of the horizon is summed. Every target has its own window and shares the weights; the
-    other features, and the columns known ahead in context and horizon, are pooled and
-    given to the perceptron of each block.
+    other features, the columns known ahead in context and horizon, and what is missing are
+    pooled and given to the perceptron of each block.
 
     Args:
         task: `Task`, what the model is for.
@@ -78,6 +78,7 @@ def nhits(
     check_positive_int(units=units, num_blocks=num_blocks, num_layers=num_layers)
     _check_stacks(pool_sizes, steps_per_knot)
     left, others = window.own, window.others
+    missing = None if window.observed is None else 1.0 - window.observed
     parts = []
     for stack, (pool_size, steps) in enumerate(zip(pool_sizes, steps_per_knot, strict=True)):
         beside = [
@@ -86,11 +87,16 @@ def nhits(
             if rows is not None
         ]
         beside = join(beside, f"beside_{stack}") if beside else None
+        gaps = None
+        if missing is not None:
+            gaps = keras.layers.Flatten(name=f"missing_{stack}")(
+                _pooled(missing, pool_size, f"pooled_missing_{stack}")
+            )
         for block in range(num_blocks):
             at = f"{stack}_{block}"
             pooled = _pooled(left, pool_size, f"pooled_{at}")
             pooled = keras.layers.Permute((2, 1), name=f"pooled_rows_{at}")(pooled)
-            hidden = _perceptron(pooled, beside, units, num_layers, dropout, at)
+            hidden = _perceptron(pooled, beside, gaps, units, num_layers, dropout, at)
             knots = target_rows(
                 window, hidden, -(-task.horizon // steps), f"knots_{at}", kernel_initializer="zeros"
             )
@@ -123,14 +129,17 @@ def _pooled(rows, pool_size, name):
     return keras.layers.MaxPooling1D(pool_size, padding="same", name=name)(rows)
 
 
-def _perceptron(pooled, beside, units, num_layers, dropout, at):
-    """From the pooled windows `(batch, targets, rows)` and what is beside them `(batch, numbers)`."""
-    hidden = keras.layers.Dense(units, name=f"hidden_{at}_0")(pooled)
-    if beside is not None:
+def _perceptron(pooled, beside, missing, units, num_layers, dropout, at):
+    """From the pooled windows `(batch, targets, rows)`, what is beside them, and what is missing `(batch, numbers)`."""
+    parts = [keras.layers.Dense(units, name=f"hidden_{at}_0")(pooled)]
+    for name, numbers, start in (("beside", beside, "glorot_uniform"), ("missing", missing, "zeros")):
+        if numbers is None:
+            continue
         # The same as joining it to the window of each target, which would repeat it.
-        beside = keras.layers.Dense(units, use_bias=False, name=f"hidden_{at}_beside")(beside)
-        beside = keras.layers.Reshape((1, units), name=f"hidden_{at}_beside_row")(beside)
-        hidden = keras.layers.Add(name=f"hidden_{at}_sum")([hidden, beside])
+        options = {"use_bias": False, "kernel_initializer": start}
+        numbers = keras.layers.Dense(units, **options, name=f"hidden_{at}_{name}")(numbers)
+        parts.append(keras.layers.Reshape((1, units), name=f"hidden_{at}_{name}_row")(numbers))
+    hidden = keras.layers.Add(name=f"hidden_{at}_sum")(parts) if len(parts) > 1 else parts[0]
     hidden = keras.layers.ReLU(name=f"relu_{at}")(hidden)
     for i in range(num_layers):
         if i:

@@ -17,6 +17,8 @@ def nlinear(task, *, individual=False, name="nlinear"):
     Without `individual` this is `linear` with default settings. The weights
     start at zero, which is the last value repeated.
 
+    Of a task with `masked` it sees what is put in place of missing values, and not the mask.
+
     Args:
         task: `Task`, what the model is for.
         individual: Bool. False maps the targets by weights that all share, True

@@ -6,7 +6,7 @@ from keras import ops
 from tfts.layers import Patches, PositionEmbedding
 from tfts.layers._checks import check_positive_int
 from tfts.models._blocks import check_heads, encoder_block
-from tfts.models._parts import finish, target_head, window_inputs
+from tfts.models._parts import finish, target_head, window_inputs, with_missing
 
 # The settings that a search tries by default, see tfts.tuning.
 SPACE = {
@@ -87,6 +87,7 @@ def patch_transformer(
     patches = Patches(**cut, name="patches")(window.own)
     num_patches = patches.shape[2]
     tokens = keras.layers.Dense(units, name="embedding")(patches)
+    tokens = with_missing(window, tokens, Patches(**cut, name="missing_patches"))
     if window.context is not None:
         beside = keras.layers.Permute((2, 1, 3), name="known_rows")(
             Patches(**cut, name="known_patches")(window.context)

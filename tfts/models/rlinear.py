@@ -20,6 +20,8 @@ def rlinear(task, *, individual=False, affine=True, name="rlinear"):
     with `window_norm="instance"`. The map's weights start at zero, which is the
     mean repeated.
 
+    Of a task with `masked` it sees what is put in place of missing values, and not the mask.
+
     Args:
         task: `Task`, what the model is for.
         individual: Bool. False maps the targets by weights that all share, True

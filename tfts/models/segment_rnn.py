@@ -4,7 +4,7 @@ import keras
 
 from tfts.layers import SegmentGRU, Segments
 from tfts.layers._checks import check_positive_int, check_share
-from tfts.models._parts import as_columns, finish, target_rows, window_inputs
+from tfts.models._parts import as_columns, finish, target_rows, window_inputs, with_missing
 
 # The settings that a search tries by default, see tfts.tuning.
 SPACE = {
@@ -72,6 +72,7 @@ def segment_rnn(
     check_share(dropout=dropout)
     segments = Segments(segment_length, name="segments")(window.own)
     embedded = keras.layers.Dense(units, name="segment_embedding")(segments)
+    embedded = with_missing(window, embedded, Segments(segment_length, name="missing_segments"))
     known_ahead = None
     if window.known is not None:
         known_context = _embed_known(window.context, segment_length, units, "known_context")

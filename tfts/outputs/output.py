@@ -135,7 +135,11 @@ class Output(abc.ABC):
         """
         middle = self.at(parameters, np.zeros(actual.shape))
         spread = np.maximum(self.at(parameters, np.ones(actual.shape)) - middle, 1e-9)
-        return self.further_raw(np.sqrt(np.nanmean(((actual - middle) / spread) ** 2, axis=0)))
+        squares = ((actual - middle) / spread) ** 2
+        seen = (~np.isnan(squares)).sum(axis=0)
+        # A step that was never observed keeps its spread.
+        mean = np.where(seen > 0, np.nansum(squares, axis=0) / np.maximum(seen, 1), 1)
+        return self.further_raw(np.sqrt(mean))
 
     def score_table(self, scores):
         """Scores that stay the same, as `at_table` takes them, NumPy `(..., levels, numbers)` or `(..., levels)`.

@@ -83,7 +83,7 @@ class BaselinePredictor(Predictor):
             )
         from tfts.linear_start import ridge_network
 
-        model, options = ridge_network(self.model, task.num_features)
+        model, options = ridge_network(self.model, task.num_features, task.masked)
         network = NetworkPredictor("linear", options)
         network.model = model
         return network

@@ -145,12 +145,17 @@ class NetworkPredictor(Predictor):
         from tfts.predictors.template import Template
 
         if isinstance(self.source, Template):
+            if self.source.compiled and task.masked:
+                raise ModelError(
+                    f"The Keras model {self.name!r} is compiled with a loss of its own, and with missing='mask' values "
+                    "that were not observed are NaN. Give a builder, a function of a Task, or take another `missing`."
+                )
             model = self.source.make(task)
             if self.source.compiled:
                 return model
         else:
             model = build_model(self.source, task, **self.model_options, **more)
-        compile_network(model, steps, options, metrics(), task.output)
+        compile_network(model, steps, options, metrics(), task.output, task.masked)
         return model
 
     def _predict(self, panel, spec, rows):

@@ -107,7 +107,12 @@ def _inputs(metadata, named):
         lines.append(
             f"- The graph takes logarithms, so {logged} must be above 0; a window with another value gives NaN."
         )
-    if metadata["missing"] == "interpolate":
+    if metadata["missing"] == "mask":
+        lines.append(
+            "- Missing values of `past` are NaN, and the graph tells the model where they are. A window in which a "
+            "target has no value, or any value is infinite, gives NaN; the other windows of the request are answered."
+        )
+    elif metadata["missing"] == "interpolate":
         limit = "" if metadata["limit"] is None else f" of up to {metadata['limit']} rows"
         lines.append(
             f"- Gaps{limit} inside a window are filled along a line. A window with any other missing or infinite value "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import time
@@ -312,6 +313,7 @@ class _Remote(Forecaster):
             span={"timezone": metadata["timezone"]},
             static=self.scaler_.static,
             labels=self.scaler_.labels,
+            masked=metadata["task"]["masked"],
         )
         self._series_names = metadata["series_names"]
         self._takes_phase = any("phase" in of["inputs"] for of in metadata["signatures"].values())
@@ -374,7 +376,8 @@ class _Remote(Forecaster):
         """
         for start in range(0, len(rows), self._batch_size):
             at = rows[start : start + self._batch_size]
-            inputs = self.spec.inputs(panel, at)
+            # A graph fills holes itself.
+            inputs = self.spec.inputs(dataclasses.replace(panel, masked=False), at)
             inputs = inputs if isinstance(inputs, dict) else {"past": inputs}
             if self._series_names is not None:
                 places = {name: i for i, name in enumerate(self._series_names)}

@@ -41,6 +41,7 @@ class GraphQuantiles(tf.Module):
     def __init__(self, forecaster, output, names, precision):
         super().__init__()
         self.levels, self._output, self._precision = forecaster.quantiles, output, precision
+        self._masked = forecaster.task.masked
         self._held_out = held_out = forecaster.held_out_ if forecaster.calibration != "none" else None
         scores = normal_scores(self.levels)[None, None, None, None]
         self._place = self._sizes = self._phases = None
@@ -123,14 +124,26 @@ class GraphQuantiles(tf.Module):
         """Rows of a table, `(batch or 1, ...)`; of all windows the first."""
         return tf.convert_to_tensor(table)[:1] if row is None else tf.gather(table, row)
 
+    def _moved(self, past):
+        """As `moved_of`, `(batch, targets)`."""
+        count = max(self._count, 1)
+        if self._masked:
+            # Zeros first: converters to ONNX choose by products, in which one NaN would be all.
+            there = ~tf.math.is_nan(past)
+            past = tf.where(there, past, tf.zeros_like(past))
+            pairs = tf.cast(there[:, self._season :] & there[:, : -self._season], past.dtype)
+            pairs = pairs[:, pairs.shape[1] - self._count :]
+            count = tf.maximum(tf.reduce_sum(pairs, axis=1), 1)
+        moved = tf.abs(past[:, self._season :] - past[:, : -self._season])
+        moved = moved[:, moved.shape[1] - self._count :]
+        return tf.reduce_sum(moved * pairs if self._masked else moved, axis=1) / count
+
     def _units(self, past, row, phase):
         """What scores of points are multiplied by, `(batch, horizon, targets)`."""
         units = tf.ones((1, 1, 1), self._precision)
         if self._sizes is not None:
             sizes = self._of(self._sizes, row)
-            past = tf.cast(past, self._precision)
-            moved = tf.abs(past[:, self._season :] - past[:, : -self._season])
-            moved = tf.reduce_sum(moved[:, moved.shape[1] - self._count :], axis=1) / max(self._count, 1)
+            moved = self._moved(tf.cast(past, self._precision))
             if row is not None:
                 is_new = (row == self._num_known)[:, None] & (moved > 0)
                 sizes = tf.where(is_new, moved, sizes)

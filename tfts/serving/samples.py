@@ -16,6 +16,8 @@ from tfts.serving._protos import protos
 BATCH_SIZES = (1, 8, 64)
 _ROWS = 7
 _DIGITS = 5
+# Share of the values of made windows that are missing, of a model that takes such.
+_HOLES = 0.2
 
 
 def sample_panel(forecaster, series_names=None):
@@ -64,6 +66,14 @@ def sample_panel(forecaster, series_names=None):
     for i, name in enumerate(scaler.static):
         if name in scaler.labels:
             attributes[:, i] = rng.integers(0, len(scaler.labels[name]) + 1, _ROWS)
+    if forecaster.task.masked:
+        past = [
+            i for i, c in enumerate(scaler.columns) if c not in (*forecaster.known_future, *scaler.labels)
+        ]
+        holes = rng.random((len(values), len(past))) < _HOLES
+        # Each window keeps a value of each column.
+        holes[starts] = False
+        values[:, past] = np.where(holes, np.nan, values[:, past])
     panel = Panel(
         values=np.array([f"{x:.{_DIGITS}g}" for x in values.ravel()], np.float32).reshape(values.shape),
         columns=scaler.columns,
@@ -73,11 +83,12 @@ def sample_panel(forecaster, series_names=None):
         freq=forecaster.freq,
         series=tuple(names),
         spans=Spans(starts, starts, ends, starts + length),
-        filled=np.zeros(values.shape, dtype=bool),
+        filled=np.isnan(values),
         series_name="series",
         static=scaler.static,
         attributes=attributes.astype(np.float32) if scaler.static else None,
         labels=scaler.labels,
+        masked=forecaster.task.masked,
     )
     return panel, ends - 1
 

@@ -114,7 +114,8 @@ class ForecasterServable:
 
     def _inputs(self, panel, rows):
         spec, names = self.forecaster.spec, self.signatures.series_names
-        inputs = spec.inputs(panel, rows)
+        # A graph fills holes itself.
+        inputs = spec.inputs(dataclasses.replace(panel, masked=False), rows)
         inputs = inputs if isinstance(inputs, dict) else {"past": inputs}
         if names is not None:
             inputs["series"] = np.array(

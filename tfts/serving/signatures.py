@@ -20,8 +20,10 @@ class ForecastSignatures(tf.Module):
 
     A window with a value that is not finite, or with `scaler="log"` a target that is not
     above 0, gives a forecast of NaN, and the other windows of the batch are none the worse.
-    With the policy `"interpolate"` gaps inside a window are filled first as in
-    `Panel.from_frame`; a gap at its start can't be, because the row before it is not there.
+    With the policy `"mask"` missing values of `past` are no fault as long as each target has one
+    in the window; the graph fills them and makes the mask as `WindowSpec` does. With
+    `"interpolate"` gaps inside a window are filled first as in `Panel.from_frame`; a gap at its
+    start can't be, because the row before it is not there.
 
     Args:
         forecaster: A fitted `Forecaster` with a Keras model.
@@ -63,6 +65,7 @@ class ForecastSignatures(tf.Module):
         ]
         self._weights = [variable.value for variable in forecaster.model.variables]
         interpolates = forecaster.settings["missing"] == "interpolate"
+        self._is_masked = forecaster.task.masked
         self._num_logged = len(scaler.logged)
         self._inside = forecaster.output.in_units(*scaler.affine(None, forecaster.targets))
         self.quantiles = (
@@ -164,15 +167,7 @@ class ForecastSignatures(tf.Module):
 
     def _scaled(self, past, known_future, static, series):
         """What the model takes, which windows of the batch it can make something of, and `past` without gaps."""
-        # No window may end on a value that was filled: it would be made from the row after it.
-        whole = _is_whole(past[:, -1:])
-        past = self._filled(self._seen(past, "past", series))
-        whole &= _is_whole(past)
-        seen = past
-        if self._num_logged:
-            whole &= tf.reduce_all(past[..., : self._num_logged] > 0, axis=(1, 2))
-            past = self._with_logarithms(past)
-        made = {"past": self._transformed(past, self._past, series)}
+        made, whole, seen = (self._masked_past if self._is_masked else self._whole_past)(past, series)
         if known_future is not None:
             whole &= _is_whole(known_future[:, self.forecaster.spec.context_length :])
             known_future = self._filled(self._seen(known_future, "known_future", series))
@@ -192,6 +187,38 @@ class ForecastSignatures(tf.Module):
             shape = (tf.shape(past)[0], self.forecaster.spec.horizon, len(self.forecaster.targets))
             made["teacher"] = tf.zeros(shape)
         return (made if len(made) > 1 else made["past"]), whole, seen
+
+    def _whole_past(self, past, series):
+        """The input made of `past`, which windows are whole, and `past` without gaps."""
+        # No window may end on a value that was filled: it would be made from the row after it.
+        whole = _is_whole(past[:, -1:])
+        past = self._filled(self._seen(past, "past", series))
+        whole &= _is_whole(past)
+        seen = past
+        if self._num_logged:
+            whole &= tf.reduce_all(past[..., : self._num_logged] > 0, axis=(1, 2))
+            past = self._with_logarithms(past)
+        return {"past": self._transformed(past, self._past, series)}, whole, seen
+
+    def _masked_past(self, past, series):
+        """The inputs made of a `past` with holes, of which windows a forecast can be made, and `past`."""
+        there = ~tf.math.is_nan(past)
+        targets = there[..., : len(self.forecaster.targets)]
+        # Zeros first, as in `_filled`.
+        values = tf.where(tf.math.is_nan(past), tf.zeros_like(past), past)
+        whole = tf.reduce_all(tf.reduce_any(targets, axis=1), axis=1) & _is_whole(values)
+        if self._num_logged:
+            logged = slice(None, self._num_logged)
+            whole &= tf.reduce_all((past[..., logged] > 0) | ~there[..., logged], axis=(1, 2))
+            values = self._with_logarithms(values)
+        values = self._transformed(values, self._past, series)
+        place, near = _places_of(values), _neighbours(values, there)
+        before, left, has_left, after, right, has_right = near
+        inside = ~there & has_left & has_right
+        share = (place - left) / tf.where(inside, right - left, tf.ones_like(place))
+        edges = tf.where(has_left, before, tf.where(has_right, after, tf.zeros_like(after)))
+        filled = tf.where(inside, before + (after - before) * share, edges)
+        return {"past": filled, "observed": tf.cast(there, tf.float32)}, whole, past
 
     def _seen(self, values, name, series):
         """Values as the scaler knows them."""
@@ -215,10 +242,8 @@ class ForecastSignatures(tf.Module):
         seen = ~tf.math.is_nan(values)
         # Converters to ONNX choose by products, in which one NaN would be all.
         values = tf.where(tf.math.is_nan(values), tf.zeros_like(values), values)
-        place = tf.broadcast_to(tf.range(float(values.shape[1]))[None, :, None], tf.shape(values))
-        before, left, has_left = _carried(values, place, seen)
-        backwards = [tf.reverse(x, (1,)) for x in (values, place, seen)]
-        after, right, has_right = (tf.reverse(x, (1,)) for x in _carried(*backwards))
+        place = _places_of(values)
+        before, left, has_left, after, right, has_right = _neighbours(values, seen)
         gap = right - left
         fits = ~seen & has_left & has_right & (gap - 1 <= self._limit)
         before, after, step, gap = (
@@ -512,6 +537,18 @@ def _shaped(given, specs):
 
 def _traced(function, specs):
     return tf.function(function, autograph=False).get_concrete_function(**specs)
+
+
+def _places_of(values):
+    """The place of each row in its window, float32, like the values."""
+    return tf.broadcast_to(tf.range(float(values.shape[1]))[None, :, None], tf.shape(values))
+
+
+def _neighbours(values, seen):
+    """What `_carried` gives of the rows before, then the same of the rows after."""
+    place = _places_of(values)
+    backwards = [tf.reverse(x, (1,)) for x in (values, place, seen)]
+    return *_carried(values, place, seen), *(tf.reverse(x, (1,)) for x in _carried(*backwards))
 
 
 def _carried(values, place, seen):

@@ -12,7 +12,7 @@ _LONG_FIT = 300
 _STEPS_TOGETHER = 8
 
 
-def compile_network(model, steps, options, metrics=(), output=None):
+def compile_network(model, steps, options, metrics=(), output=None, masked=False):
     """Gives a network the optimizer and the loss that options ask for.
 
     Args:
@@ -21,6 +21,7 @@ def compile_network(model, steps, options, metrics=(), output=None):
         options: `TrainingOptions`, with numbers for `"auto"`: see `for_windows`.
         metrics: Keras metrics.
         output: `Output` of the model; `None` is a `Point`.
+        masked: Whether values of the future may be NaN, which the loss then leaves out.
 
     Example:
 
@@ -36,6 +37,10 @@ def compile_network(model, steps, options, metrics=(), output=None):
 
     jit, together = options.jit_compile, options.steps_per_execution
     loss, metrics = _loss(options.loss, output or Point()), list(metrics)
+    if masked:
+        from tfts.outputs.losses import ObservedLoss
+
+        loss = ObservedLoss(loss)
     own_units = any(getattr(metric, "own_units", False) for metric in metrics)
     if own_units:
         from tfts.keras_metrics import UnweightedLoss

@@ -7,7 +7,7 @@ def needs_window_units(scaler, *panels):
     """Whether metrics need the units of each window.
 
     They do where series have scales of their own, and where values were filled, which are
-    not scored.
+    not scored. Values that stay missing need none: they are NaN.
 
     Args:
         scaler: Fitted `Scaler`.
@@ -24,7 +24,9 @@ def needs_window_units(scaler, *panels):
     >>> needs_window_units(Scaler(per_series=True).fit(panel), panel)
     True
     """
-    return bool(scaler.series_scale) or any(_holds_filled(panel) for panel in panels if panel is not None)
+    return bool(scaler.series_scale) or any(
+        _holds_filled(panel) for panel in panels if panel is not None and not panel.masked
+    )
 
 
 def window_units(scaler, panel, horizon, units):
