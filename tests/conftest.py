@@ -1,14 +1,20 @@
 """What every test may use."""
 
 import contextlib
+import gc
 import os
 import signal
+import sys
 from pathlib import Path
 
 # Before anything imports them: quiet, repeatable, and no window is ever opened.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# What XLA compiles runs for a few steps: quick code costs more to make than it saves.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
 
 import pytest
 
@@ -32,6 +38,19 @@ def pytest_collection_modifyitems(items):
 def shared_data():
     """The folder of real data sets; only for tests marked `shared_data`."""
     return SHARED_DATA
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _as_if_alone():
+    """A module pays for no collection of what others before it have left.
+
+    A search collects garbage after each trial. In a process that has fitted a hundred networks this
+    walks millions of objects that are there to stay, which took more than the trials themselves.
+    """
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.clear_session()
+    gc.collect()
+    gc.freeze()
 
 
 @contextlib.contextmanager

@@ -602,7 +602,7 @@ class Forecaster:
         """The newest origins of the series that can be forecast, and the places of the others."""
         if not self._stands_in:
             return last_origins(panel, self.spec, self._settings["known_future"]), ()
-        ends, whole = last_rows(panel, self.spec)
+        ends, whole = last_rows(panel, self.spec, self._settings["known_future"])
         known = whole & self.predictor.knows(panel)
         # Where it knows none, it says so itself.
         whole = known if known.any() else whole

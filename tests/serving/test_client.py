@@ -118,7 +118,7 @@ def test_labels_and_attributes_are_sent_as_the_graph_numbers_them(tmp_path, quan
             whole = pd.concat([named, later.assign(site=named["site"][last], kind=named["kind"][last])])
             expected = fitted.predict(whole)
             found = client.predict(whole)
-            np.testing.assert_allclose(found.iloc[:, 3:], expected.iloc[:, 3:], rtol=1e-5)
+            pd.testing.assert_frame_equal(found, expected, rtol=1e-5, check_dtype=False)
 
 
 def test_attention_comes_with_the_forecasts(url, fitted, future):

@@ -29,7 +29,7 @@ def last_origins(panel, spec, given=None):
     >>> last_origins(Panel.from_frame(frame), WindowSpec(2, 1)).tolist()
     [2]
     """
-    ends, whole = last_rows(panel, spec)
+    ends, whole = last_rows(panel, spec, given)
     if whole.all():
         return ends
     place = int(np.flatnonzero(~whole)[0])
@@ -37,12 +37,13 @@ def last_origins(panel, spec, given=None):
     raise DataError(f"{of} can't be forecast from its last row: it {why_not(panel, spec, place, given)}.")
 
 
-def last_rows(panel, spec):
+def last_rows(panel, spec, given=None):
     """The last observed row of every series, and whether it can be forecast from.
 
     Args:
         panel: A `Panel`.
         spec: A `WindowSpec`.
+        given: As of `last_origins`.
 
     Returns:
         Int64 and bool `(series,)`.
@@ -65,7 +66,7 @@ def last_rows(panel, spec):
         of = "The table can't be forecast from its last row: it"
         if panel.series_name is not None:
             of = f"No series can be forecast from its last row: the longest, {panel.series[place]!r},"
-        raise DataError(f"{of} {why_not(panel, spec, place)}.")
+        raise DataError(f"{of} {why_not(panel, spec, place, given)}.")
     return ends, whole
 
 
