@@ -161,6 +161,8 @@ def test_a_client_has_the_columns_of_the_notebook(tmp_path):
     ):
         served, expected = client.predict(frame, origins="all"), forecaster.predict(frame, origins="all")
     assert list(served)[-4:] == ["load", "load_q0.1", "load_q0.5", "load_q0.9"]
+    # What is served of a ridge is a linear network.
+    assert (set(served.pop("model")), set(expected.pop("model"))) == ({"linear"}, {"ridge"})
     pd.testing.assert_frame_equal(served, expected, rtol=1e-5, check_dtype=False)
 
 

@@ -16,6 +16,8 @@ SIZES = {"context_length": 7, "horizon": 2}
 CHANGED = {
     "epochs": 3,
     "batch_size": 17,
+    "windows_per_epoch": 19,
+    "sampling": "series",
     "optimizer": "adam",
     "learning_rate": 0.02,
     "schedule": "constant",
@@ -39,6 +41,8 @@ REFUSED = {"seed": "argument of the search itself", "folder": "in its own `direc
 REFUSED_OF_WINDOWS = {
     **REFUSED,
     "batch_size": "`batch_size` does nothing",
+    "windows_per_epoch": "`windows_per_epoch` does nothing",
+    "sampling": "`sampling` does nothing",
     "linear_start": r"linear_start='ridge' fits a ridge to the rows of a table.*linear_start='ridge'",
 }
 
