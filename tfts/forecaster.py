@@ -42,7 +42,7 @@ from tfts.outputs import Output, build_output, output_config
 from tfts.outputs.output import checked_levels
 from tfts.outputs.predictive import Predictive
 from tfts.predictors import TrainingRows, load_predictor, predictor_for
-from tfts.predictors.stand_ins import check_fallback, stand_ins
+from tfts.predictors.stand_ins import check_fallback, learnable, with_stand_ins
 from tfts.task import Task
 from tfts.training import TrainingOptions, kept_random_state, takes_training_options
 
@@ -591,7 +591,11 @@ class Forecaster:
         if not self._stands_in:
             return table
         table.insert(3, "model", self.name)
-        return self._with_stand_ins(table, panel, without, forecasts.mean()) if len(without) else table
+        if not len(without):
+            return table
+        return with_stand_ins(
+            table, panel, self.spec, without, self._settings["fallback"], forecasts.mean(), self.name
+        )
 
     @property
     def _stands_in(self):
@@ -607,24 +611,6 @@ class Forecaster:
         # Where it knows none, it says so itself.
         whole = known if known.any() else whole
         return ends[whole], np.flatnonzero(~whole)
-
-    def _with_stand_ins(self, table, panel, places, forecasts):
-        """The table with the series at some places forecast by `fallback`, in the order of the series."""
-        made, names = stand_ins(panel, self.spec, places, self._settings["fallback"], forecasts)
-        counts = {name: names.count(name) for name in dict.fromkeys(names)}
-        warnings.warn(
-            f"{len(places)} of {len(panel.series)} series could not be forecast by {self.name} (first: "
-            f"{panel.series[places[0]]!r}), so other methods stand in: "
-            f"{', '.join(f'{name} {count}' for name, count in counts.items())}. The column `model` tells which; "
-            "on_problem='raise' says why.",
-            stacklevel=3,
-        )
-        keys = forecast_table(panel, panel.spans.observed_end[places] - 1, made, places=places)
-        keys.insert(3, "model", np.repeat(names, self.spec.horizon))
-        whole = pd.concat([table, keys], ignore_index=True)
-        place = {name: i for i, name in enumerate(panel.series)}
-        order = np.argsort(whole["series"].map(place).to_numpy(), kind="stable")
-        return whole.iloc[order].reset_index(drop=True)
 
     def plot(
         self,
@@ -960,29 +946,11 @@ class Forecaster:
         some = "some" if self._stands_in else False
         panel = data if isinstance(data, Panel) else self.panel(data, allow_constant=some)
         if not validation:
-            return self._learnable(panel, None)
+            return learnable(panel, None, self.spec) if some else (panel, None)
         split = chronological_split(
             panel, validation=validation, test=0, at_least=self.spec.horizon, allow_empty=self._stands_in
         )
-        return self._learnable(split.train, split.validation)
-
-    def _learnable(self, train, validation):
-        """Both parts without the series of which training has no two values."""
-        if not self._stands_in:
-            return train, validation
-        at, spans = train.indices(self.spec.target_columns(train)), train.spans
-        seen = (~train.filled[:, at]).sum(axis=1) > 0
-        counts = np.append(0, np.cumsum(seen))
-        kept = counts[np.maximum(spans.observed_end, spans.target_start)] - counts[spans.target_start] > 1
-        if kept.all() or not kept.any():
-            return train, validation
-        names = [name for name, keep in zip(train.series, kept, strict=True) if not keep]
-        warnings.warn(
-            f"{len(names)} of {len(kept)} series have fewer than two values in the training rows (first: "
-            f"{names[0]!r}), so nothing is learnt from them. on_problem='raise' makes this an error.",
-            stacklevel=5,
-        )
-        return train.of_series(kept), validation and validation.of_series(kept)
+        return learnable(split.train, split.validation, self.spec) if some else split[:2]
 
     def _rows(self, data, validation):
         """What to learn from, what the training rows say but for the model, and rows to measure errors on.

@@ -483,7 +483,7 @@ def test_an_order_made_place_by_place_is_a_new_permutation_each_epoch(monkeypatc
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("writeable", [True, False])
 def test_a_large_table_gives_the_same_windows_shared_or_copied(monkeypatch, writeable, dtype):
-    monkeypatch.setattr("tfts.data.windows._SHARED", 0)
+    monkeypatch.setattr("tfts.data._batches._SHARED", 0)
     panel, spec = wide(), WindowSpec(CONTEXT, HORIZON)
     panel = Scaler("none").fit(panel).transform(panel, dtype)
     panel.values.flags.writeable = writeable

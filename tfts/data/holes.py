@@ -4,7 +4,7 @@ import weakref
 
 import numpy as np
 
-from tfts.data.panel import aligned_empty
+from tfts.data._arrays import aligned_empty
 
 # The table of a panel, which is asked for once for each part of its windows.
 _TABLES = weakref.WeakKeyDictionary()

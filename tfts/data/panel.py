@@ -15,6 +15,15 @@ import pandas as pd
 
 from tfts._messages import unknown
 from tfts._units import shown_times
+from tfts.data._checks import (
+    check_options,
+    merge_duplicates,
+    names_of,
+    new_names,
+    observed_ends_of,
+    roles_of,
+    series_codes,
+)
 from tfts.data.columns import Labels, numbers_of, rows_of_series
 from tfts.data.frames import as_pandas, with_one_id
 from tfts.data.labels import decode
@@ -28,18 +37,12 @@ from tfts.data.times import (
     find_frequency,
     local_times,
     regularise,
-    repeated,
     time_grid,
     times_of,
     to_periods,
 )
 from tfts.data.weekdays import moved_weeks
-from tfts.errors import DataError, SettingError, UnknownNameError
-
-MISSING = ("raise", "interpolate", "drop", "mask")
-DUPLICATES = ("raise", "first", "last", "mean")
-# Tables of forecasts have a column for each target beside these.
-_TAKEN = ("model", "origin", "series", "time")
+from tfts.errors import DataError, UnknownNameError
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -184,16 +187,16 @@ class Panel:
         """
         ids = series
         frame, series = with_one_id(as_pandas(frame), series)
-        _check_options(frame, missing, limit, duplicates)
+        check_options(frame, missing, limit, duplicates)
         times, time_name, freq = times_of(frame, time, freq if clock is None else clock.freq)
         times = times if clock is None else clock.convert(times)
-        codes, names = _series_codes(frame, series)
+        codes, names = series_codes(frame, series)
 
         def where(row):
             of = f"series {names[codes[row]]!r}, " if series is not None else ""
             return f"{of}{shown_times(times, freq)[row]}"
 
-        static = _names("static", static, [str(c) for c in frame.columns])
+        static = names_of("static", static, [str(c) for c in frame.columns])
         labelled = [c for c in frame.columns if c not in (time, series) and str(c) not in static]
         columns = tuple(map(str, labelled))
         more = None if static_frame is None else rows_of_series(static_frame, ids, series, names)
@@ -203,13 +206,13 @@ class Panel:
         values = numbers_of(frame, labelled, where, coded)
         attributes = coded.attributes_of(frame, static, codes, names, where)
         if more is not None:
-            added = _new_names(more, frame)
+            added = new_names(more, frame)
             each = np.arange(len(names))
             attributes = np.hstack(
                 [attributes, coded.attributes_of(more, added, each, names, names.__getitem__)]
             )
             static += added
-        targets, known_future = _roles(columns, targets, known_future, coded.names)
+        targets, known_future = roles_of(columns, targets, known_future, coded.names)
         stamps = times.asi8
         ahead = (codes[1:] < codes[:-1]) | ((codes[1:] == codes[:-1]) & (stamps[1:] < stamps[:-1]))
         if ahead.any():
@@ -227,7 +230,7 @@ class Panel:
             times = to_periods(times, codes, freq)
             check_duplicates(times, codes, duplicates, where)
         of_labels = [i for i, c in enumerate(columns) if c in coded.names]
-        values, times, codes = _merge_duplicates(values, times, codes, duplicates, of_labels)
+        values, times, codes = merge_duplicates(values, times, codes, duplicates, of_labels)
         values, times, lengths = regularise(values, times, codes, freq, where)
 
         ends = np.cumsum(lengths)
@@ -236,7 +239,7 @@ class Panel:
         observed_ends = ends
         if known_future and absent.any():
             others = [i for i, c in enumerate(columns) if c not in known_future]
-            observed_ends = _observed_ends(absent[:, others].all(axis=1), starts, ends)
+            observed_ends = observed_ends_of(absent[:, others].all(axis=1), starts, ends)
         for i in of_labels:
             coded.check(columns[i], len(frame))
             values[:, i] = coded.with_missing(columns[i], values[:, i])
@@ -347,7 +350,7 @@ class Panel:
 
         at = self.indices(self.known_future)
         empty = self.filled[:, at].all(axis=1)
-        spans = self.spans.replace(end=_observed_ends(empty, self.spans.observed_end, self.spans.end))
+        spans = self.spans.replace(end=observed_ends_of(empty, self.spans.observed_end, self.spans.end))
         values, filled = self.values.copy(), np.zeros(self.filled.shape, dtype=bool)
         # What ends before the others do is not known ahead.
         filled[:, at] = neighbour_rows(values[:, at], spans)[1] < 0
@@ -629,142 +632,3 @@ class Panel:
                     f"{self.times[self.spans.start[i]]} on, so there is nothing to learn. Leave it out, or give "
                     "allow_constant=True."
                 )
-
-
-def _check_options(frame, missing, limit, duplicates):
-    _check_choice("missing", missing, MISSING)
-    _check_choice("duplicates", duplicates, DUPLICATES)
-    if limit is not None and (not isinstance(limit, int | np.integer) or limit < 1):
-        raise SettingError(f"`limit` must be an int >= 1 (rows) or None. Received: limit={limit!r}.")
-    if frame.empty:
-        raise DataError(
-            f"The table is empty ({len(frame)} rows, {frame.shape[1]} columns). Expected at least one row "
-            "and one column of numbers."
-        )
-    twice = pd.Index(map(str, frame.columns)).duplicated()
-    if twice.any():
-        raise DataError(
-            f"Column {str(frame.columns[twice][0])!r} stands twice in the table. Expected one column for "
-            "each name."
-        )
-
-
-def _roles(columns, targets, known_future, labels):
-    """Names of the targets and of the columns known ahead, two tuples."""
-    known_future = _names("known_future", known_future, columns)
-    if targets is None:
-        targets = tuple(c for c in columns if c not in known_future and c not in labels)
-    targets = _names("targets", targets, columns)
-    if not targets:
-        raise DataError(
-            "The table has no target column. Expected at least one column of numbers that is not known_future. "
-            f"Received: columns={list(columns)}, known_future={list(known_future)}, labels={list(labels)}."
-        )
-    both = [c for c in targets if c in known_future]
-    if both:
-        raise DataError(
-            f"Column {both[0]!r} is a target and known_future. Expected one of them: what is known ahead "
-            "need not be forecast."
-        )
-    taken = [c for c in targets if c in _TAKEN]
-    if taken:
-        raise DataError(
-            f"The target {taken[0]!r} has the name of another column of the tables of forecasts "
-            f"({', '.join(_TAKEN)}). Rename it, or name the columns to forecast as `targets`."
-        )
-    return targets, known_future
-
-
-def _observed_ends(nothing, starts, ends):
-    """The row after the last one of each series that holds something."""
-    # The row after the last one so far that holds something, of any series.
-    after = np.maximum.accumulate(np.where(nothing, 0, np.arange(1, len(nothing) + 1)))
-    return np.maximum(starts, after[ends - 1])
-
-
-def _check_choice(name, value, choices):
-    if value not in choices:
-        raise SettingError(unknown(name, value, choices))
-
-
-def _new_names(static_frame, frame):
-    """Names of the columns of a table of attributes, none of which the table has already."""
-    names = tuple(map(str, static_frame.columns))
-    for name in names:
-        if name in map(str, frame.columns):
-            raise DataError(
-                f"Column {name!r} is in the table and in `static_frame`. Expected it in one of them; a column of the "
-                "table is named in `static`."
-            )
-    return names
-
-
-def _names(kind, names, columns):
-    """A tuple of existing column names, each once."""
-    names = (names,) if isinstance(names, str) else tuple(map(str, names))
-    for name in names:
-        if name not in columns:
-            raise UnknownNameError(unknown(f"column in {kind}:", name, columns))
-    if len(set(names)) != len(names):
-        raise SettingError(f"`{kind}` names a column twice. Received: {list(names)}.")
-    return names
-
-
-def _series_codes(frame, series):
-    if series is None:
-        return np.zeros(len(frame), dtype=np.int64), [""]
-    if series not in frame.columns:
-        raise UnknownNameError(unknown("series column", series, frame.columns))
-    absent = np.flatnonzero(frame[series].isna())
-    if len(absent):
-        raise DataError(
-            f"Series column {series!r} is missing in {len(absent)} rows (first: row {absent[0]}). Expected a "
-            "name in every row."
-        )
-    codes, names = pd.factorize(frame[series], sort=True)
-    return codes.astype(np.int64), [n.item() if isinstance(n, np.generic) else n for n in names]
-
-
-def aligned_empty(shape, dtype=np.float32):
-    """An uninitialised array at an address that TensorFlow can use without a copy.
-
-    Args:
-        shape: Tuple of int.
-        dtype: NumPy type.
-
-    Returns:
-        Array of that shape.
-
-    Example:
-
-    >>> aligned_empty((3, 2)).ctypes.data % 64
-    0
-    """
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    spare = np.empty(size + 64, dtype=np.uint8)
-    first = -spare.ctypes.data % 64
-    return spare[first : first + size].view(dtype).reshape(shape)
-
-
-def _merge_duplicates(values, times, codes, duplicates, of_labels):
-    """One row for each time; columns at the positions `of_labels` have no mean, so that the first counts."""
-    rows = repeated(times, codes)
-    if not len(rows):
-        return values, times, codes
-    first = np.ones(len(times), dtype=bool)
-    first[rows] = False
-    heads = np.flatnonzero(first)
-    sizes = np.diff(heads, append=len(times))
-    kept = values[heads + sizes - 1] if duplicates == "last" else values[heads]
-    if duplicates == "mean":
-        many = sizes > 1
-        block = values[np.repeat(many, sizes)]
-        inner = np.cumsum(sizes[many]) - sizes[many]
-        # Missing values do not count in a mean; all missing stays missing.
-        seen = ~np.isnan(block)
-        total = np.add.reduceat(np.where(seen, block, 0), inner, axis=0)
-        count = np.add.reduceat(seen, inner, axis=0, dtype=np.int64)
-        first_of = kept[many][:, of_labels]
-        kept[many] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-        kept[np.ix_(many, of_labels)] = first_of
-    return kept, times[heads], codes[heads]

@@ -13,8 +13,8 @@ import sklearn
 from sklearn import preprocessing
 
 from tfts._messages import unknown
+from tfts.data._arrays import aligned_empty
 from tfts.data.labels import moved
-from tfts.data.panel import aligned_empty
 from tfts.data.spans import Spans
 from tfts.errors import NotFittedError, SettingError, UnknownNameError
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tfts.data._arrays import aligned_empty
+from tfts.data._batches import as_written, batches, drawn_by_series, on_host, places_of, plain
 from tfts.data.holes import filled_tensors, neighbours_of
-from tfts.data.panel import aligned_empty
 from tfts.errors import DataError, SettingError
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 # Windows whose order is shuffled whole at the start of an epoch; above, place by place.
 _SORTED = 4_000_000
-# Bytes from which a table is worth sharing with TensorFlow instead of copying.
-_SHARED = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,33 +248,33 @@ class WindowSpec:
 
         whole = len(rows)
         count = whole if count is None else count if by_series else min(count, whole)
-        origins = _places(rows, panel)
+        origins = places_of(rows, panel)
         if not shuffle:
-            return _plain(_batches(lambda at: batch(tf.gather(origins, at)), count, batch_size))
-        drawn = _drawn_by_series(panel, rows, count) if by_series else None
+            return plain(batches(lambda at: batch(tf.gather(origins, at)), count, batch_size))
+        drawn = drawn_by_series(panel, rows, count) if by_series else None
 
         def order_of(pair):
             if drawn is not None:
                 order = tf.gather(origins, drawn(pair))
-                return _batches(lambda at: batch(tf.gather(order, at)), count, batch_size)
+                return batches(lambda at: batch(tf.gather(order, at)), count, batch_size)
             if whole <= _SORTED:
                 order = tf.random.experimental.stateless_shuffle(origins, pair)
-                return _batches(lambda at: batch(tf.gather(order, at)), count, batch_size)
+                return batches(lambda at: batch(tf.gather(order, at)), count, batch_size)
 
             def far(at):
                 # Place by place, because sorting so many origins would take seconds and memory.
                 place = tf.random.experimental.index_shuffle(at, tf.cast(pair, tf.int32), whole - 1)
                 return batch(tf.gather(origins, place))
 
-            return _batches(far, count, batch_size)
+            return batches(far, count, batch_size)
 
         draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).take(1)
         if epoch is None:
-            dataset = draws.flat_map(_as_written(lambda draw: order_of(tf.stack([draw, draw + 1]))))
+            dataset = draws.flat_map(as_written(lambda draw: order_of(tf.stack([draw, draw + 1]))))
         else:
             once = tf.data.Dataset.from_tensors(np.int64(seed or 0))
-            dataset = once.flat_map(_as_written(lambda own: order_of(tf.stack([own, epoch.read_value()]))))
-        return _plain(dataset.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size))))
+            dataset = once.flat_map(as_written(lambda own: order_of(tf.stack([own, epoch.read_value()]))))
+        return plain(dataset.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size))))
 
     def arrays(self, panel: Panel, rows: npt.ArrayLike | None = None) -> tuple[Any, np.ndarray]:
         """The windows as NumPy arrays, for scikit-learn and the other Keras backends.
@@ -339,7 +337,7 @@ class WindowSpec:
 
         length = self.context_length + (self.horizon if self.known_columns(panel) else 0)
         _check_inside(panel, rows - self.context_length + 1, length)
-        gather, origins = self._gatherers(panel)[0], _places(rows, panel)
+        gather, origins = self._gatherers(panel)[0], places_of(rows, panel)
         shape = self.horizon, len(self.target_columns(panel))
 
         def batch(at):
@@ -349,7 +347,7 @@ class WindowSpec:
                 made["teacher"] = tf.zeros((tf.shape(at)[0], *shape))
             return made
 
-        return _plain(_batches(batch, len(rows), batch_size))
+        return plain(batches(batch, len(rows), batch_size))
 
     def past(self, panel: Panel, rows: npt.ArrayLike) -> np.ndarray:
         """`past` of the given origins, `(windows, context_length, features)`, like `panel.values`."""
@@ -459,21 +457,21 @@ class WindowSpec:
 
         def table(columns):
             if columns == panel.columns and panel.values.dtype == np.float32:
-                return _on_host(panel.values)
+                return on_host(panel.values)
             made = aligned_empty((len(panel.values), len(columns)))
             for i, at in enumerate(panel.indices(columns)):
                 made[:, i] = panel.values[:, at]
-            return _on_host(made)
+            return on_host(made)
 
         known = self.known_columns(panel)
         features, targets = self.features(panel), self.target_columns(panel)
         past_table = None if panel.masked else table(features)
         target_table = past_table if features == targets and not panel.masked else table(targets)
         near = neighbours_of(panel, features, np.float32) if panel.masked else None
-        near_tables = None if near is None else (_on_host(near.lines), _on_host(near.table), near.longest)
+        near_tables = None if near is None else (on_host(near.lines), on_host(near.table), near.longest)
         known_table = table(known) if known else None
-        attributes = _on_host(panel.attributes.astype(np.float32)) if panel.static else None
-        ends = _on_host(panel.spans.end) if panel.static else None
+        attributes = on_host(panel.attributes.astype(np.float32)) if panel.static else None
+        ends = on_host(panel.spans.end) if panel.static else None
         context, horizon = self.context_length, self.horizon
 
         def rows(origins, first, last):
@@ -504,76 +502,6 @@ class WindowSpec:
             return tf.where(tf.math.is_nan(after), before[..., : len(targets)], after)
 
         return inputs, future, teacher
-
-
-def _drawn_by_series(panel, rows, count):
-    """A function from a pair of seeds to places of windows, drawn so that every series has an equal chance."""
-    import tensorflow as tf
-
-    of = panel.series_of(rows)
-    first = np.flatnonzero(np.append(True, of[1:] != of[:-1]))
-    sizes = np.diff(first, append=len(rows))
-
-    def draw(pair):
-        series = tf.random.stateless_uniform((count,), pair, maxval=len(first), dtype=tf.int32)
-        share = tf.random.stateless_uniform((count,), pair + 1, dtype=tf.float64)
-        return tf.gather(first, series) + tf.cast(
-            share * tf.gather(sizes.astype(np.float64), series), tf.int64
-        )
-
-    return draw
-
-
-def _places(rows, panel):
-    """Row numbers as a tensor, in half the memory where they are small enough."""
-    places = aligned_empty(len(rows), np.int32 if len(panel.values) < 2**31 else np.int64)
-    places[:] = rows
-    return _on_host(places)
-
-
-def _on_host(array):
-    """A tensor that batches are gathered from: it need not fit on an accelerator."""
-    import tensorflow as tf
-
-    with tf.device("CPU:0"):
-        aligned = array.ctypes.data % 64 == 0 and array.flags.c_contiguous and array.flags.writeable
-        if aligned and array.nbytes >= _SHARED:
-            # The same memory. TensorFlow ends the process on an address it can't use.
-            return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
-        return tf.convert_to_tensor(array)
-
-
-def _batches(make, count, batch_size):
-    """Dataset of `make(places of one batch)`, which takes no Python per window."""
-    import tensorflow as tf
-
-    def places(step):
-        first = step * batch_size
-        return tf.cast(tf.range(first, tf.minimum(first + batch_size, count)), tf.int32)
-
-    steps = tf.data.Dataset.range(-(-count // batch_size))
-    # A few threads and batches ahead keep training busy; more would fill the memory, and
-    # tuning their number costs small batches more than it brings.
-    threads = min(4, os.cpu_count() or 1)
-    made = _as_written(lambda step: make(places(step)))
-    return steps.map(made, num_parallel_calls=threads, deterministic=True).prefetch(8)
-
-
-def _as_written(function):
-    """A function that TensorFlow traces without rewriting its Python, which would take half a second."""
-    import tensorflow as tf
-
-    return tf.autograph.experimental.do_not_convert(function)
-
-
-def _plain(dataset):
-    """Runs the dataset as it is: rewriting it finds nothing, but copies the table to look."""
-    import tensorflow as tf
-
-    options = tf.data.Options()
-    options.experimental_optimization.apply_default_optimizations = False
-    options.autotune.enabled = False
-    return dataset.with_options(options)
 
 
 def _windows(panel, columns, first, length):

@@ -1,9 +1,13 @@
 """Forecasts for series that a model can't forecast, in place of no table at all."""
 
+import warnings
+
 import numpy as np
+import pandas as pd
 
 from tfts._messages import unknown
 from tfts.baselines import build_baseline
+from tfts.data.forecasts import forecast_table
 from tfts.errors import SettingError
 
 # What stands in for the model: a baseline that learns nothing, or the mean forecast of like series.
@@ -67,6 +71,90 @@ def stand_ins(panel, spec, places, fallback, forecast):
         made = np.where(np.isnan(made), last[:, None], made)
     like = _group_means(panel, places, forecast)
     return np.where(np.isnan(made), like, made), names.tolist()
+
+
+def with_stand_ins(table, panel, spec, places, fallback, forecasts, name):
+    """A table of forecasts with those of the series at some places, which the model could not make.
+
+    Args:
+        table: DataFrame, as from `forecast_table`, with a column `model` at the fourth place.
+        panel: `Panel` in original units.
+        spec: `WindowSpec`.
+        places: Int `(series,)`, as of `stand_ins`.
+        fallback: One of `FALLBACKS`.
+        forecasts: Float `(others, horizon, targets)`, as of `stand_ins`.
+        name: Str, what the model is called, for the warning.
+
+    Returns:
+        DataFrame in the order of the series of the panel.
+
+    Example:
+
+    >>> from tfts.data.panel import Panel
+    >>> from tfts.data.windows import WindowSpec
+    >>> days = pd.date_range("2024-01-01", periods=2)
+    >>> frame = pd.DataFrame({"shop": list("abb"), "day": days[[0, 0, 1]], "y": [7.0, 1.0, 2.0]})
+    >>> panel = Panel.from_frame(frame, time="day", series="shop", allow_constant=True)
+    >>> table, spec = forecast_table(panel, np.array([2]), np.ones((1, 1, 1))), WindowSpec(2, 1)
+    >>> table.insert(3, "model", "linear")
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     made = with_stand_ins(table, panel, spec, np.array([0]), "persistence", np.ones((1, 1, 1)), "linear")
+    >>> made[["series", "model", "y"]].values.tolist()
+    [['a', 'persistence', 7.0], ['b', 'linear', 1.0]]
+    """
+    made, names = stand_ins(panel, spec, places, fallback, forecasts)
+    counts = ", ".join(f"{method} {names.count(method)}" for method in dict.fromkeys(names))
+    warnings.warn(
+        f"{len(places)} of {len(panel.series)} series could not be forecast by {name} (first: "
+        f"{panel.series[places[0]]!r}), so other methods stand in: {counts}. The column `model` tells which; "
+        "on_problem='raise' says why.",
+        stacklevel=3,
+    )
+    more = forecast_table(panel, panel.spans.observed_end[places] - 1, made, places=places)
+    more.insert(3, "model", np.repeat(names, spec.horizon))
+    whole = pd.concat([table, more], ignore_index=True)
+    place = {series: i for i, series in enumerate(panel.series)}
+    order = np.argsort(whole["series"].map(place).to_numpy(), kind="stable")
+    return whole.iloc[order].reset_index(drop=True)
+
+
+def learnable(train, validation, spec):
+    """Training and validation rows without the series of which training holds no two values, with a warning.
+
+    Args:
+        train: `Panel`.
+        validation: `Panel` of the same series, or `None`.
+        spec: `WindowSpec`.
+
+    Returns:
+        Tuple of both.
+
+    Example:
+
+    >>> from tfts.data.panel import Panel
+    >>> from tfts.data.windows import WindowSpec
+    >>> days = pd.date_range("2024-01-01", periods=2)
+    >>> frame = pd.DataFrame({"shop": list("abb"), "day": days[[0, 0, 1]], "y": [7.0, 1.0, 2.0]})
+    >>> panel = Panel.from_frame(frame, time="day", series="shop", allow_constant=True)
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     kept = learnable(panel, None, WindowSpec(1, 1))[0].series
+    >>> kept
+    ('b',)
+    """
+    seen = ~train.filled[:, train.indices(spec.target_columns(train))].all(axis=1)
+    counts, spans = np.append(0, np.cumsum(seen)), train.spans
+    kept = counts[np.maximum(spans.observed_end, spans.target_start)] - counts[spans.target_start] > 1
+    if kept.all() or not kept.any():
+        return train, validation
+    names = [name for name, keep in zip(train.series, kept, strict=True) if not keep]
+    warnings.warn(
+        f"{len(names)} of {len(kept)} series have fewer than two values in the training rows (first: "
+        f"{names[0]!r}), so nothing is learnt from them. on_problem='raise' makes this an error.",
+        stacklevel=5,
+    )
+    return train.of_series(kept), validation and validation.of_series(kept)
 
 
 def _last_values(panel, columns, places):

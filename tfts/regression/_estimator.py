@@ -11,7 +11,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from tfts._messages import unknown
-from tfts.data.panel import aligned_empty
+from tfts.data._arrays import aligned_empty
 from tfts.errors import DataError, SettingError
 from tfts.regression._options import check_options
 from tfts.regression._plan import check_descent, plan_of, warn_not_converged
