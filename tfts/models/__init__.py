@@ -50,7 +50,9 @@ def build_model(model, task, /, **options):
     A builder is a plain function of a task and its options by name, which returns an uncompiled
     functional model. The model takes `past` `(batch, context_length, num_features)`, where the
     targets are the first columns, or a dict of it and, with columns known ahead, `known_future`
-    `(batch, context_length + horizon, num_known_future)`. It gives the task's output; a point
+    `(batch, context_length + horizon, num_known_future)`, with attributes of series `static`
+    `(batch, num_static)`, and of a task with `masked` `observed`, like `past`. Columns of labels hold
+    their numbers, see `Task`. It gives the task's output; a point
     forecast is `(batch, horizon, num_targets)`. What a builder returns is checked.
 
     Args:
