@@ -76,7 +76,7 @@ def cheap_search(monkeypatch, trials, **options):
 
 
 def _run(directory, tuner, max_trials):
-    searching.make_trials = lambda *_: CheapTrials(seconds=0.001)
+    searching.make_trials = lambda *_: CheapTrials(seconds=0.01)
     return searching.search(
         "linear",
         None,
