@@ -62,6 +62,9 @@ def test_every_series_has_a_forecast_and_is_told_how(model):
     assert short["y"].tolist() == frame[frame["shop"] == "short"]["y"].tolist()[3:6]
     assert table[table["series"] == "one"]["y"].tolist() == [9, 9, 9]
     # What stands in has no quantiles, which are not known; all others have.
+    with pytest.warns(UserWarning, match=r"3 of 7 series .* \(first: 'none'\), so they have no paths"):
+        paths = fitted.predict(frame, samples=2)
+    assert set(paths["series"]) == set(how) - set(others)
     absent = table["y_q0.1"].isna()
     assert (absent == table["series"].isin(others)).all()
 

@@ -584,6 +584,12 @@ class Forecaster:
         )
         forecasts = self.predictives(panel, rows)
         if samples is not None:
+            if len(without):
+                warnings.warn(
+                    f"{len(without)} of {len(panel.series)} series could not be forecast by {self.name} (first: "
+                    f"{panel.series[without[0]]!r}), so they have no paths.",
+                    stacklevel=2,
+                )
             paths = self._calibration.paths(self, forecasts, samples, panel, rows, seed)
             return forecast_paths(panel, rows, paths)
         found = self._calibration.quantiles(self, forecasts, panel, rows, levels) if levels else None
