@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.tables import table
 from tfts.data.split import chronological_split
 from tfts.forecaster import Forecaster
 from tfts.models import build_model
@@ -16,13 +17,6 @@ from tfts.training import TrainingOptions, compile_network
 
 CONTEXT, HORIZON = 11, 3
 QUICK = {"epochs": 2, "batch_size": 32, "verbose": 0}
-
-
-def table(rows=211, columns=("load", "price"), start="2024-01-01"):
-    noise = np.random.default_rng(7).normal(0, 0.1, (rows, len(columns)))
-    wave = np.sin(np.arange(rows) * 2 * np.pi / 24)[:, None]
-    values = 100 + 20 * wave * np.arange(1, len(columns) + 1) + noise
-    return pd.DataFrame(values, columns=list(columns), index=pd.date_range(start, periods=rows, freq="h"))
 
 
 def forecaster(model, **options):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from tfts._messages import unknown
+from tfts.data.frames import check_series_column
 from tfts.data.times import repeated
 from tfts.errors import DataError, SettingError, UnknownNameError
 
@@ -95,14 +96,7 @@ def names_of(kind, names, columns):
 def series_codes(frame, series):
     if series is None:
         return np.zeros(len(frame), dtype=np.int64), [""]
-    if series not in frame.columns:
-        raise UnknownNameError(unknown("series column", series, frame.columns))
-    absent = np.flatnonzero(frame[series].isna())
-    if len(absent):
-        raise DataError(
-            f"Series column {series!r} is missing in {len(absent)} rows (first: row {absent[0]}). Expected a "
-            "name in every row."
-        )
+    check_series_column(frame, series)
     codes, names = pd.factorize(frame[series], sort=True)
     return codes.astype(np.int64), [n.item() if isinstance(n, np.generic) else n for n in names]
 

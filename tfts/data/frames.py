@@ -76,6 +76,30 @@ def _from_arrow(table):
     return frame
 
 
+def check_series_column(frame, name):
+    """Refuses a table without a name of its series in every row.
+
+    Raises:
+        KeyError: If there is no such column.
+        ValueError: If a name is missing.
+
+    Example:
+
+    >>> check_series_column(pd.DataFrame({"store": ["a", None]}), "store")
+    Traceback (most recent call last):
+        ...
+    tfts.errors.DataError: Series column 'store' is missing in 1 rows (first: row 1). Expected a name in every row.
+    """
+    if name not in frame.columns:
+        raise UnknownNameError(unknown("series column", name, frame.columns))
+    absent = np.flatnonzero(frame[name].isna())
+    if len(absent):
+        raise DataError(
+            f"Series column {name!r} is missing in {len(absent)} rows (first: row {absent[0]}). Expected a "
+            "name in every row."
+        )
+
+
 def with_one_id(frame, series):
     """A table in which one column tells the series apart, also where several do so together.
 
@@ -109,14 +133,7 @@ def with_one_id(frame, series):
         # A table that the package made: its ids are one already.
         return frame, joined
     for name in names:
-        if name not in frame.columns:
-            raise UnknownNameError(unknown("series column", name, frame.columns))
-        absent = np.flatnonzero(frame[name].isna())
-        if len(absent):
-            raise DataError(
-                f"Series column {name!r} is missing in {len(absent)} rows (first: row {absent[0]}). Expected a "
-                "name in every row."
-            )
+        check_series_column(frame, name)
     # Each id is joined once, not once a row.
     parts = frame[names].drop_duplicates(ignore_index=True)
     ids = parts[names[0]].astype(str).str.cat([parts[name].astype(str) for name in names[1:]], sep="/")

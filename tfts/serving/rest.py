@@ -68,6 +68,7 @@ class RestApp:
             except ServingError as error:
                 content, status = _error(str(error)), HTTP[error.code]
             except Exception:
+                # A fault of ours: its trace is for the log, and the client still gets an answer.
                 _LOG.exception("A request failed")
                 content, status = _error("The server failed on this request."), 500
             self.meter.count(names and names["model"], "REST", status, time.monotonic() - began)

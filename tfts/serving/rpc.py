@@ -130,6 +130,7 @@ class RpcServices:
             except ServingError as error:
                 code, words = error.code, str(error)
             except Exception:
+                # A fault of ours: its trace is for the log, and the client still gets an answer.
                 _LOG.exception("A request failed")
                 code, words = "INTERNAL", "The server failed on this request."
             self.meter.count(request.model_spec.name, "gRPC", code, time.monotonic() - began)

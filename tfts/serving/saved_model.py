@@ -386,6 +386,7 @@ def _load(folder, threads):
             loader = v1.saved_model.loader
             meta = loader.load(session, [tf.saved_model.SERVING], str(folder)).signature_def
     except Exception:
+        # Whatever it was, it goes on; the session is let go of first.
         session.close()
         raise
     finally:

@@ -178,6 +178,7 @@ class Server:
                 on_batch=self._meter.batch,
             )
         except Exception:
+            # Whatever it was, it goes on; what was opened is closed first, here and below.
             self._socket.close()
             raise
         try:
