@@ -8,6 +8,7 @@ import pandas as pd
 from tfts._messages import unknown
 from tfts.baselines import build_baseline
 from tfts.data.forecasts import forecast_table
+from tfts.data.holes import neighbour_rows
 from tfts.errors import SettingError
 
 # What stands in for the model: a baseline that learns nothing, or the mean forecast of like series.
@@ -159,14 +160,10 @@ def learnable(train, validation, spec):
 
 def _last_values(panel, columns, places):
     """The newest value of each series and column, `(series, columns)`, NaN where there is none."""
-    found = np.full((len(places), len(columns)), np.nan)
-    for i, place in enumerate(places):
-        span = panel.spans[int(place)]
-        for j, column in enumerate(columns):
-            values = panel.values[span.start : span.observed_end, column]
-            values = values[~np.isnan(values)]
-            found[i, j] = values[-1] if len(values) else np.nan
-    return found
+    stop = panel.spans.observed_end[places]
+    at = neighbour_rows(panel.values[:, columns], panel.spans)[0][stop - 1]
+    seen = (at >= 0) & (stop > panel.spans.start[places])[:, None]
+    return np.where(seen, panel.values[np.maximum(at, 0), columns], np.nan)
 
 
 def _group_means(panel, places, forecast):
