@@ -594,7 +594,7 @@ class Forecaster:
             return forecast_paths(panel, rows, paths)
         found = self._calibration.quantiles(self, forecasts, panel, rows, levels) if levels else None
         table = forecast_table(panel, rows, forecasts.mean(), found, levels)
-        if not self._stands_in:
+        if not self.stands_in:
             return table
         table.insert(3, "model", self.name)
         if not len(without):
@@ -604,13 +604,13 @@ class Forecaster:
         )
 
     @property
-    def _stands_in(self):
+    def stands_in(self) -> bool:
         """Whether a series that can't be forecast is left to a simpler method."""
         return self._settings["on_problem"] == "fallback" and bool(self._settings["series"])
 
     def _last_rows(self, panel):
         """The newest origins of the series that can be forecast, and the places of the others."""
-        if not self._stands_in:
+        if not self.stands_in:
             return last_origins(panel, self.spec, self._settings["known_future"]), ()
         ends, whole = last_rows(panel, self.spec, self._settings["known_future"])
         known = whole & self.predictor.knows(panel)
@@ -724,7 +724,7 @@ class Forecaster:
         """The origins whose future a panel holds, of the series that can be forecast."""
         rows = self.spec.origins(panel)
         known = self.predictor.knows(panel)
-        if known.all() or not known.any() or not self._stands_in:
+        if known.all() or not known.any() or not self.stands_in:
             return rows
         return rows[known[panel.series_of(rows)]]
 
@@ -949,12 +949,12 @@ class Forecaster:
             if not isinstance(data, Panel):
                 raise DataError("A `validation` Panel goes with a Panel of training rows, both of one split.")
             return data, validation
-        some = "some" if self._stands_in else False
+        some = "some" if self.stands_in else False
         panel = data if isinstance(data, Panel) else self.panel(data, allow_constant=some)
         if not validation:
             return learnable(panel, None, self.spec) if some else (panel, None)
         split = chronological_split(
-            panel, validation=validation, test=0, at_least=self.spec.horizon, allow_empty=self._stands_in
+            panel, validation=validation, test=0, at_least=self.spec.horizon, allow_empty=self.stands_in
         )
         return learnable(split.train, split.validation, self.spec) if some else split[:2]
 

@@ -246,19 +246,17 @@ def read_parts(settings):
     (309, 1963)
     """
     frame, truth = load_frame(settings)
-    some = bool(settings.data.series) and settings.data.on_problem == "fallback"
     try:
         shown = Forecaster("persistence", **forecaster_options(settings))
-        panel = shown.panel(frame, allow_constant="some" if some else False)
+        panel = shown.panel(frame, allow_constant="some" if shown.stands_in else False)
     except DataError as error:
         raise DataError(
             f"{error}\nThe settings for this are data.columns, data.missing, data.limit, data.duplicates and "
             "data.freq; on the command line, for example: --set data.missing=drop"
         ) from error
     split, horizon = settings.split, settings.window.horizon
-    parts = chronological_split(
-        panel, split.validation, split.test, split.gap, split.context, at_least=horizon, allow_empty=some
-    )
+    shares = split.validation, split.test, split.gap, split.context
+    parts = chronological_split(panel, *shares, at_least=horizon, allow_empty=shown.stands_in)
     return frame, truth, panel, parts
 
 

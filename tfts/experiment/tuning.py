@@ -404,9 +404,10 @@ def score_alike(fitted, frame, split):
     """
     tests, places = {}, {}
     for name, forecaster in fitted.items():
-        panel = forecaster.panel(frame)
+        panel = forecaster.panel(frame, allow_constant=True)
         shares = split.validation, split.test, split.gap, split.context
-        test = chronological_split(panel, *shares, at_least=forecaster.spec.horizon).test
+        least = {"at_least": forecaster.spec.horizon, "allow_empty": forecaster.stands_in}
+        test = chronological_split(panel, *shares, **least).test
         rows = forecaster.spec.origins(test)
         tests[name] = test, rows
         places[name] = pd.MultiIndex.from_arrays([test.series_of(rows), test.times[rows]])
